@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * whet: turns a trained network into an engine tuned for this machine, and runs it.
+ *
+ *     #include <whet/whet.h>
+ *     #include <stdio.h>
+ *
+ *     int main(void) {
+ *         whet_builder *builder = NULL;
+ *         whet_engine *engine = NULL;
+ *         whet_context *context = NULL;
+ *         static float image[3 * 224 * 224], logits[1000];
+ *
+ *         if (whet_builder_create(NULL, &builder) ||
+ *             whet_builder_load_onnx(builder, "resnet50.onnx") ||
+ *             whet_builder_build(builder, NULL, &engine)) {
+ *             fprintf(stderr, "%s\n", whet_error_text(builder));
+ *             return 1;
+ *         }
+ *         whet_engine_save(engine, "resnet50.whet");
+ *         whet_context_create(engine, &context);
+ *         whet_tensor in = {WHET_DTYPE_F32, 4, {1, 3, 224, 224}, image, sizeof image};
+ *         whet_tensor out = {WHET_DTYPE_F32, 2, {1, 1000}, logits, sizeof logits};
+ *         if (whet_context_run(context, &in, 1, &out, 1))
+ *             fprintf(stderr, "%s\n", whet_error_text(context));
+ *         whet_context_destroy(context);
+ *         whet_engine_destroy(engine);
+ *         whet_builder_destroy(builder);
+ *         return 0;
+ *     }
+ *
+ * Rules that hold for every function:
+ *  - a function that can fail returns a whet_status; 0 is success, every error is negative and pinned;
+ *    results go through out-parameters, which are written on success only;
+ *  - after a failure whet_error_text(handle) of the handle that the call was made on says what
+ *    happened, where (node, tensor, file, flag) and what was expected; the text stays until the next
+ *    call on that handle;
+ *  - `destroy` takes NULL; pointers passed in are borrowed for the call unless the text says longer;
+ *  - a whet_env and a whet_engine may be used from any number of threads at once; a builder, a config
+ *    and a context by one thread at a time.
+ */
+#ifndef WHET_WHET_H
+#define WHET_WHET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define WHET_API __attribute__((visibility("default")))
+#else
+#define WHET_API
+#endif
+
+#define WHET_VERSION_MAJOR 0
+#define WHET_VERSION_MINOR 1
+#define WHET_VERSION_PATCH 0
+
+/* The version of the library in use as "major.minor.patch"; static storage. */
+WHET_API const char *whet_version(void);
+
+/* ---- status ------------------------------------------------------------------------------- */
+
+/* X(name, number, text): numbers never change, new ones are added at the end. */
+#define WHET_STATUS_MAP(X)                                                                         \
+    X(WHET_OK, 0, "ok")                                                                            \
+    X(WHET_E_NOMEM, -1, "out of memory")                                                           \
+    X(WHET_E_INVALID, -2, "invalid argument")                                                      \
+    X(WHET_E_IO, -3, "input or output error")                                                      \
+    X(WHET_E_PARSE, -4, "malformed data")                                                          \
+    X(WHET_E_MODEL, -5, "invalid model")                                                           \
+    X(WHET_E_UNSUPPORTED, -6, "not supported")                                                     \
+    X(WHET_E_SHAPE, -7, "shape mismatch")                                                          \
+    X(WHET_E_DTYPE, -8, "data type mismatch")                                                      \
+    X(WHET_E_RANGE, -9, "value out of range")                                                      \
+    X(WHET_E_LIMIT, -10, "limit exceeded")                                                         \
+    X(WHET_E_VERSION, -11, "unsupported version")                                                  \
+    X(WHET_E_CHECKSUM, -12, "checksum mismatch")                                                   \
+    X(WHET_E_BUFFER, -13, "buffer too small")                                                      \
+    X(WHET_E_NOT_FOUND, -14, "not found")                                                          \
+    X(WHET_E_VERIFY, -15, "verification failed")                                                   \
+    X(WHET_E_BACKEND, -16, "backend error")                                                        \
+    X(WHET_E_CANCELLED, -17, "cancelled")                                                          \
+    X(WHET_E_INTERNAL, -18, "internal error")
+
+typedef enum whet_status {
+#define WHET_STATUS_ENUM(name, number, text) name = number,
+    WHET_STATUS_MAP(WHET_STATUS_ENUM)
+#undef WHET_STATUS_ENUM
+} whet_status;
+
+/* The short text of a status, such as "shape mismatch"; static storage; never NULL. */
+WHET_API const char *whet_status_text(whet_status status);
+
+/* The name of a status, such as "WHET_E_SHAPE"; static storage; never NULL. */
+WHET_API const char *whet_status_name(whet_status status);
+
+/* The detail of the last failure on a handle made by this library (env, builder, config, engine,
+ * context, timing cache); "" when there was none. NULL gives the text of the default environment.
+ * Owned by the handle, valid until the next call on it. */
+WHET_API const char *whet_error_text(const void *handle);
+
+/* ---- data types and tensors --------------------------------------------------------------- */
+
+/* X(name, number, text, bits): numbers are those of ONNX's TensorProto.DataType. */
+#define WHET_DTYPE_MAP(X)                                                                          \
+    X(NONE, 0, "none", 0)                                                                          \
+    X(F32, 1, "f32", 32)                                                                           \
+    X(U8, 2, "u8", 8)                                                                              \
+    X(I8, 3, "i8", 8)                                                                              \
+    X(U16, 4, "u16", 16)                                                                           \
+    X(I16, 5, "i16", 16)                                                                           \
+    X(I32, 6, "i32", 32)                                                                           \
+    X(I64, 7, "i64", 64)                                                                           \
+    X(BOOL, 9, "bool", 8)                                                                          \
+    X(F16, 10, "f16", 16)                                                                          \
+    X(F64, 11, "f64", 64)                                                                          \
+    X(U32, 12, "u32", 32)                                                                          \
+    X(U64, 13, "u64", 64)                                                                          \
+    X(BF16, 16, "bf16", 16)
+
+typedef enum whet_dtype {
+#define WHET_DTYPE_ENUM(name, number, text, bits) WHET_DTYPE_##name = number,
+    WHET_DTYPE_MAP(WHET_DTYPE_ENUM)
+#undef WHET_DTYPE_ENUM
+} whet_dtype;
+
+/* "f32", "i64", ...; "?" for a number that names no type. Static storage. */
+WHET_API const char *whet_dtype_text(whet_dtype dtype);
+
+/* Bytes that `count` elements of `dtype` take; SIZE_MAX when that overflows or dtype is unknown. */
+WHET_API size_t whet_tensor_bytes(whet_dtype dtype, int64_t count);
+
+#define WHET_MAX_RANK 12
+
+/* A dense row-major tensor. The memory at `data` is the caller's, `bytes` its size. */
+typedef struct whet_tensor {
+    whet_dtype dtype;
+    int32_t rank;
+    int64_t dims[WHET_MAX_RANK];
+    void *data;
+    size_t bytes;
+} whet_tensor;
+
+/* ---- environment -------------------------------------------------------------------------- */
+
+typedef struct whet_env whet_env;
+
+typedef enum whet_severity {
+    WHET_LOG_ERROR = 0,
+    WHET_LOG_WARNING = 1,
+    WHET_LOG_INFO = 2,
+    WHET_LOG_VERBOSE = 3
+} whet_severity;
+
+/* Called from any thread; must not call back into the library. `text` has no line end. */
+typedef void (*whet_log_fn)(void *user, whet_severity severity, const char *text);
+
+/* Fill with zeros, set struct_size to sizeof, then what is wanted. */
+typedef struct whet_env_options {
+    size_t struct_size;
+    whet_log_fn log;         /* NULL: warnings and errors to standard error */
+    void *log_user;
+    whet_severity verbosity; /* the least important severity that is passed on */
+    int32_t threads;         /* worker threads, the caller included; 0: the smaller of affinity and
+                                cgroup quota */
+    const char *cpu_mask;    /* NULL or "native": all features of this CPU; "avx512", "avx2",
+                                "scalar": no kernel above that level. The variable WHET_CPU_MASK is
+                                used when this is NULL. */
+} whet_env_options;
+
+/* Makes an environment: logger, worker threads, tables of operators, kernels and backends.
+ * options NULL: defaults. WHET_E_NOMEM, WHET_E_INVALID (unknown mask, struct_size, threads < 0). */
+WHET_API whet_status whet_env_create(const whet_env_options *options, whet_env **env);
+
+/* Everything made from the environment must have been destroyed before. */
+WHET_API void whet_env_destroy(whet_env *env);
+
+/* What this library and machine offer, as JSON text (library version, instruction sets, CPU, cache
+ * sizes, threads, backends, counts of operators and kernels). Owned by the environment (NULL: the default one). */
+WHET_API const char *whet_env_describe(whet_env *env);
+
+/* ---- configuration of a build ------------------------------------------------------------- */
+
+typedef struct whet_config whet_config;
+
+/* All options at their defaults. env NULL: the default environment. WHET_E_NOMEM. */
+WHET_API whet_status whet_config_create(whet_env *env, whet_config **config);
+WHET_API void whet_config_destroy(whet_config *config);
+
+/* Sets one option from text; whet_config_help() lists them all. Names are those of the command line
+ * without dashes: "level", "threads", "precision", "verify", "portable", "deterministic", "timing-cache", ...
+ * WHET_E_NOT_FOUND: no such option; WHET_E_INVALID: bad value; WHET_E_UNSUPPORTED: a value that is
+ * known but not available here, the text says why. */
+WHET_API whet_status whet_config_set(whet_config *config, const char *name, const char *value);
+
+/* Fixes the shape of an input. rank dims >= 0. The input's own fixed dimensions must agree, which is
+ * checked by the build. WHET_E_INVALID, WHET_E_NOMEM. */
+WHET_API whet_status whet_config_set_shape(whet_config *config, const char *input, int32_t rank,
+                                           const int64_t *dims);
+
+/* Called with the phase, steps done and in all, and an estimate of the seconds left (< 0: unknown).
+ * Returning false cancels the build with WHET_E_CANCELLED. */
+typedef bool (*whet_progress_fn)(void *user, const char *phase, int64_t done, int64_t total,
+                                 double seconds_left);
+WHET_API whet_status whet_config_set_progress(whet_config *config, whet_progress_fn progress,
+                                              void *user);
+
+/* One line an option, "name\tvalues\tdefault\thelp\n"; static storage. */
+WHET_API const char *whet_config_help(void);
+
+/* ---- timing cache ------------------------------------------------------------------------- */
+
+typedef struct whet_timing_cache whet_timing_cache;
+
+/* An empty cache (path NULL) or one read from a file. A file that is not there gives an empty cache.
+ * WHET_E_PARSE, WHET_E_VERSION, WHET_E_CHECKSUM, WHET_E_IO, WHET_E_NOMEM. */
+WHET_API whet_status whet_timing_cache_load(whet_env *env, const char *path,
+                                            whet_timing_cache **cache);
+/* Writes the cache; the file appears under its name only when complete. WHET_E_IO, WHET_E_NOMEM. */
+WHET_API whet_status whet_timing_cache_save(whet_timing_cache *cache, const char *path);
+/* Adds the entries of `other`; entries already there win. WHET_E_NOMEM. */
+WHET_API whet_status whet_timing_cache_merge(whet_timing_cache *cache,
+                                             const whet_timing_cache *other);
+WHET_API int64_t whet_timing_cache_count(const whet_timing_cache *cache);
+WHET_API void whet_timing_cache_destroy(whet_timing_cache *cache);
+
+/* ---- building ----------------------------------------------------------------------------- */
+
+typedef struct whet_builder whet_builder;
+typedef struct whet_engine whet_engine;
+
+/* env NULL: the default environment. WHET_E_NOMEM. */
+WHET_API whet_status whet_builder_create(whet_env *env, whet_builder **builder);
+WHET_API void whet_builder_destroy(whet_builder *builder);
+
+/* Reads an ONNX model. The file stays mapped until the builder is destroyed or loads another model.
+ * WHET_E_IO, WHET_E_PARSE, WHET_E_MODEL, WHET_E_UNSUPPORTED, WHET_E_LIMIT, WHET_E_VERSION,
+ * WHET_E_SHAPE, WHET_E_DTYPE, WHET_E_NOMEM; whet_builder_report() lists every problem found. */
+WHET_API whet_status whet_builder_load_onnx(whet_builder *builder, const char *path);
+
+/* The same from memory, which must stay until the builder is destroyed or loads another model.
+ * external_dir: folder of external data files, NULL refuses them. */
+WHET_API whet_status whet_builder_load_onnx_memory(whet_builder *builder, const void *data,
+                                                   size_t bytes, const char *external_dir);
+
+/* The report of the last load: operators, opsets, inputs, outputs, and every problem with node,
+ * operator, version, shapes and what is missing; as text or JSON. Owned by the builder; never NULL. */
+WHET_API const char *whet_builder_report(whet_builder *builder, bool json);
+
+/* Optimizes, tunes and returns an engine. config NULL: defaults. The engine keeps nothing of the
+ * builder. Any status; WHET_E_CANCELLED when the progress function said so. */
+WHET_API whet_status whet_builder_build(whet_builder *builder, whet_config *config,
+                                        whet_engine **engine);
+
+/* ---- engines ------------------------------------------------------------------------------ */
+
+/* Maps an engine file. WHET_E_IO, WHET_E_PARSE, WHET_E_VERSION, WHET_E_CHECKSUM, WHET_E_LIMIT,
+ * WHET_E_UNSUPPORTED (no section for this machine and no source weights), WHET_E_NOMEM. The error
+ * text is on the environment. */
+WHET_API whet_status whet_engine_load(whet_env *env, const char *path, whet_engine **engine);
+
+/* The same from memory, which must stay for the life of the engine. */
+WHET_API whet_status whet_engine_load_memory(whet_env *env, const void *data, size_t bytes,
+                                             whet_engine **engine);
+
+/* Writes the engine; the file appears under its name only when complete. WHET_E_IO. */
+WHET_API whet_status whet_engine_save(whet_engine *engine, const char *path);
+
+/* The serialized bytes, owned by the engine. */
+WHET_API const void *whet_engine_data(const whet_engine *engine, size_t *bytes);
+
+/* All contexts of the engine must have been destroyed before. */
+WHET_API void whet_engine_destroy(whet_engine *engine);
+
+/* Inputs and outputs in the model's order. An index out of range gives 0 or NULL. */
+WHET_API int32_t whet_engine_input_count(const whet_engine *engine);
+WHET_API int32_t whet_engine_output_count(const whet_engine *engine);
+
+typedef struct whet_io_info {
+    const char *name;              /* owned by the engine */
+    whet_dtype dtype;
+    int32_t rank;                  /* -1: unknown until run */
+    int64_t dims[WHET_MAX_RANK];   /* -1: dynamic */
+    const char *dim_names[WHET_MAX_RANK]; /* name of a dynamic dimension or NULL */
+} whet_io_info;
+
+/* WHET_E_RANGE: no such index. */
+WHET_API whet_status whet_engine_input(const whet_engine *engine, int32_t index,
+                                       whet_io_info *info);
+WHET_API whet_status whet_engine_output(const whet_engine *engine, int32_t index,
+                                        whet_io_info *info);
+
+/* The inspector: inputs, outputs, layers (nodes covered, kernel, layouts, shapes, packed bytes),
+ * memory, sections; text or JSON. Owned by the engine, valid until the next call. Never NULL. */
+WHET_API const char *whet_engine_inspect(whet_engine *engine, bool json);
+
+/* ---- running ------------------------------------------------------------------------------ */
+
+typedef struct whet_context whet_context;
+
+/* One context runs one request at a time; several contexts of one engine run at once.
+ * WHET_E_NOMEM. */
+WHET_API whet_status whet_context_create(whet_engine *engine, whet_context **context);
+WHET_API void whet_context_destroy(whet_context *context);
+
+/* Caps the threads that a run of this context uses, the caller included; 0: all of the
+ * environment's. WHET_E_INVALID when negative. */
+WHET_API whet_status whet_context_set_threads(whet_context *context, int32_t threads);
+
+/* Runs the engine. inputs: one tensor an input in the engine's order, shapes and types must match;
+ * outputs: one an output; where `data` is not NULL it is written there (`bytes` must suffice, else
+ * WHET_E_BUFFER and rank, dims and bytes of every output say what is needed) and where it is NULL it
+ * is set to memory of the context, valid until the next run. dtype, rank and dims are set in either
+ * case. After the first run at a shape nothing is allocated. The calling thread works too.
+ * WHET_E_INVALID, WHET_E_SHAPE, WHET_E_DTYPE, WHET_E_BUFFER, WHET_E_RANGE (an index, a division by
+ * zero, a shape computed at run time), WHET_E_NOMEM. */
+WHET_API whet_status whet_context_run(whet_context *context, const whet_tensor *inputs,
+                                      int32_t n_inputs, whet_tensor *outputs, int32_t n_outputs);
+
+/* Shapes of the outputs for inputs of these shapes, without running: `data` of the inputs may be
+ * NULL unless the shape depends on it. A dimension known only by running is -1. */
+WHET_API whet_status whet_context_infer(whet_context *context, const whet_tensor *inputs,
+                                        int32_t n_inputs, whet_tensor *outputs, int32_t n_outputs);
+
+/* One line a step of the plan. Called in order after each run while a profiler is set. */
+typedef void (*whet_profile_fn)(void *user, const char *layer, const char *kernel, double seconds);
+/* profile NULL: off. Times of steps include their barriers. */
+WHET_API whet_status whet_context_set_profiler(whet_context *context, whet_profile_fn profile,
+                                               void *user);
+
+/* Called with each graph value as soon as it is computed (plain layout, host memory), for comparing
+ * two engines; values inside a fused step are never seen. Slows runs down. */
+typedef void (*whet_tap_fn)(void *user, const char *value, const whet_tensor *tensor);
+WHET_API whet_status whet_context_set_tap(whet_context *context, whet_tap_fn tap, void *user);
+
+/* The timing core: runs until `seconds` and `min_runs` are both reached after `warmup_seconds`,
+ * writes up to `max_samples` times of single runs in seconds to `samples`, their count to `count`.
+ * inputs as for whet_context_run. */
+WHET_API whet_status whet_context_bench(whet_context *context, const whet_tensor *inputs,
+                                        int32_t n_inputs, double warmup_seconds, double seconds,
+                                        int64_t min_runs, double *samples, int64_t max_samples,
+                                        int64_t *count);
+
+/* Bytes of the activation arena at the shapes seen last. */
+WHET_API size_t whet_context_arena_bytes(const whet_context *context);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// Worker threads of an environment. A fork runs fn(user, index, n) on the calling thread (index 0)
+// and on as many free workers as asked for and free right now; n says how many really run, so work
+// must be right with n = 1. Several threads may fork at once: each worker serves one fork at a time.
+// Workers spin a short time (by clock, at most 50 us) for the next fork, then sleep on a futex.
+#ifndef WHET_BASE_WORKERS_H
+#define WHET_BASE_WORKERS_H
+
+#include "base/error.h"
+
+typedef struct whet_workers whet_workers;
+typedef void (*whet_fork_fn)(void *user, int32_t index, int32_t n);
+
+// threads >= 1, the caller included: threads - 1 are started, lazily at the first fork that asks.
+whet_status whet_workers_create(int32_t threads, whet_workers **workers, whet_error *err);
+void whet_workers_destroy(whet_workers *workers);
+int32_t whet_workers_count(const whet_workers *workers);
+// Returns when every participant has returned. max_threads <= 1 calls fn inline. Allocates nothing.
+void whet_workers_fork(whet_workers *workers, int32_t max_threads, whet_fork_fn fn, void *user);
+
+// A barrier among the n participants of one fork: sense-reversing, spins (with pause), and after
+// about 20 us yields the processor. Zero-initialize; all participants pass the same n.
+typedef struct whet_barrier {
+    _Alignas(64) _Atomic(uint32_t) arrived;
+    _Alignas(64) _Atomic(uint32_t) generation;
+} whet_barrier;
+void whet_barrier_wait(whet_barrier *barrier, int32_t n);
+
+#endif
