@@ -15,12 +15,13 @@ typedef struct whet_graph whet_graph;
 typedef struct whet_node whet_node;
 typedef struct whet_value whet_value;
 
-// A value that has `data` is a constant. A source constant has no producer and is in graph->constants;
-// a derived constant keeps its producer, a node with `recipe` set, whose inputs are constants: folding
-// evaluates a node and keeps it as the recipe, so refit and re-planning can replay it.
+// A value that has `data` is a constant. A source constant has no producer; a derived constant keeps
+// its producer, a node with `recipe` set, whose inputs are constants: folding evaluates a node and
+// keeps it as the recipe, so refit and re-planning can replay it. The recipes of a graph come before
+// its other nodes.
 struct whet_value {
     int32_t id;         // index in graph->root->values; stable
-    const char *name;   // unique within the root graph and its subgraphs; "" gets "%<id>" in text
+    const char *name;   // unique within the root graph and its subgraphs; "" is "%<n>" in text
     whet_type type;     // dtype, dims, symbolic contents
     const whet_tensor *data; // contents of a constant, else NULL
     whet_node *producer;     // NULL: graph input, source constant
@@ -70,6 +71,10 @@ whet_graph *whet_graph_sub(whet_graph *parent, const char *name);
 
 // ---- making ----
 whet_value *whet_graph_value(whet_graph *g, const char *name); // type unset; NULL: out of memory
+void whet_value_set_type(whet_value *v, whet_dtype dtype, int32_t rank, const whet_dim *dims);
+// "<hint>", or "<hint>.<number>" when a value of the root or a subgraph has that name. NULL: out of
+// memory.
+const char *whet_graph_unique_name(whet_graph *g, const char *hint);
 bool whet_graph_add_input(whet_graph *g, whet_value *v);
 bool whet_graph_add_output(whet_graph *g, whet_value *v, const char *name);
 // A source constant. data is borrowed (the mapped model) unless `copy`.
@@ -80,14 +85,13 @@ whet_node *whet_graph_node(whet_graph *g, const whet_op *op, const char *name, c
                            whet_value *const *in, int32_t n_in, int32_t n_out, whet_node *before);
 // Types of the node's outputs from its inputs.
 whet_status whet_graph_infer_node(whet_node *n, whet_error *err);
-// Re-infers every node (recipe nodes included), subgraphs too.
+// Re-infers every node, subgraphs too. Constants keep the type of their data.
 whet_status whet_graph_infer(whet_graph *g, whet_error *err);
 
-// A constant computed from constants now, its recipe recorded (nodes before `before` or at the end).
-// Equal derivations give the same value. NULL with *err set on failure.
+// A constant computed from constants now, its recipe recorded. attrs are copied deeply. Equal
+// derivations give the same value. NULL with *err set on failure.
 whet_value *whet_graph_const_derive(whet_graph *g, const whet_op *op, const void *attrs,
-                                    whet_value *const *in, int32_t n_in, whet_node *before,
-                                    whet_error *err);
+                                    whet_value *const *in, int32_t n_in, whet_error *err);
 // Evaluates a node whose inputs are constants and turns it into a recipe. All outputs get data.
 whet_status whet_graph_fold_node(whet_node *n, whet_error *err);
 // Small constants made by passes: source constants named "<hint>" made unique.
@@ -113,6 +117,7 @@ bool whet_value_is_output(const whet_value *v); // of its graph
 // The single node that uses v (once), when v is used exactly once and not as an output; else NULL.
 // O(nodes) at worst; passes that need many build a use index:
 typedef struct whet_uses {
+    int32_t n_values;  // when the index was made; later values have no users in it
     int32_t *start;    // [n_values + 1]
     whet_node **nodes; // users of value id: nodes[start[id] .. start[id + 1]); outputs not in
 } whet_uses;
