@@ -12,5 +12,7 @@ uint64_t whet_hash64_text(const char *text, uint64_t seed);
 uint64_t whet_hash64_mix(uint64_t a, uint64_t b);
 // crc of the concatenation: pass the former result; start with 0.
 uint32_t whet_crc32c(uint32_t crc, const void *data, size_t n);
+// The same by tables, on any machine.
+uint32_t whet_crc32c_table(uint32_t crc, const void *data, size_t n);
 
 #endif

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+// A worker is a mailbox of one word. Its owner is the worker while the word says IDLE or ASLEEP,
+// the forking thread from CLAIMED on, and the worker again from READY until it says IDLE.
+#include "base/workers.h"
+
+#include "base/bench.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define SPIN_SECONDS 50e-6
+#define BARRIER_SPIN_SECONDS 20e-6
+#define SLEEPING 0x80000000u // in fork_task.pending: the forking thread sleeps on it
+
+enum { IDLE, ASLEEP, CLAIMED, READY, STOP };
+
+typedef struct fork_task {
+    whet_fork_fn fn;
+    void *user;
+    int32_t n;
+    _Atomic(uint32_t) pending; // workers that have not returned
+} fork_task;
+
+typedef struct worker {
+    _Alignas(64) _Atomic(uint32_t) state;
+    int32_t index; // within the fork
+    fork_task *task;
+    struct worker *next; // list of those claimed by a fork
+    bool asleep;         // when claimed
+    pthread_t thread;
+} worker;
+
+struct whet_workers {
+    int32_t threads;
+    pthread_mutex_t start;      // held while threads are started
+    _Atomic(int32_t) n_started; // first so many of `pool` run
+    _Atomic(int32_t) n_startable;
+    worker *pool; // [threads - 1]
+};
+
+static void pause_cpu(void) {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+static void futex_wait(_Atomic(uint32_t) *word, uint32_t value) {
+    syscall(SYS_futex, (uint32_t *)word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
+}
+
+static void futex_wake(_Atomic(uint32_t) *word) {
+    syscall(SYS_futex, (uint32_t *)word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+}
+
+// One turn of a bounded spin; false once `limit` has passed. The clock is read every 32 turns.
+typedef struct spin {
+    double until;
+    uint32_t turns;
+} spin;
+
+static bool spin_turn(spin *s, double limit) {
+    pause_cpu();
+    if (++s->turns % 32) return true;
+    double now = whet_now();
+    if (s->until == 0) s->until = now + limit;
+    return now < s->until;
+}
+
+// Waits until the mailbox says READY (true) or STOP (false).
+static bool wait_for_work(worker *w) {
+    spin s = {0};
+    for (;;) {
+        uint32_t state = atomic_load_explicit(&w->state, memory_order_acquire);
+        if (state == READY) return true;
+        if (state == STOP) return false;
+        if (state != ASLEEP && spin_turn(&s, SPIN_SECONDS)) continue;
+        if (state == CLAIMED) sched_yield();
+        uint32_t idle = IDLE;
+        if (state == ASLEEP || atomic_compare_exchange_strong(&w->state, &idle, ASLEEP))
+            futex_wait(&w->state, ASLEEP);
+    }
+}
+
+static void *worker_main(void *user) {
+    worker *w = user;
+    while (wait_for_work(w)) {
+        fork_task *task = w->task;
+        task->fn(task->user, w->index, task->n);
+        // free before the fork can return, so that its next fork finds this worker free
+        atomic_store_explicit(&w->state, IDLE, memory_order_release);
+        // the task is gone as soon as the count is zero: only its address is used after that
+        uint32_t left = atomic_fetch_sub_explicit(&task->pending, 1, memory_order_acq_rel);
+        if (left == (SLEEPING | 1)) futex_wake(&task->pending);
+    }
+    return NULL;
+}
+
+whet_status whet_workers_create(int32_t threads, whet_workers **workers, whet_error *err) {
+    if (threads < 1) WHET_FAIL(err, WHET_E_INVALID, "threads must be at least 1, not %d", threads);
+    whet_workers *ws = calloc(1, sizeof *ws);
+    if (!ws) return WHET_NOMEM(err);
+    size_t n = (size_t)threads - 1;
+    if (n && posix_memalign((void **)&ws->pool, 64, n * sizeof *ws->pool)) {
+        free(ws);
+        return WHET_NOMEM(err);
+    }
+    for (size_t i = 0; i < n; i++) {
+        ws->pool[i] = (worker){0};
+        atomic_init(&ws->pool[i].state, IDLE);
+    }
+    ws->threads = threads;
+    atomic_init(&ws->n_started, 0);
+    atomic_init(&ws->n_startable, threads - 1);
+    pthread_mutex_init(&ws->start, NULL);
+    *workers = ws;
+    return WHET_OK;
+}
+
+void whet_workers_destroy(whet_workers *ws) {
+    if (!ws) return;
+    int32_t n = atomic_load(&ws->n_started);
+    for (int32_t i = 0; i < n; i++) {
+        atomic_store(&ws->pool[i].state, STOP);
+        futex_wake(&ws->pool[i].state);
+    }
+    for (int32_t i = 0; i < n; i++) pthread_join(ws->pool[i].thread, NULL);
+    pthread_mutex_destroy(&ws->start);
+    free(ws->pool);
+    free(ws);
+}
+
+int32_t whet_workers_count(const whet_workers *ws) { return ws->threads; }
+
+// The program's signals stay with its own threads; faults must hit the thread that made them.
+static int start_thread(worker *w) {
+    sigset_t all, before;
+    sigfillset(&all);
+    sigdelset(&all, SIGSEGV);
+    sigdelset(&all, SIGBUS);
+    sigdelset(&all, SIGFPE);
+    sigdelset(&all, SIGILL);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int rc = pthread_create(&w->thread, NULL, worker_main, w);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return rc;
+}
+
+// Whether worker i runs, after starting it if it is the next one to start.
+static bool ensure_started(whet_workers *ws, int32_t i) {
+    if (i < atomic_load_explicit(&ws->n_started, memory_order_acquire)) return true;
+    if (i >= atomic_load_explicit(&ws->n_startable, memory_order_relaxed)) return false;
+    pthread_mutex_lock(&ws->start);
+    while (atomic_load(&ws->n_started) <= i && i < atomic_load(&ws->n_startable)) {
+        int32_t n = atomic_load(&ws->n_started);
+        if (start_thread(&ws->pool[n])) atomic_store(&ws->n_startable, n); // do with what there is
+        else atomic_store(&ws->n_started, n + 1);
+    }
+    pthread_mutex_unlock(&ws->start);
+    return i < atomic_load(&ws->n_started);
+}
+
+static bool claim(worker *w) {
+    uint32_t state = atomic_load_explicit(&w->state, memory_order_relaxed);
+    while (state == IDLE || state == ASLEEP) {
+        if (atomic_compare_exchange_weak_explicit(&w->state, &state, CLAIMED, memory_order_acquire,
+                                                  memory_order_relaxed)) {
+            w->asleep = state == ASLEEP;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void wait_for_others(fork_task *task) {
+    spin s = {0};
+    for (;;) {
+        uint32_t left = atomic_load_explicit(&task->pending, memory_order_acquire);
+        if ((left & ~SLEEPING) == 0) return;
+        if (!(left & SLEEPING)) {
+            if (spin_turn(&s, SPIN_SECONDS)) continue;
+            if (!atomic_compare_exchange_strong(&task->pending, &left, left | SLEEPING)) continue;
+            left |= SLEEPING;
+        }
+        futex_wait(&task->pending, left);
+    }
+}
+
+void whet_workers_fork(whet_workers *ws, int32_t max_threads, whet_fork_fn fn, void *user) {
+    int32_t want = max_threads < ws->threads ? max_threads : ws->threads;
+    fork_task task = {.fn = fn, .user = user, .n = 1};
+    worker *claimed = NULL;
+    for (int32_t i = 0; i < ws->threads - 1 && task.n < want; i++) {
+        if (!ensure_started(ws, i)) break;
+        worker *w = &ws->pool[i];
+        if (!claim(w)) continue;
+        w->index = task.n++;
+        w->next = claimed;
+        claimed = w;
+    }
+    atomic_init(&task.pending, (uint32_t)task.n - 1);
+    for (worker *w = claimed, *next; w; w = next) {
+        next = w->next; // once READY it may be claimed by another fork
+        bool asleep = w->asleep;
+        w->task = &task;
+        atomic_store_explicit(&w->state, READY, memory_order_release);
+        if (asleep) futex_wake(&w->state);
+    }
+    fn(user, 0, task.n);
+    if (claimed) wait_for_others(&task);
+}
+
+void whet_barrier_wait(whet_barrier *b, int32_t n) {
+    if (n <= 1) return;
+    uint32_t generation = atomic_load_explicit(&b->generation, memory_order_acquire);
+    uint32_t before = atomic_fetch_add_explicit(&b->arrived, 1, memory_order_acq_rel);
+    if (before + 1 == (uint32_t)n) {
+        atomic_store_explicit(&b->arrived, 0, memory_order_relaxed);
+        atomic_store_explicit(&b->generation, generation + 1, memory_order_release);
+        return;
+    }
+    spin s = {0};
+    while (atomic_load_explicit(&b->generation, memory_order_acquire) == generation)
+        if (!spin_turn(&s, BARRIER_SPIN_SECONDS)) sched_yield();
+}
