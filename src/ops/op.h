@@ -89,15 +89,19 @@ typedef struct whet_infer {
     uint64_t needs_value;        // set: bit i when the contents of input i were asked for but unknown
 } whet_infer;
 
-// Checks arity and dtypes against the descriptor, sets output dtypes, calls op->infer, verifies that
-// it filled everything. When an input's rank is unknown, infer is not called and every output has
+// Checks arity and dtypes against the descriptor, sets output dtypes (from type variables, from a set
+// of one, from the first DTYPE attribute that is not NONE), calls op->infer, verifies that it filled
+// everything; error text starts with the node's name. When an input's rank is unknown, infer is not called and every output has
 // rank -1. WHET_E_SHAPE, WHET_E_DTYPE, WHET_E_INVALID, WHET_E_UNSUPPORTED.
 whet_status whet_op_infer(whet_infer *ctx);
 
 // Contents of input i as dims, from data or the symbolic value: false (and needs_value set) when
 // unknown. n is the element count. Integer types only.
 bool whet_infer_value(whet_infer *ctx, int32_t i, const whet_dim **value, int64_t *n);
-// The same, but all must be constants.
+// The same without asking: needs_value stays as it is, and data of more than WHET_VALUE_LIMIT elements
+// counts as unknown. For propagating values.
+bool whet_infer_peek(whet_infer *ctx, int32_t i, const whet_dim **value, int64_t *n);
+// All must be constants.
 bool whet_infer_ints(whet_infer *ctx, int32_t i, const int64_t **value, int64_t *n);
 static inline bool whet_infer_has(const whet_infer *ctx, int32_t i) {
     return i < ctx->n_in && ctx->in[i];
@@ -111,6 +115,8 @@ void whet_infer_unknown(whet_infer *ctx, int32_t out, int32_t rank);
 whet_status whet_infer_broadcast(whet_infer *ctx, int32_t out, int32_t first, int32_t n);
 // axis in [-rank, rank) to [0, rank). WHET_E_RANGE names the node.
 whet_status whet_infer_axis(whet_infer *ctx, int64_t axis, int32_t rank, int32_t *result);
+// Both of one dimension under numpy's broadcasting; WHET_E_SHAPE when they cannot be.
+whet_status whet_infer_broadcast_dim(whet_infer *ctx, whet_dim a, whet_dim b, whet_dim *result);
 // Fails unless a and b are equal; symbolic dims that may be equal pass.
 whet_status whet_infer_same(whet_infer *ctx, whet_dim a, whet_dim b, const char *what);
 whet_status whet_infer_rank(whet_infer *ctx, int32_t in, int32_t rank); // input has exactly this rank
