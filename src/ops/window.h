@@ -16,6 +16,15 @@ typedef struct whet_window_attrs {
     whet_ints kernel_shape, strides, dilations, pads; // absent: from the weights, 1, 1, 0
 } whet_window_attrs;
 
+// Rows of the attribute table of an operator whose struct T has the member `window`.
+#define WHET_WINDOW_ROWS(T, kernel_required)                                                       \
+    {"auto_pad", WHET_ATTR_ENUM, offsetof(T, window.auto_pad), .choices = whet_auto_pad_choices},  \
+        {"kernel_shape", WHET_ATTR_INTS, offsetof(T, window.kernel_shape), kernel_required,        \
+         .min = 1, .max = INT32_MAX},                                                              \
+        {"strides", WHET_ATTR_INTS, offsetof(T, window.strides), .min = 1, .max = INT32_MAX},      \
+        {"dilations", WHET_ATTR_INTS, offsetof(T, window.dilations), .min = 1, .max = INT32_MAX},  \
+        {"pads", WHET_ATTR_INTS, offsetof(T, window.pads), .min = 0, .max = INT32_MAX}
+
 // Numbers for one call; dimension d of n spatial ones.
 typedef struct whet_window {
     int32_t n;
@@ -33,5 +42,19 @@ void whet_window_resolve(whet_window *w, const whet_window_attrs *a, int32_t n, 
 whet_status whet_window_infer(whet_infer *ctx, const whet_window_attrs *a, int32_t n,
                               const whet_dim *in, const whet_dim *kernel, bool ceil_mode,
                               whet_dim *out);
-// The same for transposed convolution: pads resolved per output_shape / output_padding.
+
+// The same for transposed convolution: `in` and `out` are those of the operator (out is the larger
+// one). Paddings follow from output_shape when that is given; where it asks for more than the input
+// reaches, they are 0 and the rest of the output is bias.
+void whet_window_resolve_transposed(whet_window *w, const whet_window_attrs *a,
+                                    whet_ints output_padding, whet_ints output_shape, int32_t n,
+                                    const int64_t *in, const int64_t *out, const int64_t *kernel);
+whet_status whet_window_infer_transposed(whet_infer *ctx, const whet_window_attrs *a,
+                                         whet_ints output_padding, whet_ints output_shape,
+                                         int32_t n, const whet_dim *in, const whet_dim *kernel,
+                                         whet_dim *out);
+
+// Three dimensions: leading ones of size 1 are added. For loops that are written once.
+void whet_window_expand(whet_window *w);
+
 #endif
