@@ -103,6 +103,25 @@ static bool fits(whet_dtype dtype, whet_dim d) {
     return d >> (bits - 1) == 0 || d >> (bits - 1) == -1;
 }
 
+whet_status whet_infer_pass_value(whet_infer *ctx, int32_t out, int32_t in) {
+    const whet_dim *v;
+    int64_t n;
+    if (out >= ctx->n_out || whet_dtype_is_float(ctx->out[out].dtype) ||
+        !whet_infer_peek(ctx, in, &v, &n))
+        return WHET_OK;
+    whet_dim *value = WHET_NEW_ARRAY(ctx->arena, whet_dim, n ? n : 1);
+    if (!value) return WHET_NOMEM(ctx->err);
+    bool truth = ctx->out[out].dtype == WHET_DTYPE_BOOL;
+    for (int64_t i = 0; i < n; i++) {
+        value[i] = truth && whet_dim_is_const(v[i]) ? v[i] != 0 : v[i];
+        if (whet_dim_is_error(v[i]) || (truth && !whet_dim_is_const(v[i])) ||
+            !fits(ctx->out[out].dtype, value[i]))
+            value[i] = unknown(ctx);
+    }
+    ctx->out[out].value = value;
+    return WHET_OK;
+}
+
 static bool tracked(whet_pw f) {
     switch (f) {
     case WHET_PW_IDENTITY:

@@ -122,6 +122,9 @@ whet_status whet_infer_same(whet_infer *ctx, whet_dim a, whet_dim b, const char 
 whet_status whet_infer_rank(whet_infer *ctx, int32_t in, int32_t rank); // input has exactly this rank
 // infer for: output 0 has the shape of input 0.
 whet_status whet_infer_same_as_input(whet_infer *ctx);
+// Output `out` has the contents of input `in` as far as they are known and its dtype holds them; the
+// counts must be equal.
+whet_status whet_infer_pass_value(whet_infer *ctx, int32_t out, int32_t in);
 // infer for: output 0 is the broadcast of all inputs; propagates values for the integer operators of
 // the pointwise table (add, sub, mul, div, min, max, ...).
 whet_status whet_infer_elementwise(whet_infer *ctx);
@@ -232,7 +235,18 @@ const whet_op_table *whet_ops_builtin(void);
 const whet_op *whet_op_find(const whet_op_table *table, const char *name);
 
 #define WHET_COUNT(array) ((int32_t)(sizeof(array) / sizeof((array)[0])))
-// Shorthands for descriptors:  .in = WHET_ARGS({"X", T}, {"B", T, 'T', WHET_ARG_OPTIONAL})
+// Shorthands for descriptors: members from rows, such as
+// WHET_IN({"X", WHET_DTYPES_FLOAT, 'T'}, {"B", WHET_DTYPES_FLOAT, 'T', WHET_ARG_OPTIONAL}).
+#define WHET_IN(...)                                                                               \
+    .in = (const whet_arg[]){__VA_ARGS__}, .n_in = WHET_COUNT(((const whet_arg[]){__VA_ARGS__}))
+#define WHET_OUT(...)                                                                              \
+    .out = (const whet_arg[]){__VA_ARGS__}, .n_out = WHET_COUNT(((const whet_arg[]){__VA_ARGS__}))
+#define WHET_ONNX(...)                                                                             \
+    .onnx = (const whet_onnx_row[]){__VA_ARGS__},                                                  \
+    .n_onnx = WHET_COUNT(((const whet_onnx_row[]){__VA_ARGS__}))
+#define WHET_ATTRS(struct_type, ...)                                                               \
+    .attrs = (const whet_attr[]){__VA_ARGS__},                                                     \
+    .n_attrs = WHET_COUNT(((const whet_attr[]){__VA_ARGS__})), .attrs_size = sizeof(struct_type)
 #define OP(name) extern const whet_op whet_op_##name;
 #include "ops/ops.def"
 #undef OP

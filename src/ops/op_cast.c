@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// cast and cast_like. Integers keep their low bits; reals are cut toward zero and saturate, NaN
+// becomes 0; anything but zero is true.
+#include <string.h>
+
+#include "ops/op.h"
+
+// saturate and round_mode only matter for types of 8 bits and fewer that whet does not have.
+typedef struct cast_attrs {
+    int32_t to, round_mode;
+    bool saturate;
+} cast_attrs;
+
+static whet_status cast_infer(whet_infer *ctx) {
+    if (ctx->n_in > 1) ctx->out[0].dtype = ctx->in[1]->dtype;
+    whet_infer_copy_shape(ctx, 0, 0);
+    return whet_infer_pass_value(ctx, 0, 0);
+}
+
+static whet_status cast_eval(whet_eval *e) {
+    const whet_tensor *in = &e->in[0];
+    whet_tensor *out = &e->out[0];
+    int64_t n = whet_tensor_count(in);
+    if (in->dtype == out->dtype) {
+        if (n > 0) memmove(out->data, in->data, whet_tensor_bytes(in->dtype, n));
+        return WHET_OK;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        if (whet_dtype_is_float(in->dtype))
+            whet_store_f64(out->data, out->dtype, i, whet_load_f64(in->data, in->dtype, i));
+        else if (in->dtype == WHET_DTYPE_U64)
+            whet_store_u64(out->data, out->dtype, i, whet_load_u64(in->data, in->dtype, i));
+        else whet_store_i64(out->data, out->dtype, i, whet_load_i64(in->data, in->dtype, i));
+    }
+    return WHET_OK;
+}
+
+static const char *const round_choices[] = {"up", "down", "nearest", NULL};
+#define SATURATE                                                                                   \
+    {"saturate", WHET_ATTR_BOOL, offsetof(cast_attrs, saturate), .def = 1},                        \
+    {"round_mode", WHET_ATTR_ENUM, offsetof(cast_attrs, round_mode), .choices = round_choices}
+
+const whet_op whet_op_cast = {
+    .name = "cast",
+    WHET_IN({"input", WHET_DTYPES_ALL}),
+    WHET_OUT({"output", WHET_DTYPES_ALL}),
+    WHET_ATTRS(cast_attrs,
+               {"to", WHET_ATTR_DTYPE, offsetof(cast_attrs, to), .required = true},
+               SATURATE),
+    // "cast_1": `to` is the name of a TensorProto data type, such as "FLOAT"
+    WHET_ONNX({"", "Cast", 1, 5, "cast_1"}, {"", "Cast", 6, 0, NULL}),
+    .infer = cast_infer,
+    .eval = cast_eval,
+};
+
+const whet_op whet_op_cast_like = {
+    .name = "cast_like",
+    WHET_IN({"input", WHET_DTYPES_ALL}, {"target_type", WHET_DTYPES_ALL, 'T', WHET_ARG_SHAPE}),
+    WHET_OUT({"output", WHET_DTYPES_ALL, 'T'}),
+    WHET_ATTRS(cast_attrs, SATURATE),
+    WHET_ONNX({"", "CastLike", 15, 0, NULL}),
+    .infer = cast_infer,
+    .eval = cast_eval,
+};
