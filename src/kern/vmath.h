@@ -179,28 +179,21 @@ V_FN vf v_sin(vf x) {
 }
 V_FN vf v_cos(vf x) { return vmath_sin_turn_(x, 1, cosf); }
 
-// ---- activations; formulas as in ops/pointwise.h ----
+// ---- activations; formulas as in ops/pointwise.h, NaN at -inf where those give it ----
 
 // x (1 + erf(x / sqrt 2)) / 2: absolute error 2e-7 max(1, |x|).
 V_FN vf v_gelu_erf(vf x) {
     vf h = x * v_set1(0.5f);
-    vf y = v_fma(h, v_erf(x * v_set1(0.707106781f)), h);
-    // -inf * 0 is NaN
-    return v_select(v_eq(x, v_set1(-INFINITY)), v_zero(), y);
+    return v_fma(h, v_erf(x * v_set1(0.707106781f)), h);
 }
 // x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2: as above.
 V_FN vf v_gelu_tanh(vf x) {
     vf u = v_fma(x * x * x, v_set1(0.044715f), x) * v_set1(0.797884561f);
     vf h = x * v_set1(0.5f);
-    vf y = v_fma(h, v_tanh(u), h);
-    return v_select(v_eq(x, v_set1(-INFINITY)), v_zero(), y);
+    return v_fma(h, v_tanh(u), h);
 }
 // x sigmoid(a x), 4 ulp.
-V_FN vf v_swish(vf x, vf a) {
-    vf y = x * v_sigmoid(a * x);
-    // the limit at -inf where the sigmoid vanishes
-    return v_select(v_isnan(y), v_select(v_isnan(x), x, v_zero()), y);
-}
+V_FN vf v_swish(vf x, vf a) { return x * v_sigmoid(a * x); }
 // ln(1 + e^x), 3 ulp.
 V_FN vf v_softplus(vf x) {
     vf y = v_log1p(v_exp(-v_abs(x)));
@@ -209,8 +202,7 @@ V_FN vf v_softplus(vf x) {
 // x tanh(softplus x), with e = e^x: x e (e + 2) / (e (e + 2) + 2); 4 ulp.
 V_FN vf v_mish(vf x) {
     vf e = v_exp(v_min(v_set1(20.0f), x)), u = e * (e + v_set1(2.0f));
-    vf y = x * (u / (u + v_set1(2.0f)));
-    return v_select(v_eq(x, v_set1(-INFINITY)), v_zero(), y);
+    return x * (u / (u + v_set1(2.0f)));
 }
 
 #endif
