@@ -39,7 +39,7 @@ uint64_t whet_hash64_mix(uint64_t a, uint64_t b) {
 uint64_t whet_hash64(const void *data, size_t n, uint64_t seed) {
     const uint8_t *p = data;
     size_t left = n;
-    uint64_t h = scramble(seed + C3) + n;
+    uint64_t h = scramble(seed + C3 * (n + 1));
     if (left >= 64) {
         uint64_t a = h ^ C1, b = h ^ C2, c = h ^ C3, d = h;
         for (; left >= 32; left -= 32, p += 32) {
