@@ -154,20 +154,22 @@ whet_status whet_window_infer_transposed(whet_infer *ctx, const whet_window_attr
     whet_dims *pool = ctx->dims;
     for (int32_t i = 0; i < n; i++) {
         int64_t stride = item(a->strides, i, 1);
-        if (output_shape.n) {
-            out[i] = output_shape.v[i];
-        } else if (is_same(a->auto_pad)) {
-            out[i] = whet_dim_mul(pool, in[i], stride);
-        } else {
-            bool pads = a->auto_pad == WHET_PAD_NOTSET;
-            int64_t cut = pads ? item(a->pads, i, 0) + item(a->pads, i + n, 0) : 0;
-            whet_dim window = extent(ctx, kernel[i], item(a->dilations, i, 1));
-            whet_dim span = whet_dim_mul(pool, whet_dim_sub(pool, in[i], 1), stride);
-            whet_dim full = whet_dim_add(pool, whet_dim_add(pool, span, window),
-                                         item(output_padding, i, 0));
-            out[i] = whet_dim_sub(pool, full, cut);
-        }
+        bool pads = a->auto_pad == WHET_PAD_NOTSET;
+        int64_t cut = pads ? item(a->pads, i, 0) + item(a->pads, i + n, 0) : 0;
+        whet_dim window = extent(ctx, kernel[i], item(a->dilations, i, 1));
+        whet_dim span = whet_dim_mul(pool, whet_dim_sub(pool, in[i], 1), stride);
+        whet_dim full = whet_dim_add(pool, span, window);
+        full = whet_dim_add(pool, full, item(output_padding, i, 0));
+        if (output_shape.n) out[i] = output_shape.v[i];
+        else if (is_same(a->auto_pad)) out[i] = whet_dim_mul(pool, in[i], stride);
+        else out[i] = whet_dim_sub(pool, full, cut);
+        WHET_TRY(check_size(ctx, i, in[i], kernel[i], full));
         WHET_TRY(check_size(ctx, i, in[i], kernel[i], out[i]));
+        if (output_shape.n && whet_dim_is_const(full) && out[i] > full)
+            WHET_FAIL(ctx->err, WHET_E_SHAPE,
+                      "output_shape asks for %" PRId64 " in spatial dimension %d, the input"
+                      " reaches %" PRId64,
+                      out[i], (int)i, full);
         if (whet_dim_is_const(out[i]) && out[i] < 0)
             WHET_FAIL(ctx->err, WHET_E_SHAPE,
                       "paddings leave %" PRId64 " of spatial dimension %d", out[i],
