@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pointwise chains: out_o[i] = f(inputs[i]), a straight program of elementwise instructions over f32.
+// Every instruction is one loop over a tile in L1; see chain_plan.h for the walk. Nothing is read
+// behind an input: the last, partial grain of a tile is copied aside first.
+#include "kern/chain/chain_fn.h"
+#include "kern/cost.h"
+
+typedef struct chain_run {
+    const whet_call *c;
+    const chain_plan *plan;
+    const whet_chain *chain;
+    chain_fn fn[WHET_CHAIN_MAX_OPS];
+    float *slots, *outs, *tiles, *grains; // parts of the scratch
+    const float *in[WHET_CHAIN_MAX_IN];   // of this tile
+    int32_t step[WHET_CHAIN_MAX_IN];
+    const float *gathered[WHET_CHAIN_MAX_IN]; // where the tile of input i was copied from
+    int64_t gathered_n[WHET_CHAIN_MAX_IN];
+} chain_run;
+
+static const float *result_of(const chain_run *r, float *const *out, int32_t v) {
+    int32_t s = r->plan->slot[v - r->chain->n_in];
+    return s >= 0 ? r->slots + s * CHAIN_TILE : out[~s];
+}
+
+// All instructions over n elements, n a multiple of the grain.
+static void run_program(const chain_run *r, const float *const *in, float *const *out, int64_t n) {
+    const whet_chain *c = r->chain;
+    for (int32_t k = 0; k < c->n_ops; k++) {
+        const float *src[3] = {0};
+        int32_t step[3] = {0}, inputs = c->ops[k].f < 64 ? 1 : c->ops[k].f < 96 ? 2 : 3;
+        for (int32_t s = 0; s < 3; s++) {
+            int32_t v = c->ops[k].src[s < inputs ? s : 0];
+            src[s] = v < c->n_in ? in[v] : result_of(r, out, v);
+            step[s] = v < c->n_in ? r->step[v] : CHAIN_GRAIN;
+        }
+        int32_t place = r->plan->slot[k];
+        float *dst = place >= 0 ? r->slots + place * CHAIN_TILE : out[~place];
+        r->fn[k](dst, src, step, c->ops[k].p, n);
+    }
+    for (int32_t o = c->n_out - 1; o >= 0; o--) { // output 0, which may be an input, last
+        int32_t v = r->plan->copy[o];
+        if (v < 0) continue;
+        const float *from = v < c->n_in ? in[v] : result_of(r, out, v);
+        int32_t step = v < c->n_in ? r->step[v] : CHAIN_GRAIN;
+        for (int64_t i = 0; i < n; i += CHAIN_GRAIN, from += step)
+            memmove(out[o] + i, from, CHAIN_GRAIN * sizeof(float));
+    }
+}
+
+static void bind_input(chain_run *r, int32_t i, const int64_t *at, int64_t n) {
+    const chain_input *input = &r->plan->in[i];
+    const float *data = r->c->in[i], *from = data;
+    for (int32_t d = 0; d < r->plan->n; d++) from += at[d] * input->stride[d];
+    r->step[i] = input->kind == CHAIN_REPEAT ? 0 : CHAIN_GRAIN;
+    if (input->kind == CHAIN_FULL) {
+        r->in[i] = from;
+        return;
+    }
+    r->in[i] = r->tiles + i * CHAIN_TILE;
+    int64_t want = input->kind == CHAIN_REPEAT ? CHAIN_GRAIN : n;
+    if (r->gathered[i] == from && r->gathered_n[i] >= want) return;
+    int64_t period = input->kind == CHAIN_REPEAT ? r->plan->size[r->plan->n - 1] : want;
+    float *tile = r->tiles + i * CHAIN_TILE;
+    if (period > want || r->plan->split == r->plan->n - 1) period = want;
+    if (input->kind == CHAIN_REPEAT && r->plan->split == r->plan->n - 1) {
+        for (int32_t j = 0; j < CHAIN_GRAIN; j++) tile[j] = *from;
+    } else if (input->kind == CHAIN_REPEAT) {
+        whet_chain_gather(r->plan, i, data, at, period, tile);
+        for (int64_t j = period; j < CHAIN_GRAIN; j++) tile[j] = tile[j - period];
+    } else {
+        whet_chain_gather(r->plan, i, data, at, n, tile);
+        for (int64_t j = n; j % CHAIN_GRAIN; j++) tile[j] = tile[n - 1];
+    }
+    r->gathered[i] = from;
+    r->gathered_n[i] = want;
+}
+
+// Elements [whole, n) of a tile, whole being the last multiple of the grain.
+static void run_tail(chain_run *r, float *const *out, int64_t whole, int64_t n) {
+    const float *in[WHET_CHAIN_MAX_IN];
+    float *to[WHET_CHAIN_MAX_OUT];
+    size_t bytes = (size_t)(n - whole) * sizeof(float);
+    for (int32_t i = 0; i < r->chain->n_in; i++) {
+        in[i] = r->in[i] + (r->step[i] ? whole : 0);
+        if (r->plan->in[i].kind != CHAIN_FULL) continue;
+        float *grain = r->grains + i * CHAIN_GRAIN;
+        for (int32_t j = 0; j < CHAIN_GRAIN; j++) grain[j] = in[i][j < n - whole ? j : 0];
+        in[i] = grain;
+    }
+    for (int32_t o = 0; o < r->chain->n_out; o++) to[o] = r->outs + o * CHAIN_TILE;
+    run_program(r, in, to, CHAIN_GRAIN);
+    for (int32_t o = 0; o < r->chain->n_out; o++) memcpy(out[o] + whole, to[o], bytes);
+}
+
+static void run_tile(chain_run *r, int64_t tile) {
+    const chain_plan *plan = r->plan;
+    int64_t at[CHAIN_LOOPS] = {0}, rest = tile / plan->chunks, base = 0;
+    at[plan->split] = tile % plan->chunks * plan->chunk;
+    for (int32_t d = plan->split - 1; d >= 0; d--) {
+        at[d] = rest % plan->size[d];
+        rest /= plan->size[d];
+    }
+    for (int32_t d = 0; d <= plan->split; d++) base = base * plan->size[d] + at[d];
+    int64_t steps = plan->size[plan->split] - at[plan->split];
+    int64_t n = (steps < plan->chunk ? steps : plan->chunk) * plan->inner;
+    int64_t whole = n / CHAIN_GRAIN * CHAIN_GRAIN;
+    float *out[WHET_CHAIN_MAX_OUT];
+    for (int32_t i = 0; i < r->chain->n_in; i++) bind_input(r, i, at, n);
+    for (int32_t o = 0; o < r->chain->n_out; o++) out[o] = (float *)r->c->out[o] + base * plan->inner;
+    if (whole) run_program(r, r->in, out, whole);
+    if (whole < n) run_tail(r, out, whole, n);
+}
+
+static whet_status run(const whet_call *c, int32_t phase, int64_t begin, int64_t end) {
+    chain_run r = {.c = c, .plan = c->state, .chain = c->p->chain};
+    (void)phase;
+    for (int32_t k = 0; k < r.chain->n_ops; k++) r.fn[k] = chain_fn_of(r.chain->ops[k].f);
+    r.slots = c->scratch;
+    r.outs = r.slots + r.plan->slots * CHAIN_TILE;
+    r.tiles = r.outs + r.chain->n_out * CHAIN_TILE;
+    r.grains = r.tiles + r.chain->n_in * CHAIN_TILE;
+    for (int64_t tile = begin; tile < end; tile++) run_tile(&r, tile);
+    return WHET_OK;
+}
+
+static bool accepts(const whet_problem *p) {
+    chain_plan plan;
+    if (strcmp(p->op, "chain") || !whet_chain_plan_make(p, &plan)) return false;
+    for (int32_t k = 0; k < p->chain->n_ops; k++)
+        if (!chain_fn_of(p->chain->ops[k].f)) return false;
+    return true;
+}
+
+static double cost(const whet_problem *p, const int32_t *params) {
+    double cycles = 0;
+    (void)params;
+    for (int32_t k = 0; k < p->chain->n_ops; k++) {
+        whet_pw f = p->chain->ops[k].f;
+        bool light = f <= WHET_PW_LEAKY_RELU || f == WHET_PW_ABS || f == WHET_PW_NEG ||
+                     (f >= WHET_PW_ADD && f != WHET_PW_POW && f != WHET_PW_MOD);
+        cycles += (light ? 2.0 : 20.0) / V_PICK(16, 8, 2);
+    }
+    return whet_cost_stream(p, cycles);
+}
+
+const whet_kernel V_CAT(whet_kernel_chain_f32_, V_ISA) = {
+    .name = "chain_f32_" V_NAME,
+    .op = "chain",
+    .revision = 1,
+    .cpu = V_CPU,
+    .layouts = WHET_LAYOUT_BIT(WHET_LAYOUT_PLAIN) | WHET_LAYOUT_BIT(WHET_LAYOUT_C8) |
+               WHET_LAYOUT_BIT(WHET_LAYOUT_C16),
+    .ports = whet_chain_ports,
+    .accepts = accepts,
+    .cost = cost,
+    .scratch = whet_chain_scratch,
+    .state_bytes = sizeof(chain_plan),
+    .prepare = whet_chain_prepare,
+    .tasks = whet_chain_tasks,
+    .run = run,
+    .inplace = whet_chain_inplace,
+    .tolerance = 4,
+};
