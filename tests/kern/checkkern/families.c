@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "checkkern.h"
+
+#define FAMILY(name) extern const ck_family ck_family_##name;
+#include "families.def"
+#undef FAMILY
+
+const ck_family *const ck_families[] = {
+#define FAMILY(name) &ck_family_##name,
+#include "families.def"
+#undef FAMILY
+    NULL,
+};
