@@ -165,7 +165,7 @@ whet_status whet_window_infer_transposed(whet_infer *ctx, const whet_window_attr
         else out[i] = whet_dim_sub(pool, full, cut);
         WHET_TRY(check_size(ctx, i, in[i], kernel[i], full));
         WHET_TRY(check_size(ctx, i, in[i], kernel[i], out[i]));
-        if (output_shape.n && whet_dim_is_const(full) && out[i] > full)
+        if (output_shape.n && whet_dim_is_const(full) && out[i] - full >= stride)
             WHET_FAIL(ctx->err, WHET_E_SHAPE,
                       "output_shape asks for %" PRId64 " in spatial dimension %d, the input"
                       " reaches %" PRId64,

@@ -44,8 +44,9 @@ whet_status whet_window_infer(whet_infer *ctx, const whet_window_attrs *a, int32
                               whet_dim *out);
 
 // The same for transposed convolution: `in` and `out` are those of the operator (out is the larger
-// one). Paddings follow from output_shape when that is given; it may not ask for more than the input
-// reaches. SAME can (strides above the kernel): then paddings are 0 and the rest is bias.
+// one). Paddings follow from output_shape when that is given. It may ask for less than a stride more
+// than the input reaches, and SAME does when strides exceed the kernel: then paddings are 0 and the
+// end of the output is bias.
 void whet_window_resolve_transposed(whet_window *w, const whet_window_attrs *a,
                                     whet_ints output_padding, whet_ints output_shape, int32_t n,
                                     const int64_t *in, const int64_t *out, const int64_t *kernel);
