@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+// test: labels=threads
+#include "support/failing_alloc.h"
+#include "support/failing_threads.h"
+#include "support/test.h"
+
+#include "base/bench.h"
+#include "base/workers.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
+
+#define MAX_THREADS 16
+
+typedef struct job {
+    int32_t n;
+    int32_t plain[MAX_THREADS]; // not atomic on purpose: a race would show under tsan
+    _Atomic(int32_t) calls;
+} job;
+
+static void mark(void *user, int32_t index, int32_t n) {
+    job *j = user;
+    if (index == 0) j->n = n;
+    j->plain[index]++;
+    atomic_fetch_add(&j->calls, 1);
+}
+
+static whet_workers *make(int32_t threads) {
+    whet_workers *ws = NULL;
+    assert_int_equal(whet_workers_create(threads, &ws, NULL), WHET_OK);
+    assert_int_equal(whet_workers_count(ws), threads);
+    return ws;
+}
+
+static void every_participant_runs_once(void **state) {
+    (void)state;
+    for (int32_t threads = 1; threads <= 8; threads++) {
+        whet_workers *ws = make(threads);
+        for (int32_t want = -1; want <= 10; want++) {
+            for (int round = 0; round < 50; round++) {
+                job j = {0};
+                whet_workers_fork(ws, want, mark, &j);
+                int32_t n = want < 1 ? 1 : want > threads ? threads : want;
+                assert_int_equal(j.n, n);
+                assert_int_equal(j.calls, n);
+                for (int32_t i = 0; i < MAX_THREADS; i++) assert_int_equal(j.plain[i], i < n);
+            }
+        }
+        whet_workers_destroy(ws);
+    }
+    whet_workers_destroy(NULL);
+}
+
+static void bad_counts_are_refused(void **state) {
+    (void)state;
+    whet_error e = {0};
+    whet_workers *ws = NULL;
+    assert_int_equal(whet_workers_create(0, &ws, &e), WHET_E_INVALID);
+    assert_int_equal(whet_workers_create(-3, &ws, &e), WHET_E_INVALID);
+    assert_null(ws);
+    for (int64_t n = 0;; n++) {
+        test_alloc_fail_at(n);
+        whet_status status = whet_workers_create(4, &ws, &e);
+        if (!test_alloc_end()) break;
+        assert_int_equal(status, WHET_E_NOMEM);
+    }
+    whet_workers_destroy(ws);
+}
+
+static void nap(void) { nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL); }
+
+static void sleeping_workers_wake(void **state) {
+    (void)state;
+    whet_workers *ws = make(4);
+    for (int round = 0; round < 20; round++) {
+        job j = {0};
+        whet_workers_fork(ws, 4, mark, &j);
+        assert_int_equal(j.calls, 4);
+        nap();
+    }
+    // asleep, they use no processor
+    struct timespec before, after;
+    nap();
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
+    nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
+    int64_t used = (after.tv_sec - before.tv_sec) * 1000000000 + after.tv_nsec - before.tv_nsec;
+    assert_true(used < 10000000);
+    whet_workers_destroy(ws);
+}
+
+static void late(void *user, int32_t index, int32_t n) {
+    if (index) nap();
+    mark(user, index, n);
+}
+
+static void a_sleeping_fork_wakes(void **state) {
+    (void)state;
+    whet_workers *ws = make(3);
+    for (int round = 0; round < 20; round++) {
+        job j = {0};
+        whet_workers_fork(ws, 3, late, &j);
+        assert_int_equal(j.calls, 3);
+    }
+    whet_workers_destroy(ws);
+}
+
+typedef struct nested {
+    whet_workers *ws;
+    _Atomic(int32_t) inner;
+} nested;
+
+static void count_inner(void *user, int32_t index, int32_t n) {
+    (void)index, (void)n;
+    atomic_fetch_add(&((nested *)user)->inner, 1);
+}
+
+static void fork_again(void *user, int32_t index, int32_t n) {
+    (void)index, (void)n;
+    whet_workers_fork(((nested *)user)->ws, 4, count_inner, user);
+}
+
+static void forks_nest(void **state) {
+    (void)state;
+    nested x = {.ws = make(4)};
+    for (int round = 0; round < 100; round++) {
+        atomic_store(&x.inner, 0);
+        whet_workers_fork(x.ws, 4, fork_again, &x);
+        assert_true(x.inner >= 4 && x.inner <= 16);
+    }
+    whet_workers_destroy(x.ws);
+}
+
+static void *fork_many(void *user) {
+    whet_workers *ws = user;
+    intptr_t bad = 0;
+    for (int round = 0; round < 2000; round++) {
+        job j = {0};
+        whet_workers_fork(ws, 1 + round % 5, mark, &j);
+        bad += j.n < 1 || j.n > 1 + round % 5 || j.calls != j.n;
+        for (int32_t i = 0; i < j.n; i++) bad += j.plain[i] != 1;
+    }
+    return (void *)bad;
+}
+
+static void several_threads_fork_at_once(void **state) {
+    (void)state;
+    for (int32_t threads = 1; threads <= 7; threads += 3) {
+        whet_workers *ws = make(threads);
+        pthread_t t[4];
+        for (size_t i = 0; i < COUNT(t); i++)
+            assert_int_equal(pthread_create(&t[i], NULL, fork_many, ws), 0);
+        for (size_t i = 0; i < COUNT(t); i++) {
+            void *bad;
+            pthread_join(t[i], &bad);
+            assert_null(bad);
+        }
+        whet_workers_destroy(ws);
+    }
+}
+
+typedef struct phases {
+    whet_barrier barrier;
+    int64_t cells[MAX_THREADS];
+    _Atomic(int32_t) wrong;
+} phases;
+
+// Each phase reads what all others wrote in the one before.
+static void run_phases(void *user, int32_t index, int32_t n) {
+    phases *p = user;
+    for (int64_t phase = 1; phase <= 200; phase++) {
+        p->cells[index] = phase;
+        whet_barrier_wait(&p->barrier, n);
+        for (int32_t i = 0; i < n; i++)
+            if (p->cells[i] != phase) atomic_fetch_add(&p->wrong, 1);
+        whet_barrier_wait(&p->barrier, n);
+    }
+}
+
+static void barriers_order_phases(void **state) {
+    (void)state;
+    for (int32_t threads = 1; threads <= 5; threads += 2) {
+        whet_workers *ws = make(threads);
+        for (int round = 0; round < 5; round++) {
+            phases p = {0};
+            whet_workers_fork(ws, threads, run_phases, &p);
+            assert_int_equal(p.wrong, 0);
+        }
+        whet_workers_destroy(ws);
+    }
+}
+
+static void forks_allocate_nothing(void **state) {
+    (void)state;
+    whet_workers *ws = make(4);
+    test_alloc_count();
+    for (int round = 0; round < 100; round++) {
+        job j = {0};
+        whet_workers_fork(ws, 4, mark, &j);
+    }
+    assert_int_equal(test_alloc_counted(), 0);
+    whet_workers_destroy(ws);
+}
+
+// Threads that cannot be started are done without, and not asked for again.
+static void works_when_threads_do_not_start(void **state) {
+    (void)state;
+    for (int32_t limit = 0; limit < 3; limit++) {
+        whet_workers *ws = make(4);
+        test_threads_limit(limit);
+        job j = {0};
+        whet_workers_fork(ws, 4, mark, &j);
+        test_threads_limit(INT64_MAX);
+        assert_int_equal(j.n, 1 + limit);
+        assert_int_equal(j.calls, 1 + limit);
+        j = (job){0};
+        whet_workers_fork(ws, 4, mark, &j);
+        assert_int_equal(j.n, 1 + limit);
+        whet_workers_destroy(ws);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_participant_runs_once),
+        cmocka_unit_test(bad_counts_are_refused),
+        cmocka_unit_test(sleeping_workers_wake),
+        cmocka_unit_test(a_sleeping_fork_wakes),
+        cmocka_unit_test(forks_nest),
+        cmocka_unit_test(several_threads_fork_at_once),
+        cmocka_unit_test(barriers_order_phases),
+        cmocka_unit_test(forks_allocate_nothing),
+        cmocka_unit_test(works_when_threads_do_not_start),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
