@@ -2,12 +2,12 @@
 #include "checkkern.h"
 
 #define FAMILY(name) extern const ck_family ck_family_##name;
-#include "families.def"
+#include "families.def" // one row FAMILY(name) a family
 #undef FAMILY
 
 const ck_family *const ck_families[] = {
 #define FAMILY(name) &ck_family_##name,
-#include "families.def"
+#include "families.def" // one row FAMILY(name) a family
 #undef FAMILY
     NULL,
 };
