@@ -3,8 +3,8 @@
 #ifndef WHET_ONNX_IMPORT_H
 #define WHET_ONNX_IMPORT_H
 
-#include "base/file.h"
 #include "ir/graph.h"
+#include "onnx/external.h"
 
 typedef struct whet_import_limits {
     int64_t max_nodes, max_depth, max_values, max_text; // 0: defaults in import.c
@@ -33,19 +33,27 @@ typedef struct whet_problem_report {
     const char *text;                    // what is missing and what would fix it
 } whet_problem_report;
 
+#define WHET_IMPORT_PROBLEMS 200
+
+typedef struct whet_import_op_count {
+    const char *domain, *op_type;
+    int64_t count;
+    bool supported;
+} whet_import_op_count;
+
 typedef struct whet_import {
     whet_graph *graph; // NULL when there are problems
     whet_arena arena;  // of everything below
-    whet_map *maps;    // external data, open as long as the graph lives
-    int32_t n_maps, cap_maps;
-    whet_problem_report *problems;
+    whet_external external; // open as long as the graph lives
+    whet_problem_report *problems; // the first WHET_IMPORT_PROBLEMS
     int32_t n_problems, cap_problems;
+    int64_t n_found;   // problems found in all
     int64_t ir_version;
     const char *producer;
     struct { const char *domain; int64_t version; } *opsets;
     int32_t n_opsets;
-    struct { const char *domain, *op_type; int64_t count; bool supported; } *op_counts;
-    int32_t n_op_counts;
+    whet_import_op_count *op_counts; // sorted by domain and op_type
+    int32_t n_op_counts, cap_op_counts;
     const char *inputs_text, *outputs_text; // "name: f32[N,3,224,224]" lines
 } whet_import;
 

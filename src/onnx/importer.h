@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// State of one import, shared by the files of this folder. Import functions need only import_ctx.h.
+#ifndef WHET_ONNX_IMPORTER_H
+#define WHET_ONNX_IMPORTER_H
+
+#include "onnx/import.h"
+#include "onnx/import_ctx.h"
+#include "onnx/model.h"
+#include "onnx/names.h"
+
+// A spelling that can be imported. op NULL: only `row->import` knows what to make of it.
+typedef struct whet_import_row {
+    const whet_onnx_row *row;
+    const whet_op *op;
+    whet_import_fn import; // NULL: inputs and attributes go over as they are
+} whet_import_row;
+
+typedef struct whet_import_rows { // sorted by op_type, domain, since
+    whet_import_row *v;
+    int32_t n, cap;
+} whet_import_rows;
+
+// A name of a model or of a function body.
+typedef struct whet_binding {
+    const char *name;
+    const whet_onnx_value *info; // declared type, or NULL
+    whet_value *value;           // NULL while undefined, when absent, and after a problem
+    bool defined, absent;
+    int32_t node;                // index of the node that makes it, -1: none
+} whet_binding;
+
+struct whet_scope {
+    whet_scope *caller;           // NULL: the model's graph
+    const whet_onnx_function *fn; // NULL: the model's graph
+    const whet_onnx_node *call;   // the node that calls fn, references resolved
+    const char *prefix;           // of names: "" or "<call>/"
+    const whet_onnx_opsets *opsets;
+    const whet_onnx_graph *graph;
+    whet_names names; // of whet_binding
+    int32_t depth;
+};
+
+typedef struct whet_importer {
+    whet_import *import;
+    const whet_import_options *options;
+    whet_arena *arena; // of the import
+    whet_graph *graph;
+    whet_onnx_reader reader;
+    whet_onnx_budget budget;
+    whet_onnx_model model;
+    whet_import_rows rows;
+    whet_names value_names, node_names, op_counts;
+    whet_names dim_values; // named dims that options->shapes fixes: of int64_t
+    int64_t n_visited;     // nodes, those of inlined functions each time
+    int64_t text;          // bytes of made-up names
+    int32_t max_depth;
+    bool stopped;          // nothing more can be done: out of memory or above a limit
+    whet_error *err;       // scratch for details of problems
+} whet_importer;
+
+// ---- problems.c ----
+void whet_import_problem_add(whet_importer *imp, const whet_import_node *n, whet_status status,
+                             const char *format, ...) __attribute__((format(printf, 4, 5)));
+bool whet_import_nomem(whet_importer *imp); // false
+// "f32[n,3,224,224]"; "?" for NULL
+void whet_import_type_print(const whet_graph *g, const whet_value *v, whet_str *out);
+// Edit distance, up to `limit`; more gives limit + 1.
+int32_t whet_import_distance(const char *a, const char *b, int32_t limit);
+
+// ---- rows.c ----
+bool whet_import_rows_make(whet_importer *imp);
+// The row for a version; NULL when there is none.
+const whet_import_row *whet_import_row_find(const whet_import_rows *rows, const char *domain,
+                                            const char *op_type, int64_t version);
+// Says why there is no row.
+void whet_import_row_missing(whet_importer *imp, const whet_import_node *n);
+// The newest opset of a domain known here; 0: unknown domain.
+int64_t whet_import_newest_opset(const char *domain);
+
+// ---- scopes.c ----
+whet_binding *whet_scope_find(const whet_scope *scope, const char *name);
+// Made when absent. NULL: out of memory.
+whet_binding *whet_scope_put(whet_importer *imp, whet_scope *scope, const char *name);
+// All names that nodes of the graph define; reports those defined twice.
+bool whet_scope_declare(whet_importer *imp, whet_scope *scope);
+// Gives a name to a definition; `v` may be NULL after a problem.
+void whet_scope_define(whet_importer *imp, whet_scope *scope, const char *name, whet_value *v);
+// Makes `name` unique in `names` and keeps it there. NULL: out of memory or above the limit on text.
+const char *whet_import_unique(whet_importer *imp, whet_names *names, const char *prefix,
+                               const char *name);
+// Reports nodes that are not in topological order and cycles.
+bool whet_scope_order(whet_importer *imp, const whet_scope *scope);
+
+// ---- graph_io.c ----
+void whet_import_constants(whet_importer *imp, whet_scope *scope);
+void whet_import_inputs(whet_importer *imp, whet_scope *scope);
+void whet_import_outputs(whet_importer *imp, whet_scope *scope);
+// Compares a computed type with the declared one.
+void whet_import_compare(whet_importer *imp, const whet_import_node *n, const whet_value *v,
+                         const whet_onnx_value *info);
+// Stands for a value that could not be made but whose type is declared; NULL when it is not.
+whet_value *whet_import_stand_in(whet_importer *imp, const whet_onnx_value *info);
+
+// ---- nodes.c ----
+void whet_import_nodes(whet_importer *imp, whet_scope *scope);
+
+// ---- functions.c ----
+const whet_onnx_function *whet_import_function_find(const whet_importer *imp,
+                                                    const whet_onnx_node *node);
+void whet_import_function_call(whet_import_node *n, const whet_onnx_function *fn);
+// The node with attribute references replaced by the values at the call.
+const whet_onnx_node *whet_import_resolve(whet_importer *imp, const whet_scope *scope,
+                                          const whet_onnx_node *node);
+
+// ---- convert.c ----
+// Fills the table's attributes that the node has; problems are reported.
+bool whet_import_attrs_fill(whet_import_node *n, const whet_op *op, void *attrs);
+
+#endif

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+// Nodes of a graph or a function's body, one after the other.
+#include <string.h>
+
+#include "onnx/importer.h"
+
+static int64_t opset_of(const whet_onnx_opsets *opsets, const char *domain) {
+    for (int32_t i = 0; i < opsets->n; i++)
+        if (!strcmp(opsets->v[i].domain, domain)) return opsets->v[i].version;
+    return 0;
+}
+
+static bool count_op(whet_importer *imp, const whet_onnx_node *node, bool supported) {
+    whet_import *import = imp->import;
+    const char *key = *node->domain
+                          ? whet_arena_printf(imp->arena, "%s\n%s", node->domain, node->op_type)
+                          : node->op_type;
+    whet_name_slot *slot = key ? whet_names_put(&imp->op_counts, imp->arena, key) : NULL;
+    if (slot && !slot->item) {
+        whet_import_op_count row = {node->domain, node->op_type, 0, supported};
+        uintptr_t index = (uintptr_t)import->n_op_counts + 1;
+        if (!WHET_ARENA_PUSH(imp->arena, import->op_counts, import->n_op_counts,
+                             import->cap_op_counts, row))
+            return whet_import_nomem(imp);
+        slot->item = (void *)index;
+    }
+    if (!slot) return whet_import_nomem(imp);
+    import->op_counts[(uintptr_t)slot->item - 1].count++;
+    return true;
+}
+
+// ---- inputs and results ----
+
+// Reports undefined names. *poisoned: an input could not be made, for a reason already reported.
+static bool collect_inputs(whet_import_node *n, int32_t index, bool *poisoned) {
+    const whet_onnx_node *node = n->onnx;
+    n->in = WHET_NEW_ARRAY(n->imp->arena, whet_value *, node->n_in);
+    if (!n->in) return whet_import_nomem(n->imp);
+    for (int32_t i = 0; i < node->n_in; i++) {
+        if (!*node->in[i]) continue;
+        const whet_binding *b = whet_scope_find(n->scope, node->in[i]);
+        if (b && b->absent) continue;
+        n->n_in = i + 1;
+        if (b && b->defined && b->value) {
+            n->in[i] = b->value;
+            continue;
+        }
+        *poisoned = true;
+        if (b && (b->defined || b->node >= index)) continue; // reported already
+        whet_import_problem_add(n->imp, n, WHET_E_MODEL, "its input %d '%s' is not defined", i,
+                                node->in[i]);
+    }
+    return true;
+}
+
+static void name_result(whet_import_node *n, const char *name, whet_value *v) {
+    if (*v->name) return; // an input, an initializer, or named before
+    v->name = n->scope->caller ? whet_import_unique(n->imp, &n->imp->value_names, n->scope->prefix,
+                                                    name)
+                               : name;
+    v->name = v->name ? whet_arena_strdup(n->imp->graph->arena, v->name) : NULL;
+    if (v->name) return;
+    v->name = "";
+    if (!n->imp->stopped) whet_import_nomem(n->imp);
+}
+
+static void define_results(whet_import_node *n) {
+    for (int32_t i = 0; i < n->onnx->n_out; i++) {
+        const char *name = n->onnx->out[i];
+        if (!*name) continue;
+        whet_value *v = n->failed ? NULL : n->out[i];
+        if (v) {
+            const whet_binding *b = whet_scope_find(n->scope, name);
+            name_result(n, name, v);
+            if (b) whet_import_compare(n->imp, n, v, b->info);
+        }
+        whet_scope_define(n->imp, n->scope, name, v);
+    }
+}
+
+static void report_unused_attrs(whet_import_node *n) {
+    for (int32_t i = 0; i < n->onnx->n_attrs && !n->failed; i++)
+        if (!n->used[i])
+            whet_import_fail(n, WHET_E_UNSUPPORTED,
+                             "attribute '%s' is not known for %s of opset %lld",
+                             n->onnx->attrs[i].name, n->onnx->op_type, (long long)n->version);
+}
+
+static void report_missing_results(whet_import_node *n) {
+    for (int32_t i = 0; i < n->onnx->n_out && !n->failed; i++)
+        if (whet_import_wants(n, i) && !n->out[i])
+            whet_import_fail(n, WHET_E_UNSUPPORTED, "its result %d '%s' is not supported", i,
+                             n->onnx->out[i]);
+}
+
+// ---- one node ----
+
+static void import_by_row(whet_import_node *n, const whet_import_row *row) {
+    n->op = row->op;
+    if (row->import) row->import(n);
+    else whet_import_own(n, NULL, n->in, n->n_in);
+    report_unused_attrs(n);
+    report_missing_results(n);
+}
+
+static const char *node_name(whet_import_node *n, int32_t index) {
+    const char *name = n->onnx->name;
+    if (!*name) name = whet_arena_printf(n->imp->arena, "%s_%d", n->onnx->op_type, index);
+    if (!name) {
+        whet_import_nomem(n->imp);
+        return NULL;
+    }
+    return whet_import_unique(n->imp, &n->imp->node_names, n->scope->prefix, name);
+}
+
+static bool prepare(whet_import_node *n, int32_t index, bool *poisoned) {
+    whet_importer *imp = n->imp;
+    n->onnx = whet_import_resolve(imp, n->scope, &n->scope->graph->nodes[index]);
+    if (!n->onnx) return false;
+    n->name = node_name(n, index);
+    n->out = WHET_NEW_ARRAY(imp->arena, whet_value *, n->onnx->n_out);
+    n->used = WHET_NEW_ARRAY(imp->arena, bool, n->onnx->n_attrs);
+    if (!n->name) return false;
+    if (!n->out || !n->used) return whet_import_nomem(imp);
+    n->version = opset_of(n->scope->opsets, n->onnx->domain);
+    return collect_inputs(n, index, poisoned);
+}
+
+static void import_node(whet_importer *imp, whet_scope *scope, int32_t index) {
+    whet_import_node n = {.imp = imp, .scope = scope};
+    bool poisoned = false;
+    if (++imp->n_visited > imp->budget.max_nodes) {
+        whet_import_problem_add(imp, NULL, WHET_E_LIMIT,
+                                "with its functions inlined the model has more than %lld nodes",
+                                (long long)imp->budget.max_nodes);
+        return;
+    }
+    if (!prepare(&n, index, &poisoned)) return;
+    const whet_onnx_function *fn = whet_import_function_find(imp, n.onnx);
+    if (fn) {
+        count_op(imp, n.onnx, true);
+        whet_import_function_call(&n, fn);
+        return;
+    }
+    const whet_import_row *row =
+        n.version ? whet_import_row_find(&imp->rows, n.onnx->domain, n.onnx->op_type, n.version)
+                  : NULL;
+    if (!count_op(imp, n.onnx, row != NULL)) return;
+    n.failed = poisoned || !row;
+    if (!row && !n.version && whet_import_newest_opset(n.onnx->domain))
+        whet_import_problem_add(imp, &n, WHET_E_MODEL, "opset_import has no version of domain '%s'",
+                                *n.onnx->domain ? n.onnx->domain : "ai.onnx");
+    else if (!row)
+        whet_import_row_missing(imp, &n);
+    else if (!poisoned)
+        import_by_row(&n, row);
+    define_results(&n);
+}
+
+void whet_import_nodes(whet_importer *imp, whet_scope *scope) {
+    for (int32_t i = 0; i < scope->graph->n_nodes && !imp->stopped; i++)
+        import_node(imp, scope, i);
+}
