@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "onnx/importer.h"
-#include "onnx/tensor.h"
+#include "onnx/onnx_tensor.h"
 
 // ---- constants ----
 

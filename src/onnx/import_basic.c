@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "onnx/importer.h"
-#include "onnx/tensor.h"
+#include "onnx/onnx_tensor.h"
 
 static void from_tensor(whet_import_node *n, whet_span span) {
     whet_importer *imp = n->imp;

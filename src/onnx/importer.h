@@ -6,7 +6,7 @@
 #include "onnx/import.h"
 #include "onnx/import_ctx.h"
 #include "onnx/model.h"
-#include "onnx/names.h"
+#include "onnx/name_table.h"
 
 // A spelling that can be imported. op NULL: only `row->import` knows what to make of it.
 typedef struct whet_import_row {
@@ -58,7 +58,7 @@ typedef struct whet_importer {
     whet_error *err;       // scratch for details of problems
 } whet_importer;
 
-// ---- problems.c ----
+// ---- onnx_problems.c ----
 void whet_import_problem_add(whet_importer *imp, const whet_import_node *n, whet_status status,
                              const char *format, ...) __attribute__((format(printf, 4, 5)));
 bool whet_import_nomem(whet_importer *imp); // false
@@ -67,7 +67,7 @@ void whet_import_type_print(const whet_graph *g, const whet_value *v, whet_str *
 // Edit distance, up to `limit`; more gives limit + 1.
 int32_t whet_import_distance(const char *a, const char *b, int32_t limit);
 
-// ---- rows.c ----
+// ---- onnx_rows.c ----
 bool whet_import_rows_make(whet_importer *imp);
 // The row for a version; NULL when there is none.
 const whet_import_row *whet_import_row_find(const whet_import_rows *rows, const char *domain,
@@ -77,7 +77,7 @@ void whet_import_row_missing(whet_importer *imp, const whet_import_node *n);
 // The newest opset of a domain known here; 0: unknown domain.
 int64_t whet_import_newest_opset(const char *domain);
 
-// ---- scopes.c ----
+// ---- onnx_scopes.c, onnx_order.c ----
 whet_binding *whet_scope_find(const whet_scope *scope, const char *name);
 // Made when absent. NULL: out of memory.
 whet_binding *whet_scope_put(whet_importer *imp, whet_scope *scope, const char *name);
@@ -101,10 +101,10 @@ void whet_import_compare(whet_importer *imp, const whet_import_node *n, const wh
 // Stands for a value that could not be made but whose type is declared; NULL when it is not.
 whet_value *whet_import_stand_in(whet_importer *imp, const whet_onnx_value *info);
 
-// ---- nodes.c ----
+// ---- onnx_nodes.c ----
 void whet_import_nodes(whet_importer *imp, whet_scope *scope);
 
-// ---- functions.c ----
+// ---- onnx_functions.c ----
 const whet_onnx_function *whet_import_function_find(const whet_importer *imp,
                                                     const whet_onnx_node *node);
 void whet_import_function_call(whet_import_node *n, const whet_onnx_function *fn);
@@ -112,7 +112,7 @@ void whet_import_function_call(whet_import_node *n, const whet_onnx_function *fn
 const whet_onnx_node *whet_import_resolve(whet_importer *imp, const whet_scope *scope,
                                           const whet_onnx_node *node);
 
-// ---- convert.c ----
+// ---- attr_convert.c ----
 // Fills the table's attributes that the node has; problems are reported.
 bool whet_import_attrs_fill(whet_import_node *n, const whet_op *op, void *attrs);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "onnx/names.h"
+#include "onnx/name_table.h"
 
 #include <string.h>
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "onnx/importer.h"
-#include "onnx/tensor.h"
+#include "onnx/onnx_tensor.h"
 
 // Type that ONNX gives the attribute; STRING may come as STRINGS too.
 static int32_t onnx_type(whet_attr_type type) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Contents of a TensorProto as a whet_tensor.
-#ifndef WHET_ONNX_TENSOR_H
-#define WHET_ONNX_TENSOR_H
+#ifndef WHET_ONNX_ONNX_TENSOR_H
+#define WHET_ONNX_ONNX_TENSOR_H
 
 #include "onnx/external.h"
 #include "onnx/model.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A table from names to pointers, in an arena; names are borrowed.
-#ifndef WHET_ONNX_NAMES_H
-#define WHET_ONNX_NAMES_H
+#ifndef WHET_ONNX_NAME_TABLE_H
+#define WHET_ONNX_NAME_TABLE_H
 
 #include "base/arena.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "onnx/tensor.h"
+#include "onnx/onnx_tensor.h"
 
 #include <stdalign.h>
 #include <string.h>
