@@ -29,8 +29,8 @@ typedef struct whet_cpu_info {
 } whet_cpu_info;
 void whet_cpu_identify(whet_cpu_info *info);
 
-// Processors this process may use: the smaller of the affinity mask and the cgroup quota (v1 and v2,
-// rounded up), at least 1.
+// Processors this process may use: the smaller of the affinity mask and the cgroup quota (v1 and
+// v2, rounded up), at least 1.
 int32_t whet_cpu_count(void);
 // The quota alone, rounded up; 0: none. `list` is a file such as /proc/self/cgroup, `mount` the
 // folder where the control groups are mounted.
