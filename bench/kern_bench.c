@@ -109,6 +109,41 @@ static void conv_case(bench_case *b, conv_shape s, int32_t spatial, bool bias) {
     b->out = port(2 + spatial, y, false);
 }
 
+typedef struct matmul_shape {
+    int32_t batch, m, k, n;
+    bool constant, trans_a, trans_b;
+    int32_t b_batch; // of B: 0 none, else 1 or batch
+} matmul_shape;
+
+static void matmul_case(bench_case *b, matmul_shape s, int bias) {
+    snprintf(b->title, sizeof b->title, "%dx %dx%dx%d%s%s%s b%d bias%d", s.batch, s.m, s.k, s.n,
+             s.constant ? " const" : "", s.trans_a ? " ta" : "", s.trans_b ? " tb" : "", s.b_batch,
+             bias);
+    b->op = "matmul";
+    b->attrs.matmul = (whet_matmul_attrs){s.trans_a, s.trans_b, 1};
+    int64_t x[3] = {s.batch, s.trans_a ? s.k : s.m, s.trans_a ? s.m : s.k};
+    int64_t w[3] = {s.b_batch, s.trans_b ? s.n : s.k, s.trans_b ? s.k : s.n};
+    int64_t y[3] = {s.batch, s.m, s.n};
+    b->in[0] = port(3, x, false);
+    b->in[1] = s.b_batch ? port(3, w, s.constant) : port(2, w + 1, s.constant);
+    b->in[2] = port(1, y + 2, true);
+    b->n_in = bias ? 3 : 2;
+    b->out = port(3, y, false);
+}
+
+static void gemm_case(bench_case *b, matmul_shape s, int bias) {
+    matmul_case(b, s, 0);
+    b->op = "gemm";
+    b->attrs.gemm = (whet_gemm_attrs){0.5f, bias == 2 ? 1 : 0.25f, s.trans_a, s.trans_b};
+    int64_t c[2] = {bias == 2 ? s.m : 1, bias == 1 ? s.n : 1};
+    for (int i = 0; i < 2; i++) {
+        whet_port *p = i ? &b->out : &b->in[0];
+        p->rank = 2, p->dims[0] = p->dims[1], p->dims[1] = p->dims[2];
+    }
+    b->in[2] = port(2, c, true);
+    b->n_in = bias ? 3 : 2;
+}
+
 // ---- running one kernel ----
 
 typedef struct job {
@@ -349,6 +384,18 @@ static const conv_shape conv_shapes[] = {
     {1, 128, 56, 56, 128, 3, 1, 1, 1, 32},  {1, 240, 28, 28, 240, 1, 1, 0, 1, 3},
 };
 
+static const matmul_shape matmul_shapes[] = {
+    {1, 512, 768, 768, true, false, false, 0},   {1, 128, 768, 768, true, false, false, 0},
+    {1, 128, 768, 3072, true, false, false, 0},  {1, 128, 3072, 768, true, false, false, 0},
+    {1, 384, 1024, 4096, true, false, false, 0}, {1, 384, 4096, 1024, true, false, false, 0},
+    {12, 128, 64, 128, false, false, true, 12},  {12, 128, 128, 64, false, false, false, 12},
+    {16, 384, 64, 384, false, false, true, 16},  {16, 384, 384, 64, false, false, false, 16},
+    {1, 1024, 1024, 1024, false, false, false, 0}, {1, 197, 768, 768, true, false, false, 0},
+    {1, 1, 2048, 1000, true, false, false, 0},   {1, 1, 4096, 4096, true, false, false, 0},
+    {1, 8, 4096, 4096, true, false, false, 0},   {1, 1, 25088, 4096, true, false, false, 0},
+    {1, 1, 1024, 1024, false, false, false, 0},  {1, 1, 1024, 1024, false, false, true, 0},
+};
+
 static const whet_pw check_acts[] = {WHET_PW_NONE, WHET_PW_NONE, WHET_PW_RELU, WHET_PW_CLIP,
                                      WHET_PW_LEAKY_RELU, WHET_PW_HARD_SWISH, WHET_PW_SWISH,
                                      WHET_PW_GELU, WHET_PW_TANH, WHET_PW_SIGMOID, WHET_PW_ELU};
@@ -381,6 +428,19 @@ static void random_conv(bench_case *b) {
     conv_case(b, s, spatial, below(2));
 }
 
+static void random_matmul(bench_case *b) {
+    matmul_shape s = {.batch = 1 + (int)below(3), .m = 1 + (int)below(70), .k = 1 + (int)below(80),
+                      .n = 1 + (int)below(80), .constant = below(2), .trans_a = !below(3),
+                      .trans_b = below(2)};
+    if (!below(4)) s.m = 1 + (int)below(4);
+    if (!below(6)) s.k = 512;
+    if (!below(5)) s.n = 150;
+    s.b_batch = below(2) ? 0 : below(2) ? 1 : s.batch;
+    if (below(3)) matmul_case(b, s, (int)below(2));
+    else s.b_batch = 0, s.batch = 1, gemm_case(b, s, (int)below(4));
+    if (!strcmp(b->op, "matmul") && below(2)) b->attrs.matmul.alpha = 0.5f;
+}
+
 static int check_all(const options *o, whet_workers *workers) {
     int bad = 0;
     rng ^= o->seed * 0x9e3779b97f4a7c15u;
@@ -388,7 +448,9 @@ static int check_all(const options *o, whet_workers *workers) {
         bench_case b;
         memset(&b, 0, sizeof b);
         b.integers = below(2);
-        random_conv(&b);
+        const char *op = o->op ? o->op : below(2) ? "conv" : "matmul";
+        if (!strcmp(op, "conv")) random_conv(&b);
+        else random_matmul(&b);
         if (below(3)) random_epilogue(&b);
         bad += run_case(&b, o, workers, 1);
     }
@@ -456,6 +518,12 @@ int main(int argc, char **argv) {
             memset(&b, 0, sizeof b);
             conv_case(&b, conv_shapes[i], 2, true);
             b.epi.act1 = WHET_PW_RELU;
+            run_case(&b, &o, workers, peak);
+        }
+        for (int i = 0; i < WHET_COUNT(matmul_shapes) && (!o.op || !strcmp(o.op, "matmul")); i++) {
+            bench_case b;
+            memset(&b, 0, sizeof b);
+            matmul_case(&b, matmul_shapes[i], matmul_shapes[i].constant);
             run_case(&b, &o, workers, peak);
         }
     }

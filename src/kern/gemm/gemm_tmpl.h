@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: Apache-2.0
+// Template of the matrix product C [m,n] = alpha A' B' + bias, plain layout, then the epilogue.
+//   packed B: [matrix][panel of 2 vectors of columns][k][lane]; the last panel may be one vector wide
+// A constant B is packed at build, another one panel by panel into the worker's scratch, unless few
+// rows would use it. A task is (batch, block of rows, panel). Rows of A are read in place; they are
+// first copied to scratch when transposed, or when their distance would map them to the same sets of
+// the first-level cache.
+#include <string.h>
+
+#include "kern/gemm/gemm_geom.h"
+#include "kern/microtile.h"
+#include "kern/simd.h"
+#include "kern/tile_transpose.h"
+
+#define TILES V_CAT(whet_tiles_, V_ISA)
+#define CEIL(a, b) (((a) + (b) - 1) / (b))
+#define PANEL (2 * V_W)
+
+typedef struct gemm_plan {
+    whet_gemm_geom g;
+    int64_t panels;
+    int64_t tiles;           // of rows, of even heights
+    int64_t block, blocks;   // tiles a task
+    int64_t pitch;           // of the copied rows of A, 0: used in place
+    bool packed, direct;     // B: packed at build; read in place
+    whet_epi_plan epi;
+} gemm_plan;
+
+static int64_t tile_row(const gemm_plan *c, int64_t tile) { return c->g.m * tile / c->tiles; }
+static int64_t panel_width(int64_t n, int64_t panel) {
+    return n - panel * PANEL > V_W ? PANEL : V_W;
+}
+
+// Tiles a task so that its rows of A stay in part of the second-level cache.
+static void plan_blocks(gemm_plan *c, const whet_problem *p, int32_t scale) {
+    int64_t l2 = p->l2_bytes ? p->l2_bytes : 512 << 10;
+    int64_t tile = CEIL(c->g.m, c->tiles) * c->g.k * 4, least = 3;
+    int64_t budget = scale == 1 ? l2 / 4 : scale == 2 ? l2 : l2 / 2;
+    c->block = budget / tile > least ? budget / tile : least;
+    if (c->block > c->tiles) c->block = c->tiles;
+    c->blocks = CEIL(c->tiles, c->block);
+    int64_t threads = p->threads > 1 ? p->threads : 1;
+    if (c->g.batches * c->blocks * c->panels < 2 * threads && c->tiles > 1)
+        c->blocks = c->tiles < 2 * threads ? c->tiles : 2 * threads;
+    c->block = CEIL(c->tiles, c->blocks);
+    c->blocks = CEIL(c->tiles, c->block);
+}
+
+static bool plan_init(gemm_plan *c, const whet_problem *p, const int32_t *params) {
+    if (!whet_gemm_geom_init(&c->g, p)) return false;
+    const whet_gemm_geom *g = &c->g;
+    c->panels = CEIL(g->n, PANEL);
+    c->tiles = CEIL(g->m, TILES.pixels);
+    plan_blocks(c, p, params[0]);
+    c->packed = p->in[1].constant;
+    c->direct = !c->packed && !g->trans_b && g->alpha == 1 && g->m <= 2 * TILES.pixels;
+    // rows 2 KiB apart share two sets of a first-level cache
+    bool clash = g->k % 512 == 0 && g->m > 4 && c->panels > 2;
+    c->pitch = g->trans_a || clash ? (CEIL(g->k, 16) | 1) * 16 : 0;
+    c->epi = whet_epilogue_plan(&p->epi);
+    return true;
+}
+
+// ---- copies ----
+
+// dst [n][lanes] = src [lanes][n] transposed: lanes < V_W are padded with zeros; times alpha.
+static void transpose_lanes(float *dst, int64_t step, const float *src, int64_t ld, int64_t n,
+                            int64_t lanes, float alpha) {
+    vf scale = v_set1(alpha);
+    for (int64_t i = 0; i < n; i += V_W) {
+        vf r[V_W];
+        for (int l = 0; l < V_W; l++)
+            r[l] = l < lanes ? v_load_n(src + l * ld + i, n - i) : v_zero();
+        v_transpose(r);
+        int64_t rows = n - i < V_W ? n - i : V_W;
+        for (int64_t l = 0; l < rows; l++) v_store(dst + (i + l) * step, r[l] * scale);
+    }
+}
+
+// One panel of B: columns from `col` on, dst [k][width].
+static void pack_panel(const whet_gemm_geom *g, float *dst, const float *b, int64_t col,
+                       int64_t width) {
+    int64_t left = g->n - col;
+    if (g->trans_b) {
+        for (int64_t v = 0; v < width; v += V_W)
+            transpose_lanes(dst + v, width, b + (col + v) * g->k, g->k, g->k, left - v, g->alpha);
+        return;
+    }
+    vf scale = v_set1(g->alpha);
+    for (int64_t k = 0; k < g->k; k++)
+        for (int64_t v = 0; v < width; v += V_W)
+            v_store(dst + k * width + v, v_load_n(b + k * g->n + col + v, left - v) * scale);
+}
+
+// Rows [from, to) of A' to dst with the plan's pitch.
+static void copy_rows(const gemm_plan *c, float *dst, const float *a, int64_t from, int64_t to) {
+    const whet_gemm_geom *g = &c->g;
+    if (!g->trans_a) {
+        for (int64_t i = from; i < to; i++)
+            memcpy(dst + (i - from) * c->pitch, a + i * g->k, sizeof *a * (size_t)g->k);
+        return;
+    }
+    for (int64_t k = 0; k < g->k; k += V_W) // blocks of A [k][m]
+        for (int64_t i = from; i < to; i += V_W) {
+            vf r[V_W];
+            for (int l = 0; l < V_W; l++)
+                r[l] = k + l < g->k ? v_load_n(a + (k + l) * g->m + i, to - i) : v_zero();
+            v_transpose(r);
+            for (int64_t l = 0; l < V_W && i + l < to; l++)
+                v_store_n(dst + (i + l - from) * c->pitch + k, r[l], g->k - k);
+        }
+}
+
+// ---- a task ----
+
+typedef struct gemm_local { // what a worker keeps between tasks
+    float *rows, *panel;    // in scratch
+    int64_t rows_of;        // batch and block that `rows` holds, -1: none
+} gemm_local;
+
+static const float *task_panel(const whet_call *call, const gemm_plan *c, gemm_local *local,
+                               int64_t ib, int64_t panel, int64_t *step) {
+    const whet_gemm_geom *g = &c->g;
+    int64_t width = panel_width(g->n, panel), col = panel * PANEL;
+    *step = width;
+    if (c->packed)
+        return (const float *)call->packed[1] + ib * CEIL(g->n, V_W) * V_W * g->k + col * g->k;
+    const float *b = (const float *)call->in[1] + ib * g->k * g->n;
+    if (c->direct && g->n - col >= width) {
+        *step = g->n;
+        return b + col;
+    }
+    pack_panel(g, local->panel, b, col, width);
+    return local->panel;
+}
+
+static void task_bias(const whet_call *call, const gemm_plan *c, int64_t col, float *out) {
+    const float *bias = call->in[2];
+    vf beta = v_set1(c->g.beta);
+    for (int v = 0; v < PANEL; v += V_W) {
+        vf x = v_zero();
+        if (c->g.bias == WHET_GEMM_BIAS_ONE) x = v_set1(bias[0]);
+        else if (c->g.n > col + v) x = v_load_n(bias + col + v, c->g.n - col - v);
+        v_store(out + v, x * beta);
+    }
+}
+
+static void run_task(const whet_call *call, const gemm_plan *c, int64_t task, gemm_local *local) {
+    const whet_gemm_geom *g = &c->g;
+    int64_t panel = task % c->panels, rest = task / c->panels;
+    int64_t batch = rest / c->blocks, tile = rest % c->blocks * c->block, ia = 0, ib = 0;
+    int64_t last = tile + c->block < c->tiles ? tile + c->block : c->tiles;
+    if (g->batches > 1) whet_matmul_ref_at(&g->ref, batch, &ia, &ib);
+    const float *a = (const float *)call->in[0] + ia * g->m * g->k;
+    int64_t row = tile_row(c, tile), col = panel * PANEL, step, lda = g->k;
+    if (c->pitch) {
+        if (local->rows_of != rest) copy_rows(c, local->rows, a, row, tile_row(c, last));
+        local->rows_of = rest;
+        a = local->rows - row * c->pitch;
+        lda = c->pitch;
+    }
+    const float *w = task_panel(call, c, local, ib, panel, &step);
+    whet_walk walk = {.n0 = 1, .n1 = 1, .n2 = 1, .len = g->k, .last = g->k, .w_step = step};
+    float bias[PANEL];
+    bool columns = g->bias == WHET_GEMM_BIAS_COLUMNS || g->bias == WHET_GEMM_BIAS_ONE;
+    if (columns) task_bias(call, c, col, bias);
+    whet_tile_out o = {.pixel = g->n, .vec = V_W, .cols = g->n - col,
+                       .bias = columns ? bias : NULL, .epi = &call->p->epi, .plan = c->epi};
+    int64_t width = panel_width(g->n, panel);
+    if (o.cols > width) o.cols = width;
+    for (; tile < last; tile++) {
+        row = tile_row(c, tile);
+        int64_t at = (batch * g->m + row) * g->n + col;
+        o.y = (float *)call->out[0] + at;
+        o.other = call->other ? (const float *)call->other + at : NULL;
+        o.row_bias = g->bias == WHET_GEMM_BIAS_ROWS ? (const float *)call->in[2] + row : NULL;
+        TILES.one[width / V_W - 1][tile_row(c, tile + 1) - row](a + row * lda, lda, 0, w, &walk,
+                                                                &o);
+    }
+}
+
+static int64_t rows_floats(const gemm_plan *c) {
+    // even tiles differ by one row
+    return c->pitch * (CEIL(c->g.m, c->tiles) * c->block);
+}
+
+static whet_status gemm_run(const whet_call *call, int32_t phase, int64_t begin, int64_t end) {
+    const gemm_plan *c = call->state;
+    gemm_local local = {call->scratch, (float *)call->scratch + rows_floats(c), -1};
+    (void)phase;
+    for (int64_t task = begin; task < end; task++) run_task(call, c, task, &local);
+    return WHET_OK;
+}
+
+// ---- the rest of the descriptor ----
+
+static size_t gemm_scratch(const whet_problem *p, const int32_t *params) {
+    gemm_plan c;
+    if (!plan_init(&c, p, params)) return 0;
+    return sizeof(float) * (size_t)(rows_floats(&c) + (c.packed ? 0 : c.g.k * PANEL));
+}
+static void gemm_prepare(const whet_problem *p, const int32_t *params, void *state) {
+    plan_init(state, p, params);
+}
+static int64_t gemm_tasks(const whet_problem *p, const int32_t *params, int32_t phase) {
+    gemm_plan c;
+    (void)phase;
+    return plan_init(&c, p, params) ? c.g.batches * c.blocks * c.panels : 0;
+}
+
+// Shapes of a constant B alone: m and the batches of A must not matter.
+static void b_shape(const whet_problem *p, int64_t *batches, int64_t *k, int64_t *n) {
+    const whet_port *b = &p->in[1];
+    bool trans = !strcmp(p->op, "gemm") ? ((const whet_gemm_attrs *)p->attrs)->trans_b
+                                        : ((const whet_matmul_attrs *)p->attrs)->trans_b;
+    *batches = 1, *k = b->dims[0], *n = 1;
+    if (b->rank < 2) return;
+    *k = b->dims[b->rank - (trans ? 1 : 2)], *n = b->dims[b->rank - (trans ? 2 : 1)];
+    for (int32_t d = 0; d < b->rank - 2; d++) *batches *= b->dims[d];
+}
+
+static size_t gemm_pack_bytes(const whet_problem *p, const int32_t *params, int32_t i) {
+    int64_t batches, k, n;
+    (void)params;
+    if (i != 1) return 0;
+    b_shape(p, &batches, &k, &n);
+    return sizeof(float) * (size_t)(batches * k * (CEIL(n, V_W) * V_W));
+}
+
+static whet_status gemm_pack(const whet_problem *p, const int32_t *params, int32_t i,
+                             const whet_tensor *src, void *dst) {
+    int64_t batches;
+    (void)params, (void)i;
+    whet_gemm_geom g = {0};
+    b_shape(p, &batches, &g.k, &g.n);
+    bool gemm = !strcmp(p->op, "gemm");
+    g.alpha = gemm ? ((const whet_gemm_attrs *)p->attrs)->alpha
+                   : ((const whet_matmul_attrs *)p->attrs)->alpha;
+    g.trans_b = p->in[1].rank > 1 && (gemm ? ((const whet_gemm_attrs *)p->attrs)->trans_b
+                                           : ((const whet_matmul_attrs *)p->attrs)->trans_b);
+    float *to = dst;
+    for (int64_t b = 0; b < batches; b++)
+        for (int64_t col = 0; col < g.n; col += PANEL) {
+            int64_t width = panel_width(g.n, col / PANEL);
+            pack_panel(&g, to, (const float *)src->data + b * g.k * g.n, col, width);
+            to += g.k * width;
+        }
+    return WHET_OK;
+}
+
+static bool gemm_param(const whet_problem *p, int32_t i, int32_t params[WHET_MAX_PARAMS]) {
+    (void)p;
+    params[0] = i;
+    return i < 3;
+}
+static bool gemm_valid(const whet_problem *p, const int32_t params[WHET_MAX_PARAMS]) {
+    (void)p;
+    for (int32_t i = 1; i < WHET_MAX_PARAMS; i++)
+        if (params[i]) return false;
+    return params[0] >= 0 && params[0] < 3;
+}
+
+static bool gemm_accepts(const whet_problem *p) {
+    static const int32_t params[WHET_MAX_PARAMS];
+    gemm_plan c;
+    return plan_init(&c, p, params);
+}
+
+static double gemm_cost(const whet_problem *p, const int32_t *params) {
+    gemm_plan c;
+    if (!plan_init(&c, p, params)) return INFINITY;
+    const whet_gemm_geom *g = &c.g;
+    double rows = (double)g->m / (double)c.tiles, lanes = (double)(CEIL(g->n, V_W) * V_W);
+    double flops = 2.0 * (double)(g->batches * g->m) * (double)g->k * lanes;
+    double pack = c.packed || c.direct ? 0 : 8.0 * (double)(g->batches * c.blocks * g->k) * lanes;
+    double copy = c.pitch ? 8.0 * (double)(g->batches * g->m) * (double)g->k : 0;
+    double threads = p->threads > 1 ? p->threads : 1;
+    double tasks = (double)(g->batches * c.blocks * c.panels);
+    if (tasks < threads) threads = tasks;
+    double share = rows / (rows + 0.1 * TILES.pixels);
+    double seconds = flops / (KERN_PEAK * share) + (pack + copy) / 20e9;
+    return seconds / threads + whet_problem_bytes(p) / KERN_BANDWIDTH;
+}
+
+#define SUITE                                                                                      \
+    .revision = 1, .cpu = V_CPU, .accepts = gemm_accepts, .param = gemm_param,                     \
+    .valid = gemm_valid, .cost = gemm_cost, .pack_bytes = gemm_pack_bytes, .pack = gemm_pack,      \
+    .scratch = gemm_scratch, .state_bytes = sizeof(gemm_plan), .prepare = gemm_prepare,            \
+    .tasks = gemm_tasks, .run = gemm_run, .tolerance = 2
+
+#define GEMM_ID V_PICK(avx512_14x32, avx2_6x16, scalar)
+#define GEMM_NAME V_PICK("avx512_14x32", "avx2_6x16", "scalar")
+
+const whet_kernel V_CAT(whet_kernel_gemm_f32_, GEMM_ID) = {
+    .name = "gemm_f32_" GEMM_NAME, .op = "gemm", SUITE,
+};
+const whet_kernel V_CAT(whet_kernel_matmul_f32_, GEMM_ID) = {
+    .name = "matmul_f32_" GEMM_NAME, .op = "matmul", SUITE,
+};
