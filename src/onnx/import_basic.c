@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Constant, which is no operator here.
+// Constant, which is no operator here, and operators that change their form by their inputs.
+#include <math.h>
 #include <string.h>
 
 #include "onnx/importer.h"
@@ -46,4 +47,75 @@ void whet_import_constant_op(whet_import_node *n) {
         from_array(n, WHET_DTYPE_F32, 1, a->floats.n, a->floats.v);
     else
         whet_import_fail(n, WHET_E_UNSUPPORTED, "constants given by '%s' are not supported", name);
+}
+// ---- operators with any number of inputs ----
+
+// A chain of the two-input operator.
+void whet_import_variadic(whet_import_node *n) {
+    whet_value *v = whet_import_in(n, 0);
+    if (n->n_in == 1) v = whet_import_emit(n, "identity", NULL, WHET_VALUES(v));
+    for (int32_t i = 1; i < n->n_in; i++)
+        v = whet_import_emit(n, n->op->name, NULL, WHET_VALUES(v, whet_import_in(n, i)));
+    if (!n->n_in) whet_import_fail(n, WHET_E_MODEL, "it has no inputs");
+    whet_import_result(n, 0, v);
+}
+
+// ---- clip with bounds as inputs ----
+
+// Whether the bound is absent or a number that the float attribute holds exactly.
+static bool float_bound(const whet_value *v, float *bound) {
+    double d;
+    if (!v) return true;
+    if (!whet_value_scalar(v, &d) || (double)(float)d != d) return false;
+    *bound = (float)d;
+    return true;
+}
+
+void whet_import_clip(whet_import_node *n) {
+    whet_value *x = whet_import_in(n, 0);
+    float lo = -INFINITY, hi = INFINITY;
+    bool plain = x && whet_dtype_is_float(x->type.dtype) &&
+                 float_bound(whet_import_in(n, 1), &lo) && float_bound(whet_import_in(n, 2), &hi);
+    if (!plain) {
+        whet_import_own(n, NULL, n->in, n->n_in);
+        return;
+    }
+    whet_import_result(n, 0, whet_import_emit(n, "clip",
+                                              WHET_SETS({"min", .number = lo}, {"max", .number = hi}),
+                                              WHET_VALUES(x)));
+}
+
+// ---- dropout ----
+
+static bool is_training(whet_import_node *n) {
+    double training = 0, ratio = 0.5;
+    if (n->version < 7) training = whet_import_int(n, "is_test", 0) == 0;
+    whet_value *mode = whet_import_in(n, 2), *rate = whet_import_in(n, 1);
+    if (mode && !whet_value_scalar(mode, &training)) training = 1;
+    if (rate && !whet_value_scalar(rate, &ratio)) ratio = 0.5;
+    return training != 0 && ratio != 0; // a ratio of 0 drops nothing
+}
+
+// Inference only: the input goes through, the mask is true everywhere.
+void whet_import_dropout(whet_import_node *n) {
+    static const uint64_t one = 1;
+    whet_value *x = whet_import_in(n, 0);
+    whet_import_ignore(n, "ratio");
+    whet_import_ignore(n, "seed");
+    if (is_training(n)) {
+        whet_import_fail(n, WHET_E_UNSUPPORTED,
+                         "training mode is not supported; export the model for inference");
+        return;
+    }
+    whet_import_result(n, 0, whet_import_emit(n, "identity", NULL, WHET_VALUES(x)));
+    if (!whet_import_wants(n, 1)) return;
+    whet_tensor t = {WHET_DTYPE_BOOL, 1, {1}, (void *)(uintptr_t)&one, 1};
+    whet_value *shape = whet_import_emit(n, "shape", NULL, WHET_VALUES(x));
+    whet_value *mask = whet_import_emit(n, "constant_of_shape", WHET_SETS({"value", .tensor = &t}),
+                                        WHET_VALUES(shape));
+    // before opset 10 the mask has the type of the data
+    if (n->version < 10 && x)
+        mask = whet_import_emit(n, "cast", WHET_SETS({"to", .number = x->type.dtype}),
+                                WHET_VALUES(mask));
+    whet_import_result(n, 1, mask);
 }

@@ -56,6 +56,21 @@ bool whet_import_wants(const whet_import_node *n, int32_t i) {
     return i < n->onnx->n_out && *n->onnx->out[i];
 }
 
+int32_t whet_import_rank_known(whet_import_node *n, const whet_value *v, const char *what) {
+    int32_t rank = whet_import_rank(v);
+    if (rank < 0)
+        whet_import_fail(n, WHET_E_UNSUPPORTED, "the number of dimensions of %s must be known",
+                         what);
+    return rank;
+}
+
+int32_t whet_import_axis(whet_import_node *n, int64_t axis, int32_t rank) {
+    if (axis >= -rank && axis < rank) return (int32_t)(axis < 0 ? axis + rank : axis);
+    whet_import_fail(n, WHET_E_RANGE, "axis %lld is outside of [%d, %d]", (long long)axis, -rank,
+                     rank - 1);
+    return 0;
+}
+
 // ---- making ----
 
 static bool set_choice(const whet_attr *row, const char *text, int32_t *slot) {
@@ -234,6 +249,11 @@ whet_value *whet_import_scalar(whet_import_node *n, whet_dtype dtype, double v) 
     whet_store_f64(element, dtype, 0, v);
     whet_tensor t = {.dtype = dtype, .data = element};
     return helper_constant(n, &t);
+}
+
+whet_value *whet_import_ints_constant(whet_import_node *n, const char *name) {
+    whet_ints ints;
+    return whet_import_ints(n, name, &ints) ? whet_import_i64(n, ints.v, ints.n) : NULL;
 }
 
 void whet_import_result(whet_import_node *n, int32_t i, whet_value *v) {

@@ -48,6 +48,11 @@ bool whet_import_wants(const whet_import_node *n, int32_t i);
 // Rank of an input, -1 when unknown.
 static inline int32_t whet_import_rank(const whet_value *v) { return v ? v->type.rank : -1; }
 
+// The same where it must be known: a problem naming `what` when it is not, and -1.
+int32_t whet_import_rank_known(whet_import_node *n, const whet_value *v, const char *what);
+// axis in [-rank, rank) to [0, rank): a problem when outside, and 0.
+int32_t whet_import_axis(whet_import_node *n, int64_t axis, int32_t rank);
+
 // ---- making ----
 // Sets an attribute of an emitted node: the one member that its type needs.
 typedef struct whet_import_set {
@@ -78,6 +83,8 @@ whet_value *whet_import_i64(whet_import_node *n, const int64_t *v, int32_t count
 whet_value *whet_import_scalar(whet_import_node *n, whet_dtype dtype, double v);
 // Without a name: it gets that of the result it becomes.
 whet_value *whet_import_constant(whet_import_node *n, const whet_tensor *data, bool copy);
+// The attribute (INTS) as an i64 constant; NULL when absent.
+whet_value *whet_import_ints_constant(whet_import_node *n, const char *name);
 void whet_import_result(whet_import_node *n, int32_t i, whet_value *v);
 // Reports a problem with this node.
 void whet_import_fail(whet_import_node *n, whet_status status, const char *format, ...)

@@ -79,6 +79,8 @@ static void define_results(whet_import_node *n) {
 }
 
 static void report_unused_attrs(whet_import_node *n) {
+    // opset 1 let any operator say which inputs it may overwrite
+    if (!*n->onnx->domain && n->version < 6) whet_import_ignore(n, "consumed_inputs");
     for (int32_t i = 0; i < n->onnx->n_attrs && !n->failed; i++)
         if (!n->used[i])
             whet_import_fail(n, WHET_E_UNSUPPORTED,

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+// Old spellings of operators that are the same today: attributes that became inputs, other defaults,
+// other rules of broadcasting.
+#include <math.h>
+#include <string.h>
+
+#include "onnx/importer.h"
+
+// ---- broadcasting before opset 7 ----
+
+// b with `count` dimensions of 1 behind its own.
+static whet_value *add_trailing(whet_import_node *n, whet_value *b, int32_t count) {
+    int64_t axes[WHET_MAX_RANK];
+    if (count <= 0 || count > WHET_MAX_RANK) return b;
+    for (int32_t i = 0; i < count; i++) axes[i] = whet_import_rank(b) + i;
+    return whet_import_emit(n, "unsqueeze", NULL,
+                            WHET_VALUES(b, whet_import_i64(n, axes, count)));
+}
+
+// With `axis`, dimension 0 of B stands for dimension `axis` of A; without, their ends meet.
+void whet_import_legacy_broadcast(whet_import_node *n) {
+    whet_value *a = whet_import_in(n, 0), *b = whet_import_in(n, 1);
+    bool has_axis = whet_import_attr(n, "axis") != NULL;
+    int64_t axis = whet_import_int(n, "axis", 0);
+    if (whet_import_int(n, "broadcast", 0) && has_axis) {
+        int32_t rank_a = whet_import_rank_known(n, a, "A");
+        int32_t rank_b = whet_import_rank_known(n, b, "B");
+        if (rank_a < 0 || rank_b < 0) return;
+        int32_t at = whet_import_axis(n, axis, rank_a);
+        if (rank_b + at > rank_a)
+            whet_import_fail(n, WHET_E_SHAPE, "B does not fit into A at axis %d", at);
+        b = add_trailing(n, b, rank_a - rank_b - at);
+    }
+    whet_import_own(n, NULL, WHET_VALUES(a, b));
+}
+
+// One dimension of slopes belongs to the channels.
+void whet_import_prelu_1(whet_import_node *n) {
+    whet_value *x = whet_import_in(n, 0), *slope = whet_import_in(n, 1);
+    if (whet_import_rank(slope) == 1 && whet_value_count(slope) != 1) {
+        int32_t rank = whet_import_rank_known(n, x, "X");
+        if (rank > 2) slope = add_trailing(n, slope, rank - 2);
+    }
+    whet_import_own(n, NULL, WHET_VALUES(x, slope));
+}
+
+void whet_import_gemm_1(whet_import_node *n) {
+    whet_import_ignore(n, "broadcast");
+    whet_import_own(n, NULL, n->in, n->n_in);
+}
+
+// ---- attributes that became inputs ----
+
+static void attr_to_input(whet_import_node *n, const char *name, bool required) {
+    whet_value *v = whet_import_ints_constant(n, name);
+    if (!v && required)
+        whet_import_fail(n, WHET_E_MODEL, "the required attribute '%s' is missing", name);
+    whet_import_own(n, NULL, WHET_VALUES(whet_import_in(n, 0), v));
+}
+
+void whet_import_reduce_axes(whet_import_node *n) { attr_to_input(n, "axes", false); }
+void whet_import_reshape_1(whet_import_node *n) { attr_to_input(n, "shape", true); }
+void whet_import_squeeze_1(whet_import_node *n) { attr_to_input(n, "axes", false); }
+void whet_import_unsqueeze_1(whet_import_node *n) { attr_to_input(n, "axes", true); }
+
+void whet_import_slice_1(whet_import_node *n) {
+    whet_value *starts = whet_import_ints_constant(n, "starts");
+    whet_value *ends = whet_import_ints_constant(n, "ends");
+    if (!starts || !ends)
+        whet_import_fail(n, WHET_E_MODEL, "the attributes 'starts' and 'ends' are required");
+    whet_import_own(n, NULL, WHET_VALUES(whet_import_in(n, 0), starts, ends,
+                                         whet_import_ints_constant(n, "axes")));
+}
+
+void whet_import_split_2(whet_import_node *n) {
+    whet_value *split = whet_import_ints_constant(n, "split");
+    if (!split) split = whet_import_in(n, 1);
+    whet_import_own(n, NULL, WHET_VALUES(whet_import_in(n, 0), split));
+}
+
+void whet_import_tile_1(whet_import_node *n) {
+    double tiles, axis;
+    int32_t rank = whet_import_rank_known(n, whet_import_in(n, 0), "the input");
+    int64_t repeats[WHET_MAX_RANK];
+    if (rank < 0) return;
+    if (!whet_value_scalar(whet_import_in(n, 1), &tiles) ||
+        !whet_value_scalar(whet_import_in(n, 2), &axis)) {
+        whet_import_fail(n, WHET_E_UNSUPPORTED, "tiles and axis must be constants");
+        return;
+    }
+    if (!(tiles >= 0 && tiles < 0x1p62 && axis >= -rank && axis < rank)) {
+        whet_import_fail(n, WHET_E_RANGE, "tiles %g or axis %g is out of range", tiles, axis);
+        return;
+    }
+    for (int32_t i = 0; i < rank; i++) repeats[i] = 1;
+    repeats[whet_import_axis(n, (int64_t)axis, rank)] = (int64_t)tiles;
+    whet_import_own(n, NULL,
+                    WHET_VALUES(whet_import_in(n, 0), whet_import_i64(n, repeats, rank)));
+}
+
+// ---- other defaults and spellings of attributes ----
+
+void whet_import_concat_1(whet_import_node *n) {
+    int64_t axis = whet_import_int(n, "axis", 1);
+    whet_import_own(n, WHET_SETS({"axis", .number = (double)axis}), n->in, n->n_in);
+}
+
+void whet_import_selu_1(whet_import_node *n) {
+    float alpha = whet_import_float(n, "alpha", 1.6732f);
+    float gamma = whet_import_float(n, "gamma", 1.0507f);
+    whet_import_own(n, WHET_SETS({"alpha", .number = alpha}, {"gamma", .number = gamma}), n->in,
+                    n->n_in);
+}
+
+// The type is given by its name.
+void whet_import_cast_1(whet_import_node *n) {
+    const char *to = whet_import_string(n, "to", "");
+    int32_t type = 1;
+    while (type < 32 && strcmp(whet_onnx_dtype_text(type), to)) type++;
+    if (!whet_dtype_known(type)) {
+        whet_import_fail(n, WHET_E_UNSUPPORTED, "attribute 'to': type '%s' is not supported", to);
+        return;
+    }
+    whet_value *v = whet_import_emit(n, "cast", WHET_SETS({"to", .number = type}), n->in, n->n_in);
+    whet_import_result(n, 0, v);
+}
+
+// p is a float there, kernel_shape may be absent.
+void whet_import_lp_pool_1(whet_import_node *n) {
+    float p = whet_import_float(n, "p", 2);
+    if (!(p >= 1 && p < 0x1p24f && floorf(p) == p)) {
+        whet_import_fail(n, WHET_E_UNSUPPORTED, "p = %g: only whole numbers are supported", p);
+        return;
+    }
+    whet_value *v;
+    if (!strcmp(n->op->name, "lp_pool")) {
+        whet_ints kernel, pads = {0}, strides = {0};
+        if (!whet_import_ints(n, "kernel_shape", &kernel)) {
+            whet_import_fail(n, WHET_E_UNSUPPORTED, "kernel_shape must be given");
+            return;
+        }
+        whet_import_ints(n, "pads", &pads);
+        whet_import_ints(n, "strides", &strides);
+        const char *pad = whet_import_string(n, "auto_pad", "NOTSET");
+        v = whet_import_emit(n, "lp_pool",
+                             WHET_SETS({"p", .number = p}, {"kernel_shape", .ints = kernel},
+                                       {"pads", .ints = pads}, {"strides", .ints = strides},
+                                       {"auto_pad", .text = pad}),
+                             n->in, n->n_in);
+    } else {
+        v = whet_import_emit(n, n->op->name, WHET_SETS({"p", .number = p}), n->in, n->n_in);
+    }
+    whet_import_result(n, 0, v);
+}
+
+// ---- softmax before opset 13: over all dimensions from `axis` on, as if they were one ----
+
+void whet_import_softmax_1(whet_import_node *n) {
+    whet_value *x = whet_import_in(n, 0);
+    int64_t axis = whet_import_int(n, "axis", 1);
+    int32_t rank = whet_import_rank_known(n, x, "the input");
+    if (rank < 0) return;
+    int32_t at = rank ? whet_import_axis(n, axis, rank) : 0;
+    if (at >= rank - 1) {
+        whet_import_own(n, WHET_SETS({"axis", .number = -1}), n->in, n->n_in);
+        return;
+    }
+    whet_value *flat = whet_import_emit(n, "flatten", WHET_SETS({"axis", .number = at}),
+                                        WHET_VALUES(x));
+    whet_value *y = whet_import_emit(n, n->op->name, WHET_SETS({"axis", .number = -1}),
+                                     WHET_VALUES(flat));
+    whet_value *shape = whet_import_emit(n, "shape", NULL, WHET_VALUES(x));
+    whet_import_result(n, 0, whet_import_emit(n, "reshape", WHET_SETS({"allowzero", .number = 1}),
+                                              WHET_VALUES(y, shape)));
+}
