@@ -9,20 +9,20 @@
 #if V_W == 16
 #define TT_LO(b, l) ((l) & (b) ? 16 + (l) - (b) : (l))
 #define TT_HI(b, l) ((l) & (b) ? 16 + (l) : (l) + (b))
-#define TT_MASK(f, b)                                                                              \
-    (vi){f(b, 0), f(b, 1), f(b, 2),  f(b, 3),  f(b, 4),  f(b, 5),  f(b, 6),  f(b, 7),              \
-         f(b, 8), f(b, 9), f(b, 10), f(b, 11), f(b, 12), f(b, 13), f(b, 14), f(b, 15)}
+#define TT_LANES(f, b)                                                                             \
+    f(b, 0), f(b, 1), f(b, 2), f(b, 3), f(b, 4), f(b, 5), f(b, 6), f(b, 7), f(b, 8), f(b, 9),      \
+        f(b, 10), f(b, 11), f(b, 12), f(b, 13), f(b, 14), f(b, 15)
 #else
 #define TT_LO(b, l) ((l) & (b) ? 8 + (l) - (b) : (l))
 #define TT_HI(b, l) ((l) & (b) ? 8 + (l) : (l) + (b))
-#define TT_MASK(f, b)                                                                              \
-    (vi){f(b, 0), f(b, 1), f(b, 2), f(b, 3), f(b, 4), f(b, 5), f(b, 6), f(b, 7)}
+#define TT_LANES(f, b)                                                                             \
+    f(b, 0), f(b, 1), f(b, 2), f(b, 3), f(b, 4), f(b, 5), f(b, 6), f(b, 7)
 #endif
 #define TT_STAGE(r, b)                                                                             \
     for (int i = 0; i < V_W; i++) {                                                                \
         if (i & (b)) continue;                                                                     \
-        vf lo = __builtin_shuffle(r[i], r[i + (b)], TT_MASK(TT_LO, b));                            \
-        vf hi = __builtin_shuffle(r[i], r[i + (b)], TT_MASK(TT_HI, b));                            \
+        vf lo = __builtin_shufflevector(r[i], r[i + (b)], TT_LANES(TT_LO, b));                     \
+        vf hi = __builtin_shufflevector(r[i], r[i + (b)], TT_LANES(TT_HI, b));                     \
         r[i] = lo;                                                                                 \
         r[i + (b)] = hi;                                                                           \
     }
