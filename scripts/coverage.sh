@@ -35,4 +35,5 @@ for part in "${parts[@]}"; do [ -e "$part" ] && sources+=("$part"); done
 objects=("${binaries[0]}")
 for binary in "${binaries[@]:1}"; do objects+=("-object=$binary"); done
 $cov report "${objects[@]}" -instr-profile=$build/all.profdata "${sources[@]}" 2>/dev/null |
+    sed "s,^$PWD/,," |
     awk 'NR == 1 || /^-/ { next } NF >= 10 { printf "%-40s %6d lines  %s\n", $1, $8, $10 }'
