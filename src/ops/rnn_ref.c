@@ -117,6 +117,8 @@ static void direction(walk *w, const double *wx, const double *wr, const double 
     state_load(w, c0, w->c);
     for (int64_t s = 0; s < r->seq; s++) step(w, s);
     for (int64_t b = 0; b < r->batch; b++) {
+        bool empty = w->lens && w->lens[b] == 0; // as in other runtimes the final state is then 0
+        for (int64_t j = 0; j < n && empty; j++) w->h[b * n + j] = w->c[b * n + j] = 0;
         if (whet_eval_wants(w->e, 1)) store_row(w->e, 1, state_row(w, b), w->h + b * n, n);
         if (whet_eval_wants(w->e, 2)) store_row(w->e, 2, state_row(w, b), w->c + b * n, n);
     }
