@@ -35,8 +35,14 @@ void whet_problem_window(const whet_problem *p, whet_window *w) {
     int32_t n = x->rank - 2;
     // a convolution has the kernel in its weights, a pooling among its attributes
     bool weights = p->n_in > 1 && p->in[1].dtype && p->in[1].rank == x->rank;
-    whet_window_resolve(w, a, n, x->dims + 2, y->dims + 2,
-                        weights ? p->in[1].dims + 2 : a->kernel_shape.v);
+    const int64_t *kernel = weights ? p->in[1].dims + 2 : a->kernel_shape.v;
+    if (!strcmp(p->op, "conv_transpose")) {
+        const whet_conv_transpose_attrs *t = p->attrs;
+        whet_window_resolve_transposed(w, a, t->output_padding, t->output_shape, n, x->dims + 2,
+                                       y->dims + 2, kernel);
+        return;
+    }
+    whet_window_resolve(w, a, n, x->dims + 2, y->dims + 2, kernel);
 }
 
 static void port_tensor(const whet_port *port, whet_tensor *t) {

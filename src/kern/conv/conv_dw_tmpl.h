@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+// Template of the depthwise convolution (one input and one output channel a group): blocked on both
+// sides, rank 3 and 4, any window. A vector is the channels of a block, so no lane meets another and
+// garbage lanes stay in theirs. A task is a channel block of an image and a range of output rows.
+//   packed weights: [channel block][kh][kw][lane]
+#include "kern/conv/conv_geom.h"
+#include "kern/microtile.h"
+#include "kern/simd.h"
+
+#define BLOCKED (V_W == 16 ? WHET_LAYOUT_C16 : WHET_LAYOUT_C8)
+#define APPLY V_CAT(whet_epilogue_apply_, V_ISA)
+#define CEIL(a, b) (((a) + (b) - 1) / (b))
+#define WIDE V_PICK(12, 8, 4) // output pixels at once
+#define UNROLL _Pragma("GCC unroll 16")
+
+typedef struct conv_plan {
+    whet_conv_geom g;
+    int64_t rows, blocks;  // output rows a task, row blocks an image
+    int64_t first, last;   // output columns whose windows lie inside the input
+    whet_epi_plan epi;
+} conv_plan;
+
+static bool plan_init(conv_plan *c, const whet_problem *p) {
+    if (!whet_conv_geom_init(&c->g, p)) return false;
+    const whet_conv_geom *g = &c->g;
+    if (g->cg != 1 || g->kg != 1) return false;
+    int64_t images = g->n * CEIL(g->c, V_W), threads = p->threads > 1 ? p->threads : 1;
+    c->blocks = images < 4 * threads ? CEIL(4 * threads, images) : 1;
+    if (c->blocks > g->out[1]) c->blocks = g->out[1];
+    c->rows = CEIL(g->out[1], c->blocks);
+    c->blocks = CEIL(g->out[1], c->rows);
+    int64_t reach = (g->ker[2] - 1) * g->dil[2];
+    c->first = CEIL(g->pad[2], g->stride[2]);
+    int64_t room = g->in[2] - 1 - reach + g->pad[2]; // last start of a window, from the padding
+    c->last = room < 0 ? 0 : room / g->stride[2] + 1;
+    if (c->last > g->out[2]) c->last = g->out[2];
+    if (c->first > c->last) c->first = c->last;
+    c->epi = whet_epilogue_plan(&p->epi);
+    return true;
+}
+
+typedef struct row_task {
+    const float *src, *w; // channel block, weights from the first valid row of the window on
+    int64_t rows, pitch;  // valid rows of the window, floats between them
+    vf bias;
+    const whet_epilogue *epi;
+    whet_epi_plan plan;
+} row_task;
+
+V_FN void finish(const row_task *t, float *y, const float *other, vf x) {
+    vf lo = v_set1(t->plan.lo), hi = v_set1(t->plan.hi);
+    if (t->plan.mode == WHET_EPI_ADD) x += v_load(other);
+    if (t->plan.mode == WHET_EPI_ADD || t->plan.mode == WHET_EPI_CLAMP) x = v_min(hi, v_max(lo, x));
+    v_store(y, x);
+}
+
+// n neighbouring pixels whose windows are inside; s: first tap of the first; kw, sw, dw constants
+// where the caller has them
+V_FN void pixels(const row_task *t, int n, const float *s, int64_t kw, int64_t sw, int64_t dw,
+                 float *y, const float *other) {
+    vf acc[WIDE];
+    UNROLL for (int i = 0; i < n; i++) acc[i] = t->bias;
+    const float *w = t->w;
+    for (int64_t r = 0; r < t->rows; r++, s += t->pitch)
+        for (int64_t k = 0; k < kw; k++, w += V_W) {
+            vf wk = v_load(w);
+            UNROLL for (int i = 0; i < n; i++)
+                acc[i] = v_fma(v_load(s + (i * sw + k * dw) * V_W), wk, acc[i]);
+        }
+    UNROLL for (int i = 0; i < n; i++)
+        finish(t, y + i * V_W, other ? other + i * V_W : NULL, acc[i]);
+}
+
+V_FN void inner(const whet_conv_geom *g, const row_task *t, int64_t from, int64_t to, int64_t kw,
+                int64_t sw, int64_t dw, float *y, const float *other) {
+    int64_t x = from;
+#define STEP(n)                                                                                    \
+    pixels(t, n, t->src + (x * sw - g->pad[2]) * V_W, kw, sw, dw, y + x * V_W,                     \
+           other ? other + x * V_W : NULL)
+    for (; x + WIDE <= to; x += WIDE) STEP(WIDE);
+    for (; x + WIDE / 2 <= to; x += WIDE / 2) STEP(WIDE / 2);
+    for (; x + WIDE / 4 <= to; x += WIDE / 4) STEP(WIDE / 4);
+    for (; x < to; x++) STEP(1);
+#undef STEP
+}
+
+// A pixel whose window is cut at the left or right.
+static void edge(const whet_conv_geom *g, const row_task *t, int64_t x, float *y,
+                 const float *other) {
+    vf acc = t->bias;
+    for (int64_t r = 0; r < t->rows; r++)
+        for (int64_t k = 0; k < g->ker[2]; k++) {
+            int64_t at = x * g->stride[2] - g->pad[2] + k * g->dil[2];
+            if (at < 0 || at >= g->in[2]) continue;
+            acc = v_fma(v_load(t->src + r * t->pitch + at * V_W),
+                        v_load(t->w + (r * g->ker[2] + k) * V_W), acc);
+        }
+    finish(t, y + x * V_W, other ? other + x * V_W : NULL, acc);
+}
+
+static void run_row(const conv_plan *c, row_task *t, const float *plane, const float *w, int64_t oy,
+                    float *y, const float *other) {
+    const whet_conv_geom *g = &c->g;
+    // rows of the window inside the input
+    int64_t top = oy * g->stride[1] - g->pad[1], from = top < 0 ? CEIL(-top, g->dil[1]) : 0;
+    int64_t to = g->in[1] - top > 0 ? CEIL(g->in[1] - top, g->dil[1]) : 0;
+    if (to > g->ker[1]) to = g->ker[1];
+    t->rows = to > from ? to - from : 0;
+    t->pitch = g->dil[1] * g->in[2] * V_W;
+    t->src = t->rows ? plane + (top + from * g->dil[1]) * g->in[2] * V_W : plane;
+    t->w = w + from * g->ker[2] * V_W;
+    for (int64_t x = 0; x < c->first; x++) edge(g, t, x, y, other);
+    int64_t kw = g->ker[2], sw = g->stride[2], dw = g->dil[2];
+    if (kw == 3 && sw == 1 && dw == 1) inner(g, t, c->first, c->last, 3, 1, 1, y, other);
+    else if (kw == 3 && sw == 2 && dw == 1) inner(g, t, c->first, c->last, 3, 2, 1, y, other);
+    else if (kw == 5 && sw == 1 && dw == 1) inner(g, t, c->first, c->last, 5, 1, 1, y, other);
+    else if (kw == 5 && sw == 2 && dw == 1) inner(g, t, c->first, c->last, 5, 2, 1, y, other);
+    else if (kw == 7 && sw == 1 && dw == 1) inner(g, t, c->first, c->last, 7, 1, 1, y, other);
+    else inner(g, t, c->first, c->last, kw, sw, dw, y, other);
+    for (int64_t x = c->last; x < g->out[2]; x++) edge(g, t, x, y, other);
+    if (t->plan.mode == WHET_EPI_STORED) APPLY(t->epi, y, other, g->out[2] * V_W);
+}
+
+static whet_status conv_run(const whet_call *call, int32_t phase, int64_t begin, int64_t end) {
+    const conv_plan *c = call->state;
+    const whet_conv_geom *g = &c->g;
+    const float *bias = call->p->n_in > 2 ? call->in[2] : NULL;
+    int64_t cb = CEIL(g->c, V_W);
+    (void)phase;
+    for (int64_t task = begin; task < end; task++) {
+        int64_t plane = task / c->blocks, block = plane % cb, oy = task % c->blocks * c->rows;
+        int64_t last = oy + c->rows < g->out[1] ? oy + c->rows : g->out[1];
+        row_task t = {.epi = &call->p->epi, .plan = c->epi};
+        t.bias = bias ? v_load_n(bias + block * V_W, g->c - block * V_W) : v_zero();
+        const float *src = (const float *)call->in[0] + plane * g->in_size * V_W;
+        const float *w = (const float *)call->packed[1] + block * g->taps * V_W;
+        for (; oy < last; oy++) {
+            int64_t at = (plane * g->out[1] + oy) * g->out[2] * V_W;
+            run_row(c, &t, src, w, oy, (float *)call->out[0] + at,
+                    call->other ? (const float *)call->other + at : NULL);
+        }
+    }
+    return WHET_OK;
+}
+
+// ---- the rest of the descriptor ----
+
+static bool conv_accepts(const whet_problem *p) {
+    conv_plan c;
+    if (p->n_in < 2 || p->n_out < 1 || p->in[0].layout != BLOCKED || p->out[0].layout != BLOCKED ||
+        p->in[1].layout != WHET_LAYOUT_PLAIN || !p->in[1].constant || p->in[0].rank > 4)
+        return false;
+    if (p->n_in > 2 && p->in[2].layout != WHET_LAYOUT_PLAIN) return false;
+    return plan_init(&c, p);
+}
+static void conv_prepare(const whet_problem *p, const int32_t *params, void *state) {
+    (void)params;
+    plan_init(state, p);
+}
+static int64_t conv_tasks(const whet_problem *p, const int32_t *params, int32_t phase) {
+    conv_plan c;
+    (void)params, (void)phase;
+    return plan_init(&c, p) ? c.g.n * CEIL(c.g.c, V_W) * c.blocks : 0;
+}
+
+static int64_t taps_of(const whet_problem *p) {
+    int64_t n = 1;
+    for (int32_t i = 2; i < p->in[1].rank; i++) n *= p->in[1].dims[i];
+    return n;
+}
+static size_t conv_pack_bytes(const whet_problem *p, const int32_t *params, int32_t i) {
+    (void)params;
+    if (i != 1) return 0;
+    return sizeof(float) * (size_t)(CEIL(p->in[1].dims[0], V_W) * V_W * taps_of(p));
+}
+static whet_status conv_pack(const whet_problem *p, const int32_t *params, int32_t i,
+                             const whet_tensor *src, void *dst) {
+    int64_t k = p->in[1].dims[0], taps = taps_of(p);
+    const float *w = src->data;
+    float *to = dst;
+    (void)params, (void)i;
+    for (int64_t b = 0; b < k; b += V_W)
+        for (int64_t t = 0; t < taps; t++)
+            for (int64_t l = 0; l < V_W; l++) *to++ = b + l < k ? w[(b + l) * taps + t] : 0;
+    return WHET_OK;
+}
+
+// About one load a multiply-add from the first-level cache, and the traffic.
+static double conv_cost(const whet_problem *p, const int32_t *params) {
+    conv_plan c;
+    (void)params;
+    if (!plan_init(&c, p)) return INFINITY;
+    double work = (double)(c.g.n * CEIL(c.g.c, V_W) * c.g.out_size) * (double)c.g.taps;
+    double threads = p->threads > 1 ? p->threads : 1;
+    return work * 2 * V_W / (0.5 * KERN_PEAK) / threads + whet_problem_bytes(p) / KERN_BANDWIDTH;
+}
+
+const whet_kernel V_CAT(whet_kernel_conv_f32_, V_CAT(V_ISA, _dw)) = {
+    .name = "conv_f32_" V_NAME "_dw",
+    .op = "conv",
+    .revision = 1,
+    .cpu = V_CPU,
+    .layouts = WHET_LAYOUT_BIT(BLOCKED),
+    .accepts = conv_accepts,
+    .cost = conv_cost,
+    .pack_bytes = conv_pack_bytes,
+    .pack = conv_pack,
+    .state_bytes = sizeof(conv_plan),
+    .prepare = conv_prepare,
+    .tasks = conv_tasks,
+    .run = conv_run,
+    .tolerance = 2,
+};
