@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Constants: source ones, and derived ones with the recipe that made them.
+#include <string.h>
+
 #include "ir/graph.h"
 #include "ir/link.h"
 
@@ -22,19 +24,33 @@ whet_value *whet_graph_constant(whet_graph *g, const char *name, const whet_tens
     return v;
 }
 
-static whet_value *small_constant(whet_graph *g, const char *hint, const whet_tensor *t) {
+static bool is_literal(const whet_value *v, const whet_graph *g, const whet_tensor *t) {
+    if (!v->literal || v->graph != g || !v->data) return false;
+    const whet_tensor *have = v->data;
+    return have->dtype == t->dtype && have->rank == t->rank && have->bytes == t->bytes &&
+           !memcmp(have->dims, t->dims, (size_t)t->rank * sizeof t->dims[0]) &&
+           !memcmp(have->data, t->data, t->bytes);
+}
+
+whet_value *whet_graph_literal(whet_graph *g, const char *hint, const whet_tensor *data) {
+    whet_tensor t = *data;
+    t.bytes = whet_tensor_bytes(t.dtype, whet_tensor_count(&t));
+    for (int32_t i = 0; i < g->root->n_values; i++)
+        if (is_literal(g->root->values[i], g, &t)) return g->root->values[i];
     const char *name = whet_graph_unique_name(g, hint);
-    return name ? whet_graph_constant(g, name, t, true) : NULL;
+    whet_value *v = name ? whet_graph_constant(g, name, &t, true) : NULL;
+    if (v) v->literal = true;
+    return v;
 }
 
 whet_value *whet_graph_const_i64(whet_graph *g, const char *hint, const int64_t *v, int32_t n) {
     whet_tensor t = {WHET_DTYPE_I64, n < 0 ? 0 : 1, {n < 0 ? 0 : n}, (void *)v, 0};
-    return small_constant(g, hint, &t);
+    return whet_graph_literal(g, hint, &t);
 }
 
 whet_value *whet_graph_const_f32(whet_graph *g, const char *hint, float v) {
     whet_tensor t = {WHET_DTYPE_F32, 0, {0}, &v, sizeof v};
-    return small_constant(g, hint, &t);
+    return whet_graph_literal(g, hint, &t);
 }
 
 // ---- evaluation ----

@@ -27,6 +27,7 @@ struct whet_value {
     whet_node *producer;     // NULL: graph input, source constant
     whet_graph *graph;       // where it is defined
     int32_t n_uses;          // node inputs and graph outputs, recipe nodes included
+    bool literal;            // a constant that a pass made up, no weight that a refit may change
     uint64_t type_set;       // allowed storage types (WHET_DTYPE_BIT); one bit when strongly typed
     const char *dim_names[WHET_MAX_RANK]; // graph inputs: names of dynamic dims, NULL where fixed
 };
@@ -94,7 +95,9 @@ whet_value *whet_graph_const_derive(whet_graph *g, const whet_op *op, const void
                                     whet_value *const *in, int32_t n_in, whet_error *err);
 // Evaluates a node whose inputs are constants and turns it into a recipe. All outputs get data.
 whet_status whet_graph_fold_node(whet_node *n, whet_error *err);
-// Small constants made by passes: source constants named "<hint>" made unique.
+// Small constants made by passes: source constants named "<hint>" made unique. The same contents in
+// the same graph give the same value.
+whet_value *whet_graph_literal(whet_graph *g, const char *hint, const whet_tensor *data);
 whet_value *whet_graph_const_i64(whet_graph *g, const char *hint, const int64_t *v, int32_t n); // n < 0: scalar
 whet_value *whet_graph_const_f32(whet_graph *g, const char *hint, float v);                     // scalar
 

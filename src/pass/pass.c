@@ -88,6 +88,9 @@ static whet_status run_round(runner *r, int32_t round, int32_t *changed) {
 
 whet_status whet_passes_run(whet_graph *g, const whet_pass_options *options, whet_pass_stats *stats,
                             whet_error *err) {
+    whet_error own = {0}; // passes read the status in it
+    if (!err) err = &own;
+    whet_error_clear(err);
     runner r = {.graph = g, .options = options, .stats = stats, .err = err};
     WHET_TRY(parse_list(options->disable, &r.disabled, err));
     if (options->dump_after && !strcmp(options->dump_after, "all")) r.dumped = UINT64_MAX;
