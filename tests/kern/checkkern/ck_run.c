@@ -213,7 +213,7 @@ static bool compare_floats(judge *j, int32_t o, const void *got, const double *r
         double error = fabs(g - r);
         if (!(error <= limit)) return wrong(j, o, i, g, r, limit);
         if (error / limit > j->r->worst) j->r->worst = error / limit;
-        if (mag[i] > 0 && fabs(r) > (double)FLT_MIN && error / (j->k * u * mag[i]) > j->r->worst_units)
+        if (mag[i] > 0 && fabs(r) > 1e-36 && error / (j->k * u * mag[i]) > j->r->worst_units)
             j->r->worst_units = error / (j->k * u * mag[i]);
     }
     return true;
