@@ -4,6 +4,7 @@
 # is `N passed, N failed, N skipped`.
 cd "$(dirname "$0")" || exit 1
 jobs=${JOBS:-$(nproc)}
+command -v ccache >/dev/null && export CMAKE_C_COMPILER_LAUNCHER=ccache
 
 give_up() {
     echo "$1" >&2

@@ -137,7 +137,9 @@ static whet_status write_and_rename(const char *path, const struct stat *former,
         whet_str_fini(&name);
         return status;
     }
-    bool good = write_pieces(fd, pieces, n) && (!former || !fchmod(fd, former->st_mode & 07777));
+    bool good = write_pieces(fd, pieces, n);
+    // some file systems have no modes; that is no reason to fail
+    if (good && former && fchmod(fd, former->st_mode & 07777)) errno = 0;
     if (good && fsync(fd) && errno != EINVAL && errno != ENOTSUP) good = false;
     int code = errno;
     if (close(fd) && good) {
