@@ -434,7 +434,7 @@ def main():
     folder.mkdir(parents=True, exist_ok=True)
     for name, fn in MODELS.items():
         (folder / f"{name}.onnx").write_bytes(fn().SerializeToString(deterministic=True))
-    (folder / "external.bin").write_bytes(np.arange(8, dtype=np.float32).tobytes())
+    (folder / "external.bin").write_bytes(np.arange(9, dtype=np.float32).tobytes())
 
 
 if __name__ == "__main__":

@@ -144,7 +144,7 @@ static void import_graph(whet_importer *imp) {
     whet_scope_order(imp, &scope);
     whet_import_nodes(imp, &scope);
     if (!imp->stopped) whet_import_outputs(imp, &scope);
-    imp->graph->n_imported_nodes = (int32_t)imp->n_visited;
+    imp->graph->n_imported_nodes = (int32_t)(imp->n_visited - imp->n_calls);
     finish_report(imp);
 }
 
@@ -158,7 +158,7 @@ static whet_status summarize(const whet_import *import, whet_error *err) {
     if (p->node)
         return whet_error_set(err, p->status, "node '%s' (%s%s%s-%lld, inputs %s): %s%s", p->node,
                               p->domain, *p->domain ? "." : "", p->op_type, (long long)p->version,
-                              p->shapes, p->text, more);
+                              *p->shapes ? p->shapes : "none", p->text, more);
     return whet_error_set(err, p->status, "%s%s", p->text, more);
 }
 

@@ -52,6 +52,7 @@ typedef struct whet_importer {
     whet_names value_names, node_names, op_counts;
     whet_names dim_values; // named dims that options->shapes fixes: of int64_t
     int64_t n_visited;     // nodes, those of inlined functions each time
+    int64_t n_calls;       // of them: calls of functions
     int64_t text;          // bytes of made-up names
     int32_t max_depth;
     bool stopped;          // nothing more can be done: out of memory or above a limit
@@ -62,6 +63,7 @@ typedef struct whet_importer {
 void whet_import_problem_add(whet_importer *imp, const whet_import_node *n, whet_status status,
                              const char *format, ...) __attribute__((format(printf, 4, 5)));
 bool whet_import_nomem(whet_importer *imp); // false
+void whet_import_limit(whet_importer *imp, const char *what, int64_t limit); // ends the import
 // "f32[n,3,224,224]"; "?" for NULL
 void whet_import_type_print(const whet_graph *g, const whet_value *v, whet_str *out);
 // Edit distance, up to `limit`; more gives limit + 1.
@@ -103,6 +105,10 @@ whet_value *whet_import_stand_in(whet_importer *imp, const whet_onnx_value *info
 
 // ---- onnx_nodes.c ----
 void whet_import_nodes(whet_importer *imp, whet_scope *scope);
+bool whet_import_count_op(whet_importer *imp, const whet_onnx_node *node, bool supported);
+int64_t whet_import_opset(const whet_onnx_opsets *opsets, const char *domain); // 0: not imported
+// Its name, "<op_type>_<index>" when it has none. NULL: out of memory.
+const char *whet_import_node_name(whet_importer *imp, const whet_onnx_node *node, int32_t index);
 
 // ---- onnx_functions.c ----
 const whet_onnx_function *whet_import_function_find(const whet_importer *imp,
@@ -111,6 +117,11 @@ void whet_import_function_call(whet_import_node *n, const whet_onnx_function *fn
 // The node with attribute references replaced by the values at the call.
 const whet_onnx_node *whet_import_resolve(whet_importer *imp, const whet_scope *scope,
                                           const whet_onnx_node *node);
+
+// ---- onnx_subgraphs.c ----
+// Counts and checks the operators inside of a node's subgraphs, which are not imported.
+void whet_import_subgraphs(whet_importer *imp, const whet_scope *scope,
+                           const whet_onnx_node *node);
 
 // ---- attr_convert.c ----
 // Fills the table's attributes that the node has; problems are reported.

@@ -35,7 +35,7 @@ const whet_onnx_node *whet_import_resolve(whet_importer *imp, const whet_scope *
     if (!has_references(node)) return node;
     if (!scope->fn) {
         whet_import_problem_add(imp, NULL, WHET_E_MODEL,
-                                "node '%s' (%s) refers to an attribute outside of a function",
+                                "a node '%s' (%s) refers to an attribute outside of a function",
                                 node->name, node->op_type);
         return NULL;
     }
@@ -126,6 +126,7 @@ static bool may_call(const whet_import_node *n, const whet_onnx_function *fn) {
 }
 
 void whet_import_function_call(whet_import_node *n, const whet_onnx_function *fn) {
+    n->imp->n_calls++;
     if (!may_call(n, fn)) return;
     const char *prefix = whet_arena_printf(n->imp->arena, "%s/", n->name);
     whet_scope scope = {.caller = n->scope, .fn = fn, .call = n->onnx, .prefix = prefix,

@@ -4,13 +4,13 @@
 
 #include "onnx/importer.h"
 
-static int64_t opset_of(const whet_onnx_opsets *opsets, const char *domain) {
+int64_t whet_import_opset(const whet_onnx_opsets *opsets, const char *domain) {
     for (int32_t i = 0; i < opsets->n; i++)
         if (!strcmp(opsets->v[i].domain, domain)) return opsets->v[i].version;
     return 0;
 }
 
-static bool count_op(whet_importer *imp, const whet_onnx_node *node, bool supported) {
+bool whet_import_count_op(whet_importer *imp, const whet_onnx_node *node, bool supported) {
     whet_import *import = imp->import;
     const char *key = *node->domain
                           ? whet_arena_printf(imp->arena, "%s\n%s", node->domain, node->op_type)
@@ -105,13 +105,16 @@ static void import_by_row(whet_import_node *n, const whet_import_row *row) {
     report_missing_results(n);
 }
 
+const char *whet_import_node_name(whet_importer *imp, const whet_onnx_node *node, int32_t index) {
+    if (*node->name) return node->name;
+    const char *name = whet_arena_printf(imp->arena, "%s_%d", node->op_type, index);
+    if (!name) whet_import_nomem(imp);
+    return name;
+}
+
 static const char *node_name(whet_import_node *n, int32_t index) {
-    const char *name = n->onnx->name;
-    if (!*name) name = whet_arena_printf(n->imp->arena, "%s_%d", n->onnx->op_type, index);
-    if (!name) {
-        whet_import_nomem(n->imp);
-        return NULL;
-    }
+    const char *name = whet_import_node_name(n->imp, n->onnx, index);
+    if (!name) return NULL;
     return whet_import_unique(n->imp, &n->imp->node_names, n->scope->prefix, name);
 }
 
@@ -124,7 +127,7 @@ static bool prepare(whet_import_node *n, int32_t index, bool *poisoned) {
     n->used = WHET_NEW_ARRAY(imp->arena, bool, n->onnx->n_attrs);
     if (!n->name) return false;
     if (!n->out || !n->used) return whet_import_nomem(imp);
-    n->version = opset_of(n->scope->opsets, n->onnx->domain);
+    n->version = whet_import_opset(n->scope->opsets, n->onnx->domain);
     return collect_inputs(n, index, poisoned);
 }
 
@@ -132,22 +135,22 @@ static void import_node(whet_importer *imp, whet_scope *scope, int32_t index) {
     whet_import_node n = {.imp = imp, .scope = scope};
     bool poisoned = false;
     if (++imp->n_visited > imp->budget.max_nodes) {
-        whet_import_problem_add(imp, NULL, WHET_E_LIMIT,
-                                "with its functions inlined the model has more than %lld nodes",
-                                (long long)imp->budget.max_nodes);
+        whet_import_limit(imp, "nodes, those of functions in every call", imp->budget.max_nodes);
         return;
     }
     if (!prepare(&n, index, &poisoned)) return;
+    whet_import_subgraphs(imp, scope, n.onnx);
+    if (imp->stopped) return;
     const whet_onnx_function *fn = whet_import_function_find(imp, n.onnx);
     if (fn) {
-        count_op(imp, n.onnx, true);
+        whet_import_count_op(imp, n.onnx, true);
         whet_import_function_call(&n, fn);
         return;
     }
     const whet_import_row *row =
         n.version ? whet_import_row_find(&imp->rows, n.onnx->domain, n.onnx->op_type, n.version)
                   : NULL;
-    if (!count_op(imp, n.onnx, row != NULL)) return;
+    if (!whet_import_count_op(imp, n.onnx, row != NULL)) return;
     n.failed = poisoned || !row;
     if (!row && !n.version && whet_import_newest_opset(n.onnx->domain))
         whet_import_problem_add(imp, &n, WHET_E_MODEL, "opset_import has no version of domain '%s'",

@@ -69,11 +69,11 @@ static void report(whet_importer *imp, const whet_scope *scope, const sorter *s)
             if (from < i) continue;
             whet_import_problem_add(
                 imp, NULL, WHET_E_MODEL,
-                s->waiting[i] ? "node %d '%s' (%s): its input '%s' depends on its own result: the "
+                s->waiting[i] ? "node '%s' (%s): its input '%s' depends on its own result: the "
                                 "graph has a cycle"
-                              : "node %d '%s' (%s): its input '%s' is made by a later node; nodes "
+                              : "node '%s' (%s): its input '%s' is made by a later node; nodes "
                                 "must be in topological order",
-                i, node->name, node->op_type, node->in[k]);
+                whet_import_node_name(imp, node, i), node->op_type, node->in[k]);
         }
     }
 }

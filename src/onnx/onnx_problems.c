@@ -6,6 +6,13 @@
 
 #include "onnx/importer.h"
 
+void whet_import_limit(whet_importer *imp, const char *what, int64_t limit) {
+    if (!imp->stopped)
+        whet_import_problem_add(imp, NULL, WHET_E_LIMIT, "%s: more than %lld", what,
+                                (long long)limit);
+    imp->stopped = true;
+}
+
 bool whet_import_nomem(whet_importer *imp) {
     if (!imp->stopped) whet_import_problem_add(imp, NULL, WHET_E_NOMEM, "out of memory");
     imp->stopped = true;
@@ -55,7 +62,7 @@ void whet_import_problem_add(whet_importer *imp, const whet_import_node *n, whet
                              const char *format, ...) {
     whet_import *import = imp->import;
     import->n_found++;
-    if (status == WHET_E_NOMEM || status == WHET_E_LIMIT) imp->stopped = true;
+    if (status == WHET_E_NOMEM) imp->stopped = true;
     if (import->n_problems >= WHET_IMPORT_PROBLEMS) return;
     char text[WHET_ERROR_TEXT];
     va_list args;

@@ -21,9 +21,7 @@ static whet_name_slot *claim(whet_importer *imp, whet_names *names, const char *
 static const char *join(whet_importer *imp, const char *prefix, const char *name, int32_t k) {
     imp->text += (int64_t)(strlen(prefix) + strlen(name)) + 12;
     if (imp->text > imp->budget.max_text) {
-        whet_import_problem_add(imp, NULL, WHET_E_LIMIT,
-                                "the names of all values take more than %lld bytes",
-                                (long long)imp->budget.max_text);
+        whet_import_limit(imp, "bytes of the names of all values", imp->budget.max_text);
         return NULL;
     }
     const char *text = k ? whet_arena_printf(imp->arena, "%s%s.%d", prefix, name, k)
@@ -69,7 +67,8 @@ static bool declare_outputs(whet_importer *imp, whet_scope *scope, int32_t index
         if (b->node >= 0 || b->defined)
             whet_import_problem_add(imp, NULL, WHET_E_MODEL,
                                     "'%s', a result of node '%s' (%s), is defined twice",
-                                    node->out[i], node->name, node->op_type);
+                                    node->out[i], whet_import_node_name(imp, node, index),
+                                    node->op_type);
         b->node = index;
     }
     return true;
