@@ -99,6 +99,8 @@ static whet_status mha_infer(whet_infer *ctx) {
         WHET_TRY(key_infer(ctx, heads, &z));
     }
     WHET_TRY(past_infer(ctx, heads, &z));
+    if (a->unidirectional)
+        WHET_TRY(whet_infer_same(ctx, z.s, z.fresh, "lengths of unidirectional query and key"));
     whet_dim wide = whet_dim_mul(pool, z.d, heads), out = whet_dim_mul(pool, z.dv, heads);
     if (whet_infer_has(ctx, BIAS)) {
         whet_dim sum = whet_dim_add(pool, whet_dim_mul(pool, wide, 2), out);
@@ -185,7 +187,7 @@ static whet_status mha_eval(whet_eval *e) {
     r.y_step[0] = r.q_len * heads * r.dv, r.y_step[1] = r.dv, r.y_step[2] = heads * r.dv;
     r.scale = a->scale != 0 ? (double)a->scale : 1 / sqrt((double)q.d);
     r.causal = a->unidirectional;
-    r.offset = r.kv_len - r.q_len; // the last query sees the last key
+    r.offset = r.kv_len - k.len;
     r.qk = whet_eval_wants(e, QK) ? &e->out[QK] : NULL;
     WHET_TRY(whet_ms_mask_load(e, &r, MASK, EXTRA, (double)a->mask_filter_value));
     WHET_TRY(whet_attention_ref_run(e, &r));
