@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: Apache-2.0
+// The graph section of an engine file: docs/engine-format.md, section "Graph". Everything read is
+// bounded; ids are checked here, types by the shape functions afterwards.
+#include <stdio.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "engine/pgraph.h"
+
+#define MAX_ITEMS (1u << 24)
+
+// ---- writing ----
+
+static void write_tensor(whet_writer *w, const whet_tensor *t) {
+    whet_write_u8(w, (uint8_t)t->dtype);
+    whet_write_u8(w, (uint8_t)t->rank);
+    for (int32_t i = 0; i < t->rank; i++) whet_write_i64(w, t->dims[i]);
+    whet_write_u64(w, t->bytes);
+    whet_write_bytes(w, t->data, t->bytes);
+}
+
+static void write_attr(whet_writer *w, const whet_attr *a, const void *attrs) {
+    const char *field = (const char *)attrs + a->offset;
+    switch (a->type) {
+    case WHET_ATTR_INT: whet_write_i64(w, *(const int64_t *)(const void *)field); break;
+    case WHET_ATTR_FLOAT: whet_write_f32(w, *(const float *)(const void *)field); break;
+    case WHET_ATTR_BOOL: whet_write_u8(w, *(const bool *)field); break;
+    case WHET_ATTR_ENUM:
+    case WHET_ATTR_DTYPE: whet_write_u32(w, (uint32_t) * (const int32_t *)(const void *)field); break;
+    case WHET_ATTR_STRING: whet_write_text(w, *(const char *const *)(const void *)field); break;
+    case WHET_ATTR_INTS: {
+        const whet_ints *v = (const whet_ints *)(const void *)field;
+        whet_write_u32(w, v->v ? (uint32_t)v->n : UINT32_MAX);
+        for (int32_t i = 0; v->v && i < v->n; i++) whet_write_i64(w, v->v[i]);
+        break;
+    }
+    case WHET_ATTR_FLOATS: {
+        const whet_floats *v = (const whet_floats *)(const void *)field;
+        whet_write_u32(w, v->v ? (uint32_t)v->n : UINT32_MAX);
+        for (int32_t i = 0; v->v && i < v->n; i++) whet_write_f32(w, v->v[i]);
+        break;
+    }
+    case WHET_ATTR_TENSOR: {
+        const whet_tensor *t = *(const whet_tensor *const *)(const void *)field;
+        whet_write_u8(w, t != NULL);
+        if (t) write_tensor(w, t);
+        break;
+    }
+    }
+}
+
+static void write_value(whet_writer *w, const whet_pgraph *g, const whet_pvalue *v) {
+    whet_write_text(w, v->name);
+    whet_write_u8(w, (uint8_t)v->kind);
+    whet_write_u64(w, v->type_set);
+    if (v->kind == WHET_PVALUE_NODE) return;
+    whet_write_u8(w, (uint8_t)v->type.dtype);
+    whet_write_u8(w, (uint8_t)v->type.rank);
+    for (int32_t d = 0; d < v->type.rank; d++) {
+        whet_str text;
+        whet_str_init(&text);
+        whet_dim_print(g->dims, v->type.dims[d], &text);
+        whet_write_text(w, whet_str_text(&text));
+        if (text.failed) w->failed = true;
+        whet_str_fini(&text);
+    }
+    if (v->kind == WHET_PVALUE_INPUT) {
+        for (int32_t d = 0; d < v->type.rank; d++) whet_write_text(w, v->dim_names[d]);
+        return;
+    }
+    whet_tensor t = whet_pvalue_tensor(v);
+    bool held = t.data && t.bytes <= WHET_INLINE_CONST_BYTES;
+    whet_write_u8(w, held);
+    if (held) whet_write_bytes(w, t.data, t.bytes);
+}
+
+static void write_ids(whet_writer *w, const int32_t *ids, int32_t n) {
+    whet_write_u32(w, (uint32_t)n);
+    for (int32_t i = 0; i < n; i++) whet_write_u32(w, (uint32_t)ids[i]);
+}
+
+void whet_pgraph_encode(const whet_pgraph *g, whet_writer *w) {
+    whet_write_text(w, g->name);
+    whet_write_u32(w, (uint32_t)g->imported_nodes);
+    whet_write_u32(w, (uint32_t)g->n_values);
+    for (int32_t i = 0; i < g->n_values; i++) write_value(w, g, &g->values[i]);
+    whet_write_u32(w, (uint32_t)g->n_nodes);
+    for (int32_t i = 0; i < g->n_nodes; i++) {
+        const whet_pnode *n = &g->nodes[i];
+        whet_write_text(w, n->op->name);
+        whet_write_text(w, n->name);
+        whet_write_text(w, n->origin);
+        whet_write_u8(w, n->recipe);
+        write_ids(w, n->in, n->n_in);
+        write_ids(w, n->out, n->n_out);
+        whet_write_u32(w, (uint32_t)n->op->n_attrs);
+        for (int32_t a = 0; a < n->op->n_attrs; a++) {
+            whet_write_text(w, n->op->attrs[a].name);
+            write_attr(w, &n->op->attrs[a], n->attrs);
+        }
+    }
+    write_ids(w, g->inputs, g->n_inputs);
+    write_ids(w, g->outputs, g->n_outputs);
+    for (int32_t i = 0; i < g->n_outputs; i++) whet_write_text(w, g->output_names[i]);
+}
+
+// ---- reading ----
+
+typedef struct {
+    whet_reader r;
+    whet_pgraph *g;
+    const whet_op_table *ops;
+    whet_error *err;
+} decoder;
+
+static whet_status malformed(decoder *d, const char *what) {
+    WHET_FAIL(d->err, WHET_E_PARSE, "engine graph: %s at byte %zu of the section", what, d->r.at);
+}
+
+static whet_status read_text(decoder *d, const char **text) {
+    size_t n;
+    const char *p = whet_read_text(&d->r, &n);
+    if (!p || memchr(p, 0, n)) return malformed(d, "bad text");
+    *text = whet_arena_strndup(&d->g->arena, p, n);
+    return *text ? WHET_OK : WHET_NOMEM(d->err);
+}
+
+static whet_status read_dims(decoder *d, whet_type *t, bool numbers) {
+    for (int32_t i = 0; i < t->rank; i++) {
+        const char *text;
+        WHET_TRY(read_text(d, &text));
+        WHET_TRY(whet_dim_parse(d->g->dims, &text, &t->dims[i], d->err));
+        bool number = whet_dim_is_const(t->dims[i]);
+        if (*text || whet_dim_is_error(t->dims[i]) || (number && t->dims[i] < 0) ||
+            (numbers && !number))
+            return malformed(d, "bad dimension");
+    }
+    return WHET_OK;
+}
+
+static whet_status read_contents(decoder *d, whet_tensor *t, const void **out) {
+    const void *p = whet_read_span(&d->r, t->bytes);
+    if (!p) return malformed(d, "constant runs past the end");
+    *out = whet_arena_memdup(&d->g->arena, p, t->bytes);
+    return *out ? WHET_OK : WHET_NOMEM(d->err);
+}
+
+static whet_status read_value(decoder *d, whet_pvalue *v) {
+    WHET_TRY(read_text(d, &v->name));
+    uint8_t kind = whet_read_u8(&d->r);
+    v->type_set = whet_read_u64(&d->r);
+    v->node = -1;
+    v->type.rank = -1;
+    if (kind > WHET_PVALUE_DERIVED) return malformed(d, "unknown kind of value");
+    v->kind = (whet_pvalue_kind)kind;
+    if (v->kind == WHET_PVALUE_NODE) return WHET_OK;
+    uint8_t dtype = whet_read_u8(&d->r), rank = whet_read_u8(&d->r);
+    if (d->r.failed || !whet_dtype_known(dtype) || rank > WHET_MAX_RANK)
+        return malformed(d, "bad type");
+    v->type.dtype = (whet_dtype)dtype;
+    v->type.rank = rank;
+    WHET_TRY(read_dims(d, &v->type, whet_pvalue_is_const(v)));
+    if (v->kind == WHET_PVALUE_INPUT) {
+        for (int32_t i = 0; i < rank; i++) {
+            WHET_TRY(read_text(d, &v->dim_names[i]));
+            if (!*v->dim_names[i]) v->dim_names[i] = NULL;
+        }
+        return WHET_OK;
+    }
+    whet_tensor t = whet_pvalue_tensor(v);
+    if (t.bytes == SIZE_MAX) return malformed(d, "constant too large");
+    uint8_t held = whet_read_u8(&d->r);
+    if (held > 1) return malformed(d, "bad flag");
+    return held ? read_contents(d, &t, &v->data) : WHET_OK;
+}
+
+static whet_status read_ids(decoder *d, int32_t **ids, int32_t *n, int32_t bound, bool absent) {
+    uint32_t count = whet_read_count(&d->r, 4, MAX_ITEMS);
+    *ids = WHET_NEW_ARRAY(&d->g->arena, int32_t, count);
+    if (!*ids) return WHET_NOMEM(d->err);
+    for (uint32_t i = 0; i < count; i++) {
+        int32_t id = (int32_t)whet_read_u32(&d->r);
+        if (id >= bound || id < (absent ? -1 : 0)) return malformed(d, "id out of range");
+        (*ids)[i] = id;
+    }
+    *n = (int32_t)count;
+    return d->r.failed ? malformed(d, "truncated") : WHET_OK;
+}
+
+static whet_status read_tensor(decoder *d, const whet_tensor **out) {
+    whet_tensor *t = WHET_NEW(&d->g->arena, whet_tensor);
+    if (!t) return WHET_NOMEM(d->err);
+    uint8_t dtype = whet_read_u8(&d->r), rank = whet_read_u8(&d->r);
+    if (!whet_dtype_known(dtype) || rank > WHET_MAX_RANK) return malformed(d, "bad type");
+    t->dtype = (whet_dtype)dtype;
+    t->rank = rank;
+    for (int32_t i = 0; i < rank; i++) t->dims[i] = whet_read_i64(&d->r);
+    t->bytes = (size_t)whet_read_u64(&d->r);
+    if (d->r.failed || t->bytes != whet_tensor_bytes(t->dtype, whet_dims_count(t->dims, rank)))
+        return malformed(d, "tensor attribute of the wrong size");
+    const void *data;
+    WHET_TRY(read_contents(d, t, &data));
+    t->data = (void *)data;
+    *out = t;
+    return WHET_OK;
+}
+
+static whet_status read_list(decoder *d, size_t size, const void **v, int32_t *n) {
+    size_t at = d->r.at;
+    *v = NULL;
+    *n = 0;
+    if (whet_read_u32(&d->r) == UINT32_MAX && !d->r.failed) return WHET_OK;
+    d->r.at = at;
+    uint32_t count = whet_read_count(&d->r, size, MAX_ITEMS);
+    const void *p = whet_read_span(&d->r, count * size);
+    if (!p) return malformed(d, "list runs past the end");
+    *v = whet_arena_memdup(&d->g->arena, p, count * size); // little endian, as all our targets
+    *n = (int32_t)count;
+    return *v ? WHET_OK : WHET_NOMEM(d->err);
+}
+
+static whet_status read_attr(decoder *d, const whet_attr *a, void *attrs) {
+    char *field = (char *)attrs + a->offset;
+    switch (a->type) {
+    case WHET_ATTR_INT: *(int64_t *)(void *)field = whet_read_i64(&d->r); break;
+    case WHET_ATTR_FLOAT: *(float *)(void *)field = whet_read_f32(&d->r); break;
+    case WHET_ATTR_BOOL: *(bool *)field = whet_read_u8(&d->r) != 0; break;
+    case WHET_ATTR_ENUM:
+    case WHET_ATTR_DTYPE: {
+        uint32_t v = whet_read_u32(&d->r), bound = 0;
+        if (a->type == WHET_ATTR_ENUM)
+            while (a->choices[bound]) bound++;
+        bool good = a->type == WHET_ATTR_ENUM ? v < bound : v == 0 || whet_dtype_known((int32_t)v);
+        if (!good) return malformed(d, "attribute out of range");
+        *(int32_t *)(void *)field = (int32_t)v;
+        break;
+    }
+    case WHET_ATTR_STRING: return read_text(d, (const char **)(void *)field);
+    case WHET_ATTR_INTS: {
+        whet_ints *v = (whet_ints *)(void *)field;
+        return read_list(d, 8, (const void **)&v->v, &v->n);
+    }
+    case WHET_ATTR_FLOATS: {
+        whet_floats *v = (whet_floats *)(void *)field;
+        return read_list(d, 4, (const void **)&v->v, &v->n);
+    }
+    case WHET_ATTR_TENSOR: {
+        const whet_tensor **t = (const whet_tensor **)(void *)field;
+        *t = NULL;
+        return whet_read_u8(&d->r) ? read_tensor(d, t) : WHET_OK;
+    }
+    }
+    return WHET_OK;
+}
+
+static whet_status read_node(decoder *d, whet_pnode *n) {
+    const char *op;
+    WHET_TRY(read_text(d, &op));
+    WHET_TRY(read_text(d, &n->name));
+    WHET_TRY(read_text(d, &n->origin));
+    n->op = whet_op_find(d->ops, op);
+    if (!n->op)
+        WHET_FAIL(d->err, WHET_E_UNSUPPORTED, "%s: this library has no operator \"%s\"", n->name, op);
+    n->recipe = whet_read_u8(&d->r) != 0;
+    WHET_TRY(read_ids(d, &n->in, &n->n_in, d->g->n_values, true));
+    WHET_TRY(read_ids(d, &n->out, &n->n_out, d->g->n_values, true));
+    n->attrs = whet_arena_alloc(&d->g->arena, n->op->attrs_size);
+    if (!n->attrs) return WHET_NOMEM(d->err);
+    whet_op_attr_defaults(n->op, n->attrs);
+    uint32_t count = whet_read_count(&d->r, 4, 1024);
+    for (uint32_t i = 0; i < count; i++) {
+        const char *name;
+        WHET_TRY(read_text(d, &name));
+        const whet_attr *a = whet_op_attr_find(n->op, name);
+        if (!a)
+            WHET_FAIL(d->err, WHET_E_VERSION, "%s: this library's %s has no attribute \"%s\"",
+                      n->name, op, name);
+        WHET_TRY(read_attr(d, a, n->attrs));
+    }
+    if (d->r.failed) return malformed(d, "truncated node");
+    return whet_op_attr_check(n->op, n->attrs, d->err);
+}
+
+// Every value has one definition, before its uses; constants come from sources or recipe nodes.
+static whet_status check_node(decoder *d, int32_t index, bool *defined) {
+    whet_pnode *n = &d->g->nodes[index];
+    for (int32_t i = 0; i < n->n_in; i++) {
+        if (n->in[i] < 0) continue;
+        const whet_pvalue *v = &d->g->values[n->in[i]];
+        if (!defined[n->in[i]]) return malformed(d, "value used before it is made");
+        if (n->recipe && !whet_pvalue_is_const(v)) return malformed(d, "recipe of no constant");
+    }
+    for (int32_t i = 0; i < n->n_out; i++) {
+        if (n->out[i] < 0) continue;
+        whet_pvalue *v = &d->g->values[n->out[i]];
+        whet_pvalue_kind want = n->recipe ? WHET_PVALUE_DERIVED : WHET_PVALUE_NODE;
+        if (v->kind != want || v->node >= 0) return malformed(d, "value made twice");
+        v->node = index;
+        defined[n->out[i]] = true;
+    }
+    return WHET_OK;
+}
+
+static whet_status check_graph(decoder *d) {
+    whet_pgraph *g = d->g;
+    bool *defined = WHET_NEW_ARRAY(&g->arena, bool, g->n_values);
+    if (!defined) return WHET_NOMEM(d->err);
+    for (int32_t i = 0; i < g->n_inputs; i++) {
+        if (g->values[g->inputs[i]].kind != WHET_PVALUE_INPUT || defined[g->inputs[i]])
+            return malformed(d, "bad input");
+        defined[g->inputs[i]] = true;
+    }
+    for (int32_t i = 0; i < g->n_values; i++)
+        if (g->values[i].kind == WHET_PVALUE_SOURCE) defined[i] = true;
+    for (int32_t i = 0; i < g->n_nodes; i++) WHET_TRY(check_node(d, i, defined));
+    for (int32_t i = 0; i < g->n_values; i++)
+        if (g->values[i].kind == WHET_PVALUE_DERIVED && !defined[i])
+            return malformed(d, "derived constant without recipe");
+    for (int32_t i = 0; i < g->n_outputs; i++)
+        if (!defined[g->outputs[i]]) return malformed(d, "output that nothing makes");
+    return WHET_OK;
+}
+
+static whet_status read_graph(decoder *d) {
+    whet_pgraph *g = d->g;
+    WHET_TRY(read_text(d, &g->name));
+    g->imported_nodes = (int32_t)whet_read_u32(&d->r);
+    uint32_t n = whet_read_count(&d->r, 13, MAX_ITEMS);
+    g->values = WHET_NEW_ARRAY(&g->arena, whet_pvalue, n);
+    if (!g->values) return WHET_NOMEM(d->err);
+    g->n_values = (int32_t)n;
+    for (uint32_t i = 0; i < n; i++) WHET_TRY(read_value(d, &g->values[i]));
+    n = whet_read_count(&d->r, 25, MAX_ITEMS);
+    g->nodes = WHET_NEW_ARRAY(&g->arena, whet_pnode, n);
+    if (!g->nodes) return WHET_NOMEM(d->err);
+    g->n_nodes = (int32_t)n;
+    for (uint32_t i = 0; i < n; i++) WHET_TRY(read_node(d, &g->nodes[i]));
+    WHET_TRY(read_ids(d, &g->inputs, &g->n_inputs, g->n_values, false));
+    WHET_TRY(read_ids(d, &g->outputs, &g->n_outputs, g->n_values, false));
+    g->output_names = WHET_NEW_ARRAY(&g->arena, const char *, g->n_outputs);
+    if (!g->output_names) return WHET_NOMEM(d->err);
+    for (int32_t i = 0; i < g->n_outputs; i++) WHET_TRY(read_text(d, &g->output_names[i]));
+    if (d->r.failed || whet_reader_left(&d->r)) return malformed(d, "wrong length");
+    return check_graph(d);
+}
+
+whet_status whet_pgraph_decode(const void *data, size_t size, const whet_op_table *ops,
+                               whet_pgraph **graph, whet_error *err) {
+    decoder d = {.g = whet_pgraph_create(), .ops = ops, .err = err};
+    if (!d.g) return WHET_NOMEM(err);
+    whet_reader_init(&d.r, data, size);
+    whet_status status = read_graph(&d);
+    if (status == WHET_OK) status = whet_pgraph_infer(d.g, err);
+    if (status != WHET_OK) {
+        whet_pgraph_destroy(d.g);
+        return status;
+    }
+    *graph = d.g;
+    return WHET_OK;
+}

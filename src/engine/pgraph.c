@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/pgraph.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+
+whet_pgraph *whet_pgraph_create(void) {
+    whet_pgraph *g = calloc(1, sizeof *g);
+    if (!g) return NULL;
+    whet_arena_init(&g->arena);
+    g->dims = whet_dims_create();
+    g->name = "";
+    if (g->dims) return g;
+    free(g);
+    return NULL;
+}
+
+void whet_pgraph_destroy(whet_pgraph *g) {
+    if (!g) return;
+    whet_dims_destroy(g->dims);
+    whet_arena_fini(&g->arena);
+    free(g);
+}
+
+whet_tensor whet_pvalue_tensor(const whet_pvalue *v) {
+    whet_tensor t = {.dtype = v->type.dtype, .rank = v->type.rank, .data = (void *)v->data};
+    memcpy(t.dims, v->type.dims, sizeof t.dims);
+    t.bytes = whet_tensor_bytes(t.dtype, whet_dims_count(t.dims, t.rank));
+    return t;
+}
+
+typedef struct {
+    const whet_type **in;
+    const whet_tensor **data;
+    whet_tensor *tensors;
+    whet_type *out;
+    int32_t cap_in, cap_out;
+} infer_scratch;
+
+static bool scratch_for(whet_arena *arena, infer_scratch *s, const whet_pnode *n) {
+    if (n->n_in > s->cap_in) {
+        s->cap_in = n->n_in * 2;
+        s->in = WHET_NEW_ARRAY(arena, const whet_type *, s->cap_in);
+        s->data = WHET_NEW_ARRAY(arena, const whet_tensor *, s->cap_in);
+        s->tensors = WHET_NEW_ARRAY(arena, whet_tensor, s->cap_in);
+    }
+    if (n->n_out > s->cap_out) {
+        s->cap_out = n->n_out * 2;
+        s->out = WHET_NEW_ARRAY(arena, whet_type, s->cap_out);
+    }
+    return (s->in && s->data && s->tensors) || n->n_in == 0 ? s->out || n->n_out == 0 : false;
+}
+
+static whet_status infer_node(whet_pgraph *g, whet_pnode *n, infer_scratch *s, whet_error *err) {
+    if (!scratch_for(&g->arena, s, n)) return WHET_NOMEM(err);
+    for (int32_t i = 0; i < n->n_in; i++) {
+        const whet_pvalue *v = n->in[i] < 0 ? NULL : &g->values[n->in[i]];
+        s->in[i] = v ? &v->type : NULL;
+        s->data[i] = NULL;
+        if (!v || !v->data) continue;
+        s->tensors[i] = whet_pvalue_tensor(v);
+        s->data[i] = &s->tensors[i];
+    }
+    whet_infer ctx = {.op = n->op, .attrs = n->attrs, .node = n->name, .dims = g->dims,
+                      .n_in = n->n_in, .n_out = n->n_out, .in = s->in, .data = s->data,
+                      .out = s->out, .arena = &g->arena, .err = err};
+    WHET_TRY(whet_op_infer(&ctx));
+    n->needs_value = ctx.needs_value;
+    for (int32_t i = 0; i < n->n_out; i++) {
+        if (n->out[i] < 0) continue;
+        whet_pvalue *v = &g->values[n->out[i]];
+        if (v->kind == WHET_PVALUE_NODE) v->type = s->out[i];
+    }
+    return WHET_OK;
+}
+
+whet_status whet_pgraph_infer(whet_pgraph *g, whet_error *err) {
+    infer_scratch s = {0};
+    for (int32_t i = 0; i < g->n_nodes; i++)
+        if (!g->nodes[i].recipe) WHET_TRY(infer_node(g, &g->nodes[i], &s, err));
+    for (int32_t i = 0; i < g->n_nodes; i++)
+        for (int32_t k = 0; k < g->nodes[i].n_in && k < 64; k++)
+            if ((g->nodes[i].needs_value >> k & 1) && g->nodes[i].in[k] >= 0)
+                g->values[g->nodes[i].in[k]].host_value = true;
+    return WHET_OK;
+}
+
+static whet_status replay_node(whet_pgraph *g, const whet_pnode *n, whet_arena *scratch,
+                               whet_error *err) {
+    bool missing = false;
+    for (int32_t i = 0; i < n->n_out; i++)
+        if (n->out[i] >= 0 && !g->values[n->out[i]].data) missing = true;
+    if (!missing) return WHET_OK;
+    whet_tensor *in = WHET_NEW_ARRAY(scratch, whet_tensor, n->n_in);
+    whet_tensor *out = WHET_NEW_ARRAY(scratch, whet_tensor, n->n_out);
+    if (!in || !out) return WHET_NOMEM(err);
+    for (int32_t i = 0; i < n->n_in; i++) {
+        if (n->in[i] < 0) continue;
+        const whet_pvalue *v = &g->values[n->in[i]];
+        if (!v->data)
+            WHET_FAIL(err, WHET_E_UNSUPPORTED,
+                      "the engine holds no weights of \"%s\", which %s needs to be planned anew",
+                      v->name, n->name);
+        in[i] = whet_pvalue_tensor(v);
+    }
+    for (int32_t i = 0; i < n->n_out; i++) {
+        if (n->out[i] < 0) continue;
+        out[i] = whet_pvalue_tensor(&g->values[n->out[i]]);
+        if (out[i].bytes == SIZE_MAX)
+            WHET_FAIL(err, WHET_E_LIMIT, "%s: a derived constant is too large", n->name);
+        out[i].data = whet_arena_alloc(&g->arena, out[i].bytes);
+        if (!out[i].data) return WHET_NOMEM(err);
+    }
+    whet_eval e = {.op = n->op, .attrs = n->attrs, .node = n->name, .n_in = n->n_in,
+                   .n_out = n->n_out, .in = in, .out = out, .scratch = scratch, .err = err};
+    WHET_TRY(whet_op_eval(&e));
+    for (int32_t i = 0; i < n->n_out; i++)
+        if (n->out[i] >= 0) g->values[n->out[i]].data = out[i].data;
+    return WHET_OK;
+}
+
+// Recipe nodes come from a file, so their declared types are checked against infer first.
+static whet_status check_recipe(whet_pgraph *g, whet_pnode *n, infer_scratch *s, whet_error *err) {
+    WHET_TRY(infer_node(g, n, s, err));
+    for (int32_t i = 0; i < n->n_out; i++) {
+        if (n->out[i] < 0) continue;
+        const whet_type *t = &g->values[n->out[i]].type;
+        if (t->dtype != s->out[i].dtype || t->rank != s->out[i].rank ||
+            memcmp(t->dims, s->out[i].dims, (size_t)t->rank * sizeof t->dims[0]))
+            WHET_FAIL(err, WHET_E_MODEL, "%s: the recipe does not give the type of \"%s\"", n->name,
+                      g->values[n->out[i]].name);
+    }
+    return WHET_OK;
+}
+
+whet_status whet_pgraph_replay(whet_pgraph *g, whet_error *err) {
+    infer_scratch s = {0};
+    whet_arena scratch;
+    whet_arena_init(&scratch);
+    whet_status status = WHET_OK;
+    for (int32_t i = 0; i < g->n_nodes && status == WHET_OK; i++) {
+        if (!g->nodes[i].recipe) continue;
+        status = check_recipe(g, &g->nodes[i], &s, err);
+        if (status == WHET_OK) status = replay_node(g, &g->nodes[i], &scratch, err);
+        whet_arena_reset(&scratch);
+    }
+    whet_arena_fini(&scratch);
+    return status;
+}
+
+uint64_t whet_pgraph_hash(const whet_pgraph *g) {
+    uint64_t h = whet_hash64_mix((uint64_t)g->n_values, (uint64_t)g->n_nodes);
+    for (int32_t i = 0; i < g->n_nodes; i++) {
+        const whet_pnode *n = &g->nodes[i];
+        if (n->recipe) continue;
+        h = whet_hash64_text(n->op->name, h);
+        h = whet_op_attr_hash(n->op, n->attrs, h);
+        h = whet_hash64(n->in, (size_t)n->n_in * sizeof n->in[0], h);
+        h = whet_hash64(n->out, (size_t)n->n_out * sizeof n->out[0], h);
+    }
+    for (int32_t i = 0; i < g->n_values; i++) {
+        const whet_type *t = &g->values[i].type;
+        if (!whet_pvalue_is_const(&g->values[i])) continue;
+        h = whet_hash64_mix(h, (uint64_t)t->dtype << 8 | (uint64_t)t->rank);
+        h = whet_hash64(t->dims, (size_t)t->rank * sizeof t->dims[0], h);
+    }
+    return h;
+}
