@@ -68,6 +68,7 @@ typedef struct whet_chain {
 
 typedef struct whet_problem {
     const char *op;        // operator name, or "chain", "reorder"
+    const whet_op *desc;   // the operator; NULL for chains and conversions
     const void *attrs;     // of the operator
     const whet_chain *chain;
     int32_t n_in, n_out;
@@ -99,6 +100,11 @@ typedef struct whet_call {
     void *scratch;             // of this worker, 64-byte aligned
     whet_error *err;           // of this worker
     const char *node;
+    // For steps of one task only, on the calling thread: memory that is forgotten after the call, and
+    // memory for outputs whose shape only the computation knows.
+    whet_arena *arena;
+    whet_status (*alloc)(whet_eval *e, int32_t i, int32_t rank, const int64_t *dims);
+    void *alloc_user;
 } whet_call;
 
 typedef struct whet_kernel {

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// Grouping: which nodes run as one step. Inside plan/ only.
+#ifndef WHET_PLAN_GROUP_H
+#define WHET_PLAN_GROUP_H
+
+#include "plan/plan.h"
+
+typedef enum { WHET_GROUP_OP, WHET_GROUP_CHAIN, WHET_GROUP_VIEW } whet_group_kind;
+
+typedef struct whet_group {
+    whet_group_kind kind;
+    int32_t *nodes, n_nodes, cap_nodes; // root first for OP, in order for CHAIN
+    int32_t position;                   // last node
+    int32_t *in, n_in;                  // values; -1 absent
+    int32_t *out, n_out;
+    whet_epilogue epi;
+    int32_t other;                      // value or -1
+    whet_chain *chain;
+} whet_group;
+
+typedef struct whet_grouping {
+    whet_group *groups; // sorted by position
+    int32_t n;
+    int32_t *segment_of; // [n_nodes]
+    int32_t n_segments;
+    int32_t *segment_start; // [n_segments + 1] first node of each
+    bool *needed;           // [n_nodes] has to run
+} whet_grouping;
+
+// Everything lives in the arena.
+whet_status whet_plan_group(const whet_pgraph *g, whet_env *env, const whet_plan_options *o,
+                            const whet_vshape *shapes, whet_arena *arena, whet_grouping *out,
+                            whet_error *err);
+// Whether some kernel other than the reference accepts this problem in some layout.
+bool whet_plan_acceptable(const whet_env *env, const whet_plan_options *o, whet_problem *p);
+// Sets the layouts of the problem's ports for variant l of kernel k.
+void whet_plan_set_layouts(const whet_kernel *k, whet_layout l, whet_problem *p);
+bool whet_kernel_disabled(const whet_plan_options *o, const whet_kernel *k);
+
+#endif

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// From the portable graph to a runnable plan: groups of nodes become steps, each with the kernel,
+// layouts and parameters that a global solve over measured or modelled costs chose. Shapes stay
+// symbolic: the run side fills them in per signature. Used by build, and by run on another machine.
+#ifndef WHET_PLAN_PLAN_H
+#define WHET_PLAN_PLAN_H
+
+#include "engine/pgraph.h"
+#include "env/env.h"
+#include "kern/kernel.h"
+
+// Numbers for one value at one signature.
+typedef struct whet_vshape {
+    whet_dtype dtype;
+    int32_t rank; // -1: not known yet
+    int64_t dims[WHET_MAX_RANK];
+} whet_vshape;
+
+// One representation of a value: a layout in a backend's memory.
+typedef struct whet_ptensor {
+    int32_t value;
+    whet_layout layout;
+    int32_t backend;
+    int32_t alias; // tensor that it is a view of (same bytes), -1
+} whet_ptensor;
+
+typedef struct whet_pstep {
+    const whet_kernel *kernel; // the reference kernel where nothing else accepts
+    int32_t params[WHET_MAX_PARAMS];
+    int32_t backend;
+    int32_t *nodes, n_nodes;   // covered, root first; none for conversions
+    int32_t position;          // of the last node covered; steps are sorted by it
+    const whet_op *op;         // of the root; NULL for chains and conversions
+    const void *attrs;
+    whet_chain *chain;
+    whet_epilogue epi;         // `other` port unset
+    int32_t *in, *out, n_in, n_out; // tensors, -1 absent
+    int32_t other;             // tensor of the epilogue operand, -1
+    int32_t *packed;           // [n_in] index into plan->packed, -1
+    double cost;               // seconds expected at the tuned shape
+    const char *name;
+} whet_pstep;
+
+// Constant bytes that the plan brings: a packed weight (step, input), or a derived constant that a
+// step reads as it is (step -1).
+typedef struct whet_packed {
+    int32_t step, input;
+    int32_t value;
+    size_t bytes;
+    size_t offset;    // in the packed section
+    const void *data; // 64-byte aligned
+} whet_packed;
+
+// A longest run of steps on one backend whose shapes are known when it starts. Nodes first_node up
+// to end_node are inferred before it runs.
+typedef struct whet_psegment {
+    int32_t first_step, n_steps, first_node, end_node, backend;
+} whet_psegment;
+
+typedef struct whet_plan {
+    whet_arena arena;
+    whet_ptensor *tensors;
+    int32_t n_tensors, cap_tensors;
+    whet_pstep *steps;
+    int32_t n_steps, cap_steps;
+    whet_packed *packed;
+    int32_t n_packed, cap_packed;
+    whet_psegment *segments;
+    int32_t n_segments;
+    int32_t *inputs, *outputs; // tensors of the graph's inputs and outputs, plain, host memory
+    double cost;               // sum of the steps'
+    void *owned;               // packed bytes when this plan made them
+    int32_t n_fused;           // nodes that run inside another node's step
+    const char *why_untuned;   // NULL when exact
+} whet_plan;
+
+typedef struct whet_cost_source {
+    // Seconds that the kernel takes for the problem; negative: cannot be had.
+    double (*price)(void *user, const whet_problem *p, const whet_kernel *k, const int32_t *params);
+    void *user;
+    int32_t max_candidates; // cheapest by the model that get priced; 0: all
+} whet_cost_source;
+
+typedef struct whet_plan_options {
+    int32_t threads;
+    bool no_fusion, plain_only; // for verification
+    const whet_cost_source *cost; // NULL: the cost model
+    // Number for a named dimension in the shapes to plan for, -1 unknown (taken as 1).
+    whet_dim_lookup dim;
+    void *dim_user;
+    bool (*progress)(void *user, int32_t done, int32_t total); // false cancels
+    void *progress_user;
+    const char *disable_kernels; // comma-separated patterns with *
+} whet_plan_options;
+
+void whet_plan_destroy(whet_plan *p);
+// Plans without packing. WHET_E_CANCELLED.
+whet_status whet_plan_make(const whet_pgraph *g, whet_env *env, const whet_plan_options *options,
+                           whet_plan **plan, whet_error *err);
+// Packs every constant that a step wants packed into one block owned by the plan. The graph's
+// constants must hold data (whet_pgraph_replay).
+whet_status whet_plan_pack(whet_plan *p, const whet_pgraph *g, whet_env *env, whet_error *err);
+
+// ---- shared by planning and running ----
+
+// The kernel that can run every step: C reference, chain and reorder in plain C, any layout.
+extern const whet_kernel whet_kernel_reference;
+
+// Shapes of all values with named dimensions replaced; unknown ones become `unknown` (1 to plan with).
+void whet_plan_shapes(const whet_pgraph *g, whet_dim_lookup lookup, void *user, int64_t unknown,
+                      whet_vshape *shapes);
+typedef struct whet_problem_ports { // storage behind a problem
+    whet_port *in, *out;
+    int32_t cap_in, cap_out;
+} whet_problem_ports;
+// Fills the problem of a step for these shapes; ports storage grows in the arena.
+whet_status whet_plan_problem(const whet_plan *p, const whet_pgraph *g, const whet_pstep *s,
+                              const whet_vshape *shapes, const whet_env *env, int32_t threads,
+                              whet_arena *arena, whet_problem_ports *ports, whet_problem *problem);
+double whet_kernel_cost(const whet_kernel *k, const whet_problem *p, const int32_t *params);
+bool whet_kernel_params_valid(const whet_kernel *k, const whet_problem *p, const int32_t *params);
+
+// ---- as bytes (plan_codec.c) ----
+void whet_plan_encode(const whet_plan *p, const whet_pgraph *g, whet_writer *w);
+// Checks every id, kernel and parameter against the graph and this environment. WHET_E_UNSUPPORTED
+// when a kernel is not here, WHET_E_PARSE when malformed. Packed data: pointers into packed_data.
+whet_status whet_plan_decode(const void *data, size_t size, const void *packed_data,
+                             size_t packed_size, const whet_pgraph *g, whet_env *env,
+                             whet_plan **plan, whet_error *err);
+
+#endif
