@@ -43,6 +43,7 @@ typedef struct whet_pstep {
 
 // Constant bytes that the plan brings: a packed weight (step, input), or a derived constant that a
 // step reads as it is (step -1).
+#define WHET_PACKED_SOURCE SIZE_MAX
 typedef struct whet_packed {
     int32_t step, input;
     int32_t value;
@@ -68,6 +69,9 @@ typedef struct whet_plan {
     whet_psegment *segments;
     int32_t n_segments;
     int32_t *inputs, *outputs; // tensors of the graph's inputs and outputs, plain, host memory
+    const char **dim_names;    // shapes planned for: named dimensions and their numbers
+    int64_t *dim_values;
+    int32_t n_dims;
     double cost;               // sum of the steps'
     void *owned;               // packed bytes when this plan made them
     int32_t n_fused;           // nodes that run inside another node's step
@@ -97,14 +101,18 @@ void whet_plan_destroy(whet_plan *p);
 // Plans without packing. WHET_E_CANCELLED.
 whet_status whet_plan_make(const whet_pgraph *g, whet_env *env, const whet_plan_options *options,
                            whet_plan **plan, whet_error *err);
-// Packs every constant that a step wants packed into one block owned by the plan. The graph's
-// constants must hold data (whet_pgraph_replay).
+// Packs every constant that a step wants packed into one block owned by the plan; derived constants
+// that are read as they are go there too. The graph's constants must hold data (whet_pgraph_replay).
 whet_status whet_plan_pack(whet_plan *p, const whet_pgraph *g, whet_env *env, whet_error *err);
+// Lookup for whet_plan_shapes with user = the plan: the shapes it was planned for.
+int64_t whet_plan_dim(void *user, const char *name);
 
 // ---- shared by planning and running ----
 
 // The kernel that can run every step: C reference, chain and reorder in plain C, any layout.
 extern const whet_kernel whet_kernel_reference;
+// Moves a value between memories; done by the host between segments, never run as a kernel.
+extern const whet_kernel whet_kernel_copy;
 
 // Shapes of all values with named dimensions replaced; unknown ones become `unknown` (1 to plan with).
 void whet_plan_shapes(const whet_pgraph *g, whet_dim_lookup lookup, void *user, int64_t unknown,
@@ -121,11 +129,14 @@ double whet_kernel_cost(const whet_kernel *k, const whet_problem *p, const int32
 bool whet_kernel_params_valid(const whet_kernel *k, const whet_problem *p, const int32_t *params);
 
 // ---- as bytes (plan_codec.c) ----
-void whet_plan_encode(const whet_plan *p, const whet_pgraph *g, whet_writer *w);
+// with_sources: source constants lie in the file and are not repeated in the packed bytes. Sets
+// packed[].offset, WHET_PACKED_SOURCE for those; the others are written at their offsets in order.
+void whet_plan_encode(whet_plan *p, const whet_pgraph *g, const whet_env *env, bool with_sources,
+                      whet_writer *w);
 // Checks every id, kernel and parameter against the graph and this environment. WHET_E_UNSUPPORTED
 // when a kernel is not here, WHET_E_PARSE when malformed. Packed data: pointers into packed_data.
 whet_status whet_plan_decode(const void *data, size_t size, const void *packed_data,
-                             size_t packed_size, const whet_pgraph *g, whet_env *env,
-                             whet_plan **plan, whet_error *err);
+                             size_t packed_size, whet_pgraph *g, whet_env *env, whet_plan **plan,
+                             whet_error *err);
 
 #endif
