@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+// Loading: map, check, decode the portable graph, take the section of this machine or plan anew.
+#include "run/engine_impl.h"
+
+#include <stdlib.h>
+#include <stdio.h>
+#include <string.h>
+
+void whet_machine_here(const whet_env *env, whet_machine *m) {
+    const whet_cpu_info *c = &env->cpu_info;
+    *m = (whet_machine){.features = env->cpu, .threads = (uint32_t)env->threads,
+                        .family = c->family, .model = c->model, .stepping = c->stepping,
+                        .l1d_bytes = c->l1d_bytes, .l2_bytes = c->l2_bytes,
+                        .l3_bytes = c->l3_bytes};
+    memcpy(m->vendor, c->vendor, sizeof m->vendor);
+}
+
+// 2: exact, 1: usable, 0: not.
+static int32_t fit(const whet_machine *file, const whet_machine *here) {
+    if ((file->features & here->features) != file->features) return 0;
+    whet_machine a = *file, b = *here;
+    bool same = a.features == b.features && a.threads == b.threads && a.family == b.family &&
+                a.model == b.model && a.stepping == b.stepping && a.l1d_bytes == b.l1d_bytes &&
+                a.l2_bytes == b.l2_bytes && a.l3_bytes == b.l3_bytes &&
+                !strcmp(a.vendor, b.vendor);
+    return same ? 2 : 1;
+}
+
+static whet_status attach_sources(whet_engine *e, whet_error *err) {
+    whet_section *index = whet_engine_file_find(&e->file, WHET_SECTION_INDEX, 0);
+    whet_section *sources = whet_engine_file_find(&e->file, WHET_SECTION_SOURCES, 0);
+    if (!index || !sources) return WHET_OK;
+    WHET_TRY(whet_section_check(index, err));
+    whet_reader r;
+    whet_reader_init(&r, index->data, index->size);
+    uint32_t n = whet_read_count(&r, 12, 1u << 24);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t v = whet_read_u32(&r);
+        uint64_t offset = whet_read_u64(&r);
+        if (v >= (uint32_t)e->graph->n_values ||
+            e->graph->values[v].kind != WHET_PVALUE_SOURCE || offset % 64 ||
+            offset > sources->size)
+            WHET_FAIL(err, WHET_E_PARSE, "engine file: bad index of constants");
+        whet_pvalue *value = &e->graph->values[v];
+        whet_tensor t = whet_pvalue_tensor(value);
+        if (t.bytes > sources->size - offset)
+            WHET_FAIL(err, WHET_E_PARSE, "engine file: constant \"%s\" runs past its section",
+                      value->name);
+        if (!value->data) value->data = sources->data + offset;
+    }
+    if (r.failed || whet_reader_left(&r))
+        WHET_FAIL(err, WHET_E_PARSE, "engine file: bad index of constants");
+    return WHET_OK;
+}
+
+// Sources that the plan reads in place count as used, so they are checked now.
+static whet_status check_used_sources(whet_engine *e, whet_error *err) {
+    whet_section *sources = whet_engine_file_find(&e->file, WHET_SECTION_SOURCES, 0);
+    for (int32_t i = 0; sources && i < e->plan->n_packed; i++)
+        if (e->plan->packed[i].offset == WHET_PACKED_SOURCE) return whet_section_check(sources, err);
+    return WHET_OK;
+}
+
+static whet_status plan_anew(whet_engine *e, whet_error *err) {
+    whet_section *sources = whet_engine_file_find(&e->file, WHET_SECTION_SOURCES, 0);
+    if (sources) WHET_TRY(whet_section_check(sources, err));
+    whet_plan_options o = {.threads = e->env->threads};
+    WHET_TRY(whet_pgraph_replay(e->graph, err));
+    WHET_TRY(whet_plan_make(e->graph, e->env, &o, &e->plan, err));
+    return whet_plan_pack(e->plan, e->graph, e->env, err);
+}
+
+static whet_status take_plan(whet_engine *e, uint32_t id, whet_error *err) {
+    whet_section *plan = whet_engine_file_find(&e->file, WHET_SECTION_PLAN, id);
+    whet_section *packed = whet_engine_file_find(&e->file, WHET_SECTION_PACKED, id);
+    if (!plan || !packed) WHET_FAIL(err, WHET_E_PARSE, "engine file: a machine without a plan");
+    WHET_TRY(whet_section_check(plan, err));
+    WHET_TRY(whet_section_check(packed, err));
+    WHET_TRY(whet_plan_decode(plan->data, plan->size, packed->data, packed->size, e->graph, e->env,
+                              &e->plan, err));
+    return check_used_sources(e, err);
+}
+
+static whet_status choose_plan(whet_engine *e, whet_error *err) {
+    whet_machine here;
+    whet_machine_here(e->env, &here);
+    int32_t best = 0;
+    uint32_t id = 0;
+    for (int32_t i = 0; i < e->file.n_sections; i++) {
+        whet_section *s = &e->file.sections[i];
+        whet_machine m;
+        if (s->kind != WHET_SECTION_MACHINE) continue;
+        WHET_TRY(whet_section_check(s, err));
+        WHET_TRY(whet_machine_decode(s->data, s->size, &m, err));
+        int32_t f = fit(&m, &here);
+        if (f <= best) continue;
+        best = f;
+        id = s->id;
+    }
+    if (best > 0) {
+        whet_status status = take_plan(e, id, err);
+        if (status == WHET_OK) {
+            e->exact = best == 2;
+            if (!e->exact)
+                snprintf(e->note, sizeof e->note, "%s",
+                         "tuned for another machine; `whet tune` adds this one");
+            return WHET_OK;
+        }
+        if (status != WHET_E_UNSUPPORTED) return status; // else: kernels that are not here
+    }
+    snprintf(e->note, sizeof e->note, "%s",
+             "planned at load for this machine, not tuned; `whet tune` adds it");
+    return plan_anew(e, err);
+}
+
+static whet_status open_sections(whet_engine *e, const void *data, size_t size, whet_error *err) {
+    WHET_TRY(whet_engine_file_open(data, size, &e->file, err));
+    whet_section *graph = whet_engine_file_find(&e->file, WHET_SECTION_GRAPH, 0);
+    if (!graph) WHET_FAIL(err, WHET_E_PARSE, "engine file: it has no graph");
+    WHET_TRY(whet_section_check(graph, err));
+    WHET_TRY(whet_pgraph_decode(graph->data, graph->size, &e->env->ops, &e->graph, err));
+    WHET_TRY(attach_sources(e, err));
+    return choose_plan(e, err);
+}
+
+static whet_engine *engine_new(whet_env *env) {
+    whet_engine *e = calloc(1, sizeof *e);
+    if (!e) return NULL;
+    e->handle.magic = WHET_HANDLE_MAGIC;
+    e->env = env;
+    whet_str_init(&e->text);
+    return e;
+}
+
+whet_status whet_engine_open(whet_env *env, const void *data, size_t size, void *owned,
+                             whet_engine **engine, whet_error *err) {
+    whet_engine *e = engine_new(env);
+    if (!e) {
+        free(owned);
+        return WHET_NOMEM(err);
+    }
+    e->owned = owned;
+    whet_status status = open_sections(e, data, size, err);
+    if (status != WHET_OK) {
+        whet_engine_destroy(e);
+        return status;
+    }
+    if (e->note[0]) whet_env_log(env, WHET_LOG_INFO, "engine: %s", e->note);
+    *engine = e;
+    return WHET_OK;
+}
+
+whet_status whet_engine_wrap(whet_env *env, whet_pgraph *graph, whet_plan *plan,
+                             whet_engine **engine, whet_error *err) {
+    whet_engine *e = engine_new(env);
+    if (!e) return WHET_NOMEM(err);
+    e->graph = graph;
+    e->plan = plan;
+    e->exact = true;
+    *engine = e;
+    return WHET_OK;
+}
+
+void whet_engine_destroy(whet_engine *e) {
+    if (!e) return;
+    whet_plan_destroy(e->plan);
+    whet_pgraph_destroy(e->graph);
+    whet_engine_file_close(&e->file);
+    whet_map_close(&e->map);
+    whet_str_fini(&e->text);
+    free(e->owned);
+    free(e);
+}
+
+whet_status whet_engine_load(whet_env *env, const char *path, whet_engine **engine) {
+    env = whet_env_get(env);
+    if (!env) return WHET_E_NOMEM;
+    whet_error *err = &env->handle.error;
+    if (!path || !engine) WHET_FAIL(err, WHET_E_INVALID, "whet_engine_load: path or engine is NULL");
+    whet_map map;
+    WHET_TRY(whet_map_open(&map, path, err));
+    whet_status status = whet_engine_open(env, map.data, map.size, NULL, engine, err);
+    if (status == WHET_OK) (*engine)->map = map;
+    else whet_map_close(&map);
+    return status == WHET_OK ? status : whet_error_prefix(err, status, "%s", path);
+}
+
+whet_status whet_engine_load_memory(whet_env *env, const void *data, size_t bytes,
+                                    whet_engine **engine) {
+    env = whet_env_get(env);
+    if (!env) return WHET_E_NOMEM;
+    whet_error *err = &env->handle.error;
+    if (!data || !engine) WHET_FAIL(err, WHET_E_INVALID, "whet_engine_load_memory: NULL argument");
+    if ((uintptr_t)data % 64 == 0) return whet_engine_open(env, data, bytes, NULL, engine, err);
+    void *copy;
+    if (posix_memalign(&copy, WHET_ENGINE_ALIGN, bytes ? bytes : 1)) return WHET_NOMEM(err);
+    memcpy(copy, data, bytes);
+    return whet_engine_open(env, copy, bytes, copy, engine, err);
+}
+
+const void *whet_engine_data(const whet_engine *engine, size_t *bytes) {
+    if (bytes) *bytes = engine ? engine->file.size : 0;
+    return engine ? engine->file.data : NULL;
+}
+
+whet_status whet_engine_save(whet_engine *engine, const char *path) {
+    if (!engine) return WHET_E_INVALID;
+    if (!path) WHET_FAIL(&engine->handle.error, WHET_E_INVALID, "whet_engine_save: path is NULL");
+    whet_piece piece = {engine->file.data, engine->file.size};
+    return whet_file_write(path, &piece, 1, &engine->handle.error);
+}
+
+int32_t whet_engine_input_count(const whet_engine *e) { return e ? e->graph->n_inputs : 0; }
+int32_t whet_engine_output_count(const whet_engine *e) { return e ? e->graph->n_outputs : 0; }
+
+static void fill_info(const whet_engine *e, int32_t value, const char *name, whet_io_info *info) {
+    const whet_pvalue *v = &e->graph->values[value];
+    *info = (whet_io_info){.name = name, .dtype = v->type.dtype, .rank = v->type.rank};
+    for (int32_t d = 0; d < v->type.rank; d++) {
+        bool number = whet_dim_is_const(v->type.dims[d]);
+        info->dims[d] = number ? v->type.dims[d] : -1;
+        if (!number) info->dim_names[d] = whet_dim_name(e->graph->dims, v->type.dims[d]);
+        if (info->dim_names[d] && info->dim_names[d][0] == '?') info->dim_names[d] = NULL;
+        if (v->dim_names[d]) info->dim_names[d] = v->dim_names[d];
+    }
+}
+
+whet_status whet_engine_input(const whet_engine *e, int32_t index, whet_io_info *info) {
+    if (!e || !info || index < 0 || index >= e->graph->n_inputs) return WHET_E_RANGE;
+    fill_info(e, e->graph->inputs[index], e->graph->values[e->graph->inputs[index]].name, info);
+    return WHET_OK;
+}
+
+whet_status whet_engine_output(const whet_engine *e, int32_t index, whet_io_info *info) {
+    if (!e || !info || index < 0 || index >= e->graph->n_outputs) return WHET_E_RANGE;
+    fill_info(e, e->graph->outputs[index], e->graph->output_names[index], info);
+    return WHET_OK;
+}

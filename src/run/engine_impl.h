@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// The engine as the runtime holds it. Shared and immutable after loading.
+#ifndef WHET_RUN_ENGINE_IMPL_H
+#define WHET_RUN_ENGINE_IMPL_H
+
+#include "base/str.h"
+#include "engine/engine_file.h"
+#include "engine/pgraph.h"
+#include "env/env.h"
+#include "plan/plan.h"
+
+struct whet_engine {
+    whet_handle handle;
+    whet_env *env;
+    whet_map map;        // when loaded from a path
+    void *owned;         // when it owns its bytes
+    whet_engine_file file;
+    whet_pgraph *graph;
+    whet_plan *plan;
+    bool exact;          // tuned for this machine
+    char note[256];      // why it is not
+    whet_str text;       // of the last inspection
+};
+
+// Takes `owned` (freed with the engine) when not NULL; data then lies in it. data is 64-byte aligned.
+whet_status whet_engine_open(whet_env *env, const void *data, size_t size, void *owned,
+                             whet_engine **engine, whet_error *err);
+// An engine over a graph and a plan that it takes, without a file (for verification and tuning).
+whet_status whet_engine_wrap(whet_env *env, whet_pgraph *graph, whet_plan *plan,
+                             whet_engine **engine, whet_error *err);
+void whet_machine_here(const whet_env *env, whet_machine *m);
+
+#endif
