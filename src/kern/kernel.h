@@ -38,6 +38,7 @@ typedef struct whet_port {
     int32_t rank;
     bool constant;
     int64_t dims[WHET_MAX_RANK];
+    const void *data; // plain contents of a constant where they are held, else NULL
 } whet_port;
 
 // out = act2(act1(acc) binary other): stages with NONE (0) are absent. `other` has the shape, dtype and

@@ -134,6 +134,7 @@ static whet_port port_of(const grouper *c, int32_t v) {
     p.rank = s->rank;
     p.constant = whet_pvalue_is_const(&c->g->values[v]);
     memcpy(p.dims, s->dims, sizeof p.dims);
+    p.data = c->g->values[v].data;
     return p;
 }
 

@@ -341,7 +341,7 @@ static whet_status read_segments(decoder *d) {
         step += s->n_steps;
         node = s->end_node;
     }
-    if (d->r.failed || step != p->n_steps || node != d->g->n_nodes)
+    if (d->r.failed || n == 0 || step != p->n_steps || node != d->g->n_nodes)
         return malformed(d, "segments do not cover the plan");
     return WHET_OK;
 }

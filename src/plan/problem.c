@@ -30,6 +30,7 @@ static void set_port(const whet_plan *p, const whet_pgraph *g, const whet_vshape
     port->rank = s->rank;
     port->constant = whet_pvalue_is_const(&g->values[t->value]);
     memcpy(port->dims, s->dims, sizeof port->dims);
+    port->data = g->values[t->value].data;
 }
 
 static const char *problem_name(const whet_pstep *s) {

@@ -136,6 +136,7 @@ static whet_status run_chain(const whet_call *c) {
 
 static whet_status run(const whet_call *c, int32_t phase, int64_t begin, int64_t end) {
     (void)phase, (void)begin, (void)end;
+    whet_arena_reset(c->arena);
     if (c->p->desc) return run_op(c);
     if (c->p->chain) return run_chain(c);
     whet_reorder_ref(&c->p->in[0], c->in[0], &c->p->out[0], c->out[0]);

@@ -226,8 +226,7 @@ static whet_place root_place(const placer *m, int32_t t, int32_t *index) {
     if (m->p->tensors[t].backend == 0 && !dynamic_made(m, t))
         for (int32_t i = 0; i < m->g->n_outputs; i++) {
             size_t offset;
-            if (base_of(m, m->p->outputs[i], &offset) == t && offset == 0 &&
-                tensor_bytes(m, m->p->outputs[i]) == tensor_bytes(m, t)) {
+            if (base_of(m, m->p->outputs[i], &offset) == t && offset == 0) {
                 *index = i;
                 return WHET_PLACE_OUTPUT;
             }

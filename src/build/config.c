@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "build/config_impl.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "env/env.h"
+
+typedef enum { OPT_INT, OPT_BOOL, OPT_CHOICE, OPT_TEXT } option_type;
+
+typedef struct {
+    const char *name;
+    option_type type;
+    size_t offset;
+    int64_t min, max;
+    const char *const *choices; // OPT_CHOICE; a '!' in front: known but refused, see `refusal`
+    const char *values, *refusal;
+} option;
+
+static const char *const verify_choices[] = {"auto", "off", "!full", NULL};
+static const char *const portable_choices[] = {"full", "none", NULL};
+static const char *const precision_choices[] = {"fp32",  "!tf32", "!bf16", "!fp16",
+                                                "!int8", "!int4", "!best", NULL};
+
+// X(name, type, field, min, max, choices, values, default, help, why some choices are refused)
+#define OPTIONS(X)                                                                                 \
+    X("level", OPT_INT, level, 0, 5, NULL, "0-5", "3",                                             \
+      "0 picks kernels by the cost model; 1 to 4 time the 3, 8, 16 and 32 cheapest of each "       \
+      "step; 5 all", NULL)                                                                         \
+    X("threads", OPT_INT, threads, 0, 1024, NULL, "N", "0",                                        \
+      "threads to tune for; 0: those of the environment", NULL)                                    \
+    X("precision", OPT_CHOICE, precision, 0, 0, precision_choices, "fp32", "fp32",                 \
+      "arithmetic of the engine", "this version computes in fp32 only")                            \
+    X("verify", OPT_CHOICE, verify, 0, 0, verify_choices, "auto|off", "auto",                      \
+      "auto: compare one sample with a plan without fusions in plain layout and refuse an engine " \
+      "that differs",                                                                              \
+      "comparing every boundary with the C references is not available in this version")           \
+    X("portable", OPT_CHOICE, portable, 0, 0, portable_choices, "full|none", "full",               \
+      "none leaves the source weights out: smaller, for this kind of machine only", NULL)          \
+    X("deterministic", OPT_BOOL, deterministic, 0, 0, NULL, "true|false", "false",                 \
+      "same model and timing cache, same bytes: nothing is timed, the cost model prices what the " \
+      "cache lacks", NULL)                                                                         \
+    X("timing-cache", OPT_TEXT, timing_cache, 0, 0, NULL, "FILE", "",                              \
+      "times are read from and added to this file", NULL)                                          \
+    X("timing-cache-readonly", OPT_BOOL, timing_cache_readonly, 0, 0, NULL, "true|false", "false", \
+      "never write the timing cache", NULL)                                                        \
+    X("disable-pass", OPT_TEXT, disable_pass, 0, 0, NULL, "NAME,...", "", "passes to leave out",   \
+      NULL)                                                                                        \
+    X("dump-ir", OPT_TEXT, dump_ir, 0, 0, NULL, "after:NAME|after:all", "",                        \
+      "log the graph's text form after a pass", NULL)                                              \
+    X("disable-kernels", OPT_TEXT, disable_kernels, 0, 0, NULL, "NAME,PREFIX*,...", "",            \
+      "kernels to leave out", NULL)
+
+static const option options[] = {
+#define ROW(name, type, field, min, max, choices, values, def, help, refusal)                      \
+    {name, type, offsetof(struct whet_config, field), min, max, choices, values, refusal},
+    OPTIONS(ROW)
+#undef ROW
+};
+#define N_OPTIONS ((int32_t)(sizeof options / sizeof options[0]))
+
+whet_status whet_config_create(whet_env *env, whet_config **config) {
+    if (!config) return WHET_E_INVALID;
+    whet_config *c = calloc(1, sizeof *c);
+    if (!c) return WHET_E_NOMEM;
+    c->handle.magic = WHET_HANDLE_MAGIC;
+    c->env = whet_env_get(env);
+    whet_arena_init(&c->arena);
+    c->level = 3;
+    *config = c;
+    return WHET_OK;
+}
+
+void whet_config_destroy(whet_config *c) {
+    if (!c) return;
+    whet_arena_fini(&c->arena);
+    free(c);
+}
+
+static whet_status bad_value(whet_config *c, const option *o, const char *value) {
+    WHET_FAIL(&c->handle.error, WHET_E_INVALID, "option %s: \"%s\", expected %s", o->name, value,
+              o->values);
+}
+
+static whet_status set_choice(whet_config *c, const option *o, const char *value) {
+    for (int32_t i = 0; o->choices[i]; i++) {
+        bool refused = o->choices[i][0] == '!';
+        if (strcmp(value, o->choices[i] + refused)) continue;
+        if (refused)
+            WHET_FAIL(&c->handle.error, WHET_E_UNSUPPORTED, "option %s: \"%s\": %s", o->name, value,
+                      o->refusal);
+        *(int32_t *)(void *)((char *)c + o->offset) = i;
+        return WHET_OK;
+    }
+    return bad_value(c, o, value);
+}
+
+static whet_status set_int(whet_config *c, const option *o, const char *value) {
+    char *end;
+    long long v = strtoll(value, &end, 10);
+    if (end == value || *end || v < o->min || v > o->max) return bad_value(c, o, value);
+    *(int64_t *)(void *)((char *)c + o->offset) = v;
+    return WHET_OK;
+}
+
+static whet_status set_bool(whet_config *c, const option *o, const char *value) {
+    bool on = !strcmp(value, "true") || !strcmp(value, "1");
+    if (!on && strcmp(value, "false") && strcmp(value, "0")) return bad_value(c, o, value);
+    *(bool *)(void *)((char *)c + o->offset) = on;
+    return WHET_OK;
+}
+
+static whet_status set_text(whet_config *c, const option *o, const char *value) {
+    char *copy = whet_arena_strdup(&c->arena, value);
+    if (!copy) return WHET_NOMEM(&c->handle.error);
+    *(const char **)(void *)((char *)c + o->offset) = *copy ? copy : NULL;
+    return WHET_OK;
+}
+
+whet_status whet_config_set(whet_config *c, const char *name, const char *value) {
+    if (!c) return WHET_E_INVALID;
+    whet_error_clear(&c->handle.error);
+    if (!name || !value)
+        WHET_FAIL(&c->handle.error, WHET_E_INVALID, "whet_config_set: name or value is NULL");
+    for (int32_t i = 0; i < N_OPTIONS; i++) {
+        const option *o = &options[i];
+        if (strcmp(o->name, name)) continue;
+        switch (o->type) {
+        case OPT_INT: return set_int(c, o, value);
+        case OPT_BOOL: return set_bool(c, o, value);
+        case OPT_CHOICE: return set_choice(c, o, value);
+        case OPT_TEXT: return set_text(c, o, value);
+        }
+    }
+    WHET_FAIL(&c->handle.error, WHET_E_NOT_FOUND, "there is no option \"%s\"", name);
+}
+
+whet_status whet_config_set_shape(whet_config *c, const char *input, int32_t rank,
+                                  const int64_t *dims) {
+    if (!c) return WHET_E_INVALID;
+    whet_error *err = &c->handle.error;
+    if (!input || rank < 0 || rank > WHET_MAX_RANK || (rank && !dims))
+        WHET_FAIL(err, WHET_E_INVALID, "shape of input \"%s\": rank %d, expected 0 to %d",
+                  input ? input : "", rank, WHET_MAX_RANK);
+    whet_import_shape s = {.rank = rank};
+    for (int32_t i = 0; i < rank; i++) {
+        if (dims[i] < 0)
+            WHET_FAIL(err, WHET_E_INVALID, "shape of input \"%s\": dimension %d is %lld", input, i,
+                      (long long)dims[i]);
+        s.dims[i] = dims[i];
+    }
+    s.input = whet_arena_strdup(&c->arena, input);
+    if (!s.input || !WHET_ARENA_PUSH(&c->arena, c->shapes, c->n_shapes, c->cap_shapes, s))
+        return WHET_NOMEM(err);
+    return WHET_OK;
+}
+
+whet_status whet_config_set_progress(whet_config *c, whet_progress_fn progress, void *user) {
+    if (!c) return WHET_E_INVALID;
+    c->progress = progress;
+    c->progress_user = user;
+    return WHET_OK;
+}
+
+const char *whet_config_help(void) {
+#define LINE(name, type, field, min, max, choices, values, def, help, refusal)                     \
+    name "\t" values "\t" def "\t" help "\n"
+    return OPTIONS(LINE);
+#undef LINE
+}

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// Options of a build: one table row each, shared by C, Python and the command line.
+#ifndef WHET_BUILD_CONFIG_IMPL_H
+#define WHET_BUILD_CONFIG_IMPL_H
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "onnx/import.h"
+
+enum { WHET_VERIFY_AUTO, WHET_VERIFY_OFF };
+enum { WHET_PORTABLE_FULL, WHET_PORTABLE_NONE };
+
+struct whet_config {
+    whet_handle handle;
+    whet_env *env;
+    whet_arena arena;
+    int64_t level, threads;
+    int32_t verify, portable, precision;
+    bool deterministic, timing_cache_readonly;
+    const char *timing_cache, *disable_pass, *dump_ir, *disable_kernels;
+    whet_import_shape *shapes;
+    int32_t n_shapes, cap_shapes;
+    whet_progress_fn progress;
+    void *progress_user;
+};
+
+#endif

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// A context: the memory and the frames of one request at a time. Inside run/ and api/ only.
+#ifndef WHET_RUN_CONTEXT_IMPL_H
+#define WHET_RUN_CONTEXT_IMPL_H
+
+#include "run/frame.h"
+
+#define WHET_FRAMES_KEPT 8 // signatures remembered for each segment
+
+typedef struct whet_block_memory { // grows, never shrinks
+    void *data;
+    size_t cap;
+} whet_block_memory;
+
+struct whet_context {
+    whet_handle handle;
+    whet_engine *engine;
+    int32_t threads;              // cap given by the user, 0: the environment's
+    whet_frame **frames;          // [segments][WHET_FRAMES_KEPT]
+    uint64_t clock;
+    int64_t *key;                 // signature of the run so far
+    int64_t n_key, cap_key;
+    whet_block_memory arena;
+    whet_block_memory *cross;     // [tensors]
+    whet_block_memory *outputs;   // [outputs] for callers that bring no memory
+    whet_block_memory scratch;    // of the workers
+    size_t scratch_stride;
+    int32_t scratch_threads;
+    whet_error *errors;           // [threads]
+    whet_barrier barrier;
+    whet_arena eval;              // of the reference kernel
+    whet_tensor *dynamic;         // [values] shapes of dynamic outputs made in this run
+    const void **host_values;     // [values]
+    void **pointers;              // [tensors] where each is in this run
+    void **streams;               // [backends]
+    void **device_packed;         // [packed] copies in the memory of other backends
+    void **device_constant;       // [tensors] likewise for constants read as they are
+    whet_profile_fn profile;
+    void *profile_user;
+    whet_tap_fn tap;
+    void *tap_user;
+    double *times;                // [steps]
+    // of the run in progress
+    const whet_tensor *inputs;
+    whet_tensor *run_outputs;
+    whet_frame *frame;
+    int32_t segment;
+    size_t arena_bytes;
+};
+
+// Checks inputs against the engine's: count, dtype, rank, fixed and equally named dimensions, bytes.
+whet_status whet_context_check_inputs(whet_context *c, const whet_tensor *inputs, int32_t n,
+                                      bool with_data, whet_error *err);
+
+#endif
