@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "build/tuner.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bench.h"
+#include "base/hash.h"
+
+#define MAX_SAMPLES 64
+#define SAMPLE_SECONDS 2e-3 // spent on one candidate beyond its warm-up
+
+typedef struct {
+    void *data;
+    size_t cap;
+} buffer;
+
+struct whet_tuner {
+    whet_env *env;
+    whet_timing_cache *cache;
+    int32_t threads;
+    bool measure;
+    int64_t measured;
+    buffer *buffers; // grow-only, handed out in order for each problem
+    int32_t n_buffers, next_buffer;
+    whet_error *errors;
+    whet_barrier barrier;
+    whet_arena scratch, eval;
+};
+
+whet_status whet_tuner_create(whet_env *env, whet_timing_cache *cache, int32_t threads,
+                              bool measure, whet_tuner **tuner, whet_error *err) {
+    whet_tuner *t = NULL;
+    if (posix_memalign((void **)&t, 64, (sizeof *t + 63) & ~(size_t)63)) return WHET_NOMEM(err);
+    memset(t, 0, sizeof *t);
+    *t = (whet_tuner){.env = env, .cache = cache, .threads = threads, .measure = measure};
+    whet_arena_init(&t->scratch);
+    whet_arena_init(&t->eval);
+    t->errors = calloc((size_t)threads, sizeof *t->errors);
+    if (!t->errors) {
+        whet_tuner_destroy(t);
+        return WHET_NOMEM(err);
+    }
+    *tuner = t;
+    return WHET_OK;
+}
+
+void whet_tuner_destroy(whet_tuner *t) {
+    if (!t) return;
+    for (int32_t i = 0; i < t->n_buffers; i++) free(t->buffers[i].data);
+    free(t->buffers);
+    free(t->errors);
+    whet_arena_fini(&t->scratch);
+    whet_arena_fini(&t->eval);
+    free(t);
+}
+
+int64_t whet_tuner_measured(const whet_tuner *t) { return t->measured; }
+
+// ---- keys ----
+
+static void key_port(whet_str *s, const whet_port *p) {
+    if (p->dtype == WHET_DTYPE_NONE) {
+        whet_str_add(s, " -");
+        return;
+    }
+    whet_str_printf(s, " %s%s[", p->constant ? "=" : "", whet_dtype_text(p->dtype));
+    for (int32_t d = 0; d < p->rank; d++)
+        whet_str_printf(s, "%s%lld", d ? "," : "", (long long)p->dims[d]);
+    whet_str_printf(s, "]%s", p->layout ? whet_layout_text(p->layout) : "");
+}
+
+static void key_stage(whet_str *s, whet_pw f, const float *p) {
+    if (f) whet_str_printf(s, " %s(%g,%g)", whet_pw_text(f), (double)p[0], (double)p[1]);
+}
+
+static void make_key(const whet_tuner *t, const whet_problem *p, const whet_kernel *k,
+                     const int32_t *params, whet_str *s) {
+    const whet_cpu_info *c = &t->env->cpu_info;
+    whet_str_printf(s, "%s", p->op);
+    if (p->desc)
+        whet_str_printf(s, " %016llx",
+                        (unsigned long long)whet_op_attr_hash(p->desc, p->attrs, 0));
+    if (p->chain)
+        for (int32_t i = 0; i < p->chain->n_ops; i++) {
+            key_stage(s, p->chain->ops[i].f, p->chain->ops[i].p);
+            whet_str_printf(s, ":%d,%d,%d", p->chain->ops[i].src[0], p->chain->ops[i].src[1],
+                            p->chain->ops[i].src[2]);
+        }
+    for (int32_t i = 0; i < p->n_in; i++) key_port(s, &p->in[i]);
+    whet_str_add(s, " ->");
+    for (int32_t i = 0; i < p->n_out; i++) key_port(s, &p->out[i]);
+    key_stage(s, p->epi.act1, p->epi.p1);
+    if (p->epi.binary) whet_str_printf(s, " %s", whet_pw_text(p->epi.binary));
+    key_stage(s, p->epi.act2, p->epi.p2);
+    whet_str_printf(s, " | %s@%u", k->name, k->revision);
+    int32_t last = WHET_MAX_PARAMS;
+    while (last && !params[last - 1]) last--;
+    for (int32_t i = 0; i < last; i++) whet_str_printf(s, ",%d", params[i]);
+    whet_str_printf(s, " | %s-%u-%u-%u-%x t%d hot", c->vendor, c->family, c->model, c->stepping,
+                    t->env->cpu, t->threads);
+}
+
+// ---- measuring ----
+
+static void *take_buffer(whet_tuner *t, size_t bytes) {
+    if (t->next_buffer == t->n_buffers) {
+        buffer *grown = realloc(t->buffers, (size_t)(t->n_buffers + 1) * sizeof *grown);
+        if (!grown) return NULL;
+        t->buffers = grown;
+        t->buffers[t->n_buffers++] = (buffer){0};
+    }
+    buffer *b = &t->buffers[t->next_buffer++];
+    if (b->cap >= bytes && b->data) return b->data;
+    free(b->data);
+    *b = (buffer){0};
+    if (posix_memalign(&b->data, 64, bytes ? bytes : 64)) return b->data = NULL;
+    b->cap = bytes;
+    return b->data;
+}
+
+static void fill(void *data, whet_dtype dtype, size_t bytes) {
+    if (dtype != WHET_DTYPE_F32) {
+        memset(data, 0, bytes);
+        return;
+    }
+    float *v = data;
+    uint32_t x = 12345;
+    for (size_t i = 0; i < bytes / 4; i++) {
+        x = x * 1664525u + 1013904223u;
+        v[i] = (float)(int32_t)x * 0x1p-31f;
+    }
+}
+
+static size_t port_bytes(const whet_port *p) {
+    return p->dtype ? whet_layout_bytes(p->layout, p->dtype, p->rank, p->dims) : 0;
+}
+
+static bool fill_inputs(whet_tuner *t, whet_step *s) {
+    const whet_problem *p = &s->problem;
+    const void **in = WHET_NEW_ARRAY(&t->scratch, const void *, p->n_in);
+    const void **packed = WHET_NEW_ARRAY(&t->scratch, const void *, p->n_in);
+    if (!in || !packed) return false;
+    for (int32_t i = 0; i < p->n_in; i++) {
+        const whet_port *port = &p->in[i];
+        if (!port->dtype) continue;
+        size_t bytes = port_bytes(port);
+        if (bytes == SIZE_MAX) return false;
+        if (port->constant && port->data) {
+            in[i] = port->data;
+        } else {
+            void *data = take_buffer(t, bytes);
+            if (!data) return false;
+            fill(data, port->dtype, bytes);
+            in[i] = data;
+        }
+        size_t pack = port->constant && s->kernel->pack_bytes
+                          ? s->kernel->pack_bytes(p, s->params, i) : 0;
+        if (!pack) continue;
+        void *to = take_buffer(t, pack);
+        whet_tensor src = {.dtype = port->dtype, .rank = port->rank, .data = (void *)in[i],
+                           .bytes = bytes};
+        memcpy(src.dims, port->dims, sizeof src.dims);
+        if (!to || s->kernel->pack(p, s->params, i, &src, to)) return false;
+        packed[i] = to;
+        in[i] = NULL;
+    }
+    s->call.in = in;
+    s->call.packed = packed;
+    return true;
+}
+
+static bool make_step(whet_tuner *t, whet_step *s, size_t *scratch) {
+    const whet_problem *p = &s->problem;
+    const whet_kernel *k = s->kernel;
+    void **out = WHET_NEW_ARRAY(&t->scratch, void *, p->n_out);
+    if (!out || !fill_inputs(t, s)) return false;
+    for (int32_t i = 0; i < p->n_out; i++) {
+        size_t bytes = port_bytes(&p->out[i]);
+        if (bytes == SIZE_MAX) return false;
+        if (p->out[i].dtype && !(out[i] = take_buffer(t, bytes))) return false;
+    }
+    s->call.out = out;
+    if (p->epi.binary) {
+        size_t bytes = port_bytes(&p->epi.other);
+        void *other = bytes == SIZE_MAX ? NULL : take_buffer(t, bytes);
+        if (!other) return false;
+        fill(other, p->epi.other.dtype, bytes);
+        s->call.other = other;
+    }
+    void *state = whet_arena_alloc(&t->scratch, k->state_bytes);
+    if (!state) return false;
+    if (k->prepare) k->prepare(p, s->params, state);
+    s->call.state = state;
+    s->call.workspace = take_buffer(t, k->workspace ? k->workspace(p, s->params) : 0);
+    *scratch = ((k->scratch ? k->scratch(p, s->params) : 0) + 127) & ~(size_t)63;
+    s->phases = k->phases ? k->phases : 1;
+    for (int32_t i = 0; i < s->phases; i++) s->tasks[i] = k->tasks ? k->tasks(p, s->params, i) : 1;
+    s->max_threads = k->tasks && whet_kernel_cost(k, p, s->params) > 4e-6 ? t->threads : 1;
+    return s->call.workspace != NULL;
+}
+
+typedef struct {
+    whet_segment_run *run;
+    whet_error err;
+} once_state;
+
+static whet_status once(void *user) {
+    once_state *o = user;
+    return whet_backend_cpu.run_segment(o->run, &o->err);
+}
+
+static double measure(whet_tuner *t, const whet_problem *p, const whet_kernel *k,
+                      const int32_t *params) {
+    whet_arena_reset(&t->scratch);
+    t->next_buffer = 0;
+    whet_step s = {.kernel = k, .problem = *p, .name = k->name};
+    memcpy(s.params, params, sizeof s.params);
+    s.call = (whet_call){.p = &s.problem, .params = s.params, .node = k->name, .arena = &t->eval};
+    size_t stride;
+    if (!make_step(t, &s, &stride)) return -1;
+    whet_segment_run run = {.steps = &s, .n_steps = 1, .workers = t->env->workers,
+                            .max_threads = t->threads, .scratch_stride = stride,
+                            .errors = t->errors, .barrier = &t->barrier};
+    run.scratch = take_buffer(t, stride * (size_t)t->threads);
+    once_state o = {.run = &run};
+    if (!run.scratch) return -1;
+    double samples[MAX_SAMPLES];
+    double begin = whet_now();
+    if (once(&o)) return -1;
+    double first = whet_now() - begin;
+    // something hopeless is not worth more than its first call
+    whet_bench_options options = {.warmup_seconds = 0, .seconds = SAMPLE_SECONDS, .min_runs = 5,
+                                  .max_runs = MAX_SAMPLES, .calls = 0};
+    if (first > 50e-3) options.min_runs = 1, options.seconds = 0;
+    whet_bench_result r;
+    if (whet_bench_run(once, &o, &options, samples, MAX_SAMPLES, &r)) return -1;
+    t->measured++;
+    return r.median;
+}
+
+double whet_tuner_price(void *user, const whet_problem *p, const whet_kernel *k,
+                        const int32_t *params) {
+    whet_tuner *t = user;
+    whet_str key;
+    whet_str_init(&key);
+    make_key(t, p, k, params, &key);
+    double seconds = key.failed ? -1 : whet_timing_cache_get(t->cache, whet_str_text(&key));
+    if (seconds < 0) {
+        if (!t->measure || k->backend) {
+            seconds = whet_kernel_cost(k, p, params);
+        } else {
+            seconds = measure(t, p, k, params);
+            if (seconds >= 0 && !key.failed)
+                whet_timing_cache_put(t->cache, whet_str_text(&key), seconds);
+        }
+    }
+    whet_str_fini(&key);
+    return seconds;
+}
