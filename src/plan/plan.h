@@ -95,6 +95,7 @@ typedef struct whet_plan_options {
     bool (*progress)(void *user, int32_t done, int32_t total); // false cancels
     void *progress_user;
     const char *disable_kernels; // comma-separated patterns with *
+    double move_scale; // weight of conversions in the solve; 0: 1
 } whet_plan_options;
 
 void whet_plan_destroy(whet_plan *p);

@@ -19,7 +19,7 @@ void whet_machine_here(const whet_env *env, whet_machine *m) {
 static int32_t fit(const whet_machine *file, const whet_machine *here) {
     if ((file->features & here->features) != file->features) return 0;
     whet_machine a = *file, b = *here;
-    bool same = a.features == b.features && a.threads == b.threads && a.family == b.family &&
+    bool same = a.threads == b.threads && a.family == b.family &&
                 a.model == b.model && a.stepping == b.stepping && a.l1d_bytes == b.l1d_bytes &&
                 a.l2_bytes == b.l2_bytes && a.l3_bytes == b.l3_bytes &&
                 !strcmp(a.vendor, b.vendor);

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+// The engine inspector: what an engine takes, makes and does, as text or JSON.
+#include <string.h>
+
+#include "run/engine_impl.h"
+
+static void json_io(whet_str *s, const whet_engine *e, bool input) {
+    int32_t n = input ? e->graph->n_inputs : e->graph->n_outputs;
+    whet_json_array(s, input ? "inputs" : "outputs");
+    for (int32_t i = 0; i < n; i++) {
+        whet_io_info info;
+        if (input ? whet_engine_input(e, i, &info) : whet_engine_output(e, i, &info)) continue;
+        whet_json_object(s, NULL);
+        whet_json_text(s, "name", info.name);
+        whet_json_text(s, "dtype", whet_dtype_text(info.dtype));
+        whet_json_array(s, "shape");
+        for (int32_t d = 0; d < info.rank; d++) {
+            if (info.dims[d] >= 0) whet_json_int(s, NULL, info.dims[d]);
+            else whet_json_text(s, NULL, info.dim_names[d] ? info.dim_names[d] : "?");
+        }
+        whet_json_end_array(s);
+        whet_json_end_object(s);
+    }
+    whet_json_end_array(s);
+}
+
+static void shape_text(const whet_engine *e, int32_t tensor, whet_str *s) {
+    const whet_ptensor *t = &e->plan->tensors[tensor];
+    const whet_type *type = &e->graph->values[t->value].type;
+    whet_str_printf(s, "%s[", whet_dtype_text(type->dtype));
+    for (int32_t d = 0; d < type->rank; d++) {
+        if (d) whet_str_add(s, ",");
+        whet_dim_print(e->graph->dims, type->dims[d], s);
+    }
+    if (type->rank < 0) whet_str_add(s, "...");
+    whet_str_add(s, "]");
+    if (t->layout) whet_str_printf(s, ":%s", whet_layout_text(t->layout));
+}
+
+static void json_tensors(whet_str *s, const whet_engine *e, const char *key, const int32_t *ids,
+                         int32_t n) {
+    whet_json_array(s, key);
+    for (int32_t i = 0; i < n; i++) {
+        if (ids[i] < 0) continue;
+        whet_str text;
+        whet_str_init(&text);
+        shape_text(e, ids[i], &text);
+        whet_json_object(s, NULL);
+        whet_json_text(s, "name", e->graph->values[e->plan->tensors[ids[i]].value].name);
+        whet_json_text(s, "type", whet_str_text(&text));
+        whet_json_end_object(s);
+        whet_str_fini(&text);
+    }
+    whet_json_end_array(s);
+}
+
+static const char *kind_of(const whet_pstep *s) {
+    if (s->kernel == &whet_kernel_copy) return "copy";
+    return s->op ? s->op->name : s->chain ? "pointwise" : "reorder";
+}
+
+static size_t packed_bytes(const whet_engine *e, int32_t step) {
+    size_t bytes = 0;
+    for (int32_t i = 0; i < e->plan->n_packed; i++)
+        if (e->plan->packed[i].step == step) bytes += e->plan->packed[i].bytes;
+    return bytes;
+}
+
+static void json_step(whet_str *s, const whet_engine *e, int32_t i) {
+    const whet_pstep *p = &e->plan->steps[i];
+    whet_json_object(s, NULL);
+    whet_json_text(s, "name", p->name);
+    whet_json_text(s, "op", kind_of(p));
+    whet_json_text(s, "kernel", p->kernel->name);
+    whet_json_array(s, "nodes");
+    for (int32_t k = 0; k < p->n_nodes; k++)
+        whet_json_text(s, NULL, e->graph->nodes[p->nodes[k]].origin);
+    whet_json_end_array(s);
+    json_tensors(s, e, "inputs", p->in, p->n_in);
+    json_tensors(s, e, "outputs", p->out, p->n_out);
+    if (p->epi.act1) whet_json_text(s, "activation", whet_pw_text(p->epi.act1));
+    if (p->epi.binary) whet_json_text(s, "binary", whet_pw_text(p->epi.binary));
+    if (p->epi.act2) whet_json_text(s, "activation2", whet_pw_text(p->epi.act2));
+    whet_json_text(s, "backend",
+                   p->backend < 0 ? "host" : e->env->backends[p->backend]->name);
+    whet_json_int(s, "packed_bytes", (int64_t)packed_bytes(e, i));
+    whet_json_double(s, "expected_ms", p->cost * 1e3);
+    whet_json_end_object(s);
+}
+
+static void inspect_json(whet_str *s, const whet_engine *e) {
+    size_t packed = 0;
+    for (int32_t i = 0; i < e->plan->n_packed; i++) packed += e->plan->packed[i].bytes;
+    whet_json_object(s, NULL);
+    whet_json_text(s, "name", e->graph->name);
+    whet_json_text(s, "library", e->file.library);
+    whet_json_bool(s, "tuned_for_this_machine", e->exact);
+    whet_json_text(s, "note", e->note);
+    json_io(s, e, true);
+    json_io(s, e, false);
+    whet_json_int(s, "model_nodes", e->graph->imported_nodes);
+    whet_json_int(s, "steps", e->plan->n_steps);
+    whet_json_int(s, "fused_nodes", e->plan->n_fused);
+    whet_json_int(s, "segments", e->plan->n_segments);
+    whet_json_int(s, "packed_bytes", (int64_t)packed);
+    whet_json_int(s, "file_bytes", (int64_t)e->file.size);
+    whet_json_array(s, "layers");
+    for (int32_t i = 0; i < e->plan->n_steps; i++) json_step(s, e, i);
+    whet_json_end_array(s);
+    whet_json_array(s, "sections");
+    for (int32_t i = 0; i < e->file.n_sections; i++) {
+        static const char *const names[] = {"?",    "graph",  "index", "sources", "machine",
+                                            "plan", "packed", "build"};
+        uint32_t kind = e->file.sections[i].kind;
+        whet_json_object(s, NULL);
+        whet_json_text(s, "kind", names[kind <= WHET_SECTION_BUILD ? kind : 0]);
+        whet_json_int(s, "machine", e->file.sections[i].id);
+        whet_json_int(s, "offset", (int64_t)e->file.sections[i].offset);
+        whet_json_int(s, "bytes", (int64_t)e->file.sections[i].size);
+        whet_json_end_object(s);
+    }
+    whet_json_end_array(s);
+    whet_json_end_object(s);
+}
+
+static void text_io(whet_str *s, const whet_engine *e, bool input) {
+    int32_t n = input ? e->graph->n_inputs : e->graph->n_outputs;
+    for (int32_t i = 0; i < n; i++) {
+        whet_io_info info;
+        if (input ? whet_engine_input(e, i, &info) : whet_engine_output(e, i, &info)) continue;
+        whet_str_printf(s, "%s %s: %s[", input ? "input " : "output", info.name,
+                        whet_dtype_text(info.dtype));
+        for (int32_t d = 0; d < info.rank; d++) {
+            if (d) whet_str_add(s, ",");
+            if (info.dims[d] >= 0) whet_str_printf(s, "%lld", (long long)info.dims[d]);
+            else whet_str_add(s, info.dim_names[d] ? info.dim_names[d] : "?");
+        }
+        whet_str_add(s, "]\n");
+    }
+}
+
+static void inspect_text(whet_str *s, const whet_engine *e) {
+    text_io(s, e, true);
+    text_io(s, e, false);
+    whet_str_printf(s, "%d nodes in the model, %d steps, %d nodes fused into other steps\n",
+                    e->graph->imported_nodes, e->plan->n_steps, e->plan->n_fused);
+    whet_str_printf(s, "%zu bytes, %s\n", e->file.size,
+                    e->note[0] ? e->note : "tuned for this machine");
+    for (int32_t i = 0; i < e->plan->n_steps; i++) {
+        const whet_pstep *p = &e->plan->steps[i];
+        whet_str_printf(s, "%4d  %-14s %-28s ", i, kind_of(p), p->kernel->name);
+        if (p->n_out && p->out[0] >= 0) shape_text(e, p->out[0], s);
+        whet_str_printf(s, "  %s\n", p->name);
+    }
+}
+
+const char *whet_engine_inspect(whet_engine *engine, bool json) {
+    if (!engine) return "";
+    whet_str_clear(&engine->text);
+    if (json) inspect_json(&engine->text, engine);
+    else inspect_text(&engine->text, engine);
+    return whet_str_text(&engine->text);
+}
