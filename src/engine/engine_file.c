@@ -63,7 +63,7 @@ static whet_status read_header(whet_engine_file *f, uint32_t *n, whet_error *err
 whet_status whet_engine_file_open(const void *data, size_t size, whet_engine_file *f,
                                   whet_error *err) {
     *f = (whet_engine_file){.data = data, .size = size};
-    uint32_t n;
+    uint32_t n = 0;
     WHET_TRY(read_header(f, &n, err));
     f->sections = calloc(n ? n : 1, sizeof *f->sections);
     if (!f->sections) return WHET_NOMEM(err);
