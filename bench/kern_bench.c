@@ -64,7 +64,12 @@ static whet_port port(int32_t rank, const int64_t *dims, bool constant) {
 static float *fill(const bench_case *b, const whet_port *p) {
     int64_t n = count(p);
     float *v = memory(sizeof *v * (size_t)n);
+    if (p->dtype == WHET_DTYPE_BOOL) {
+        for (int64_t i = 0; i < n; i++) ((char *)v)[i] = below(5) != 0;
+        return v;
+    }
     for (int64_t i = 0; i < n; i++) v[i] = b->integers ? (float)(below(9) - 4) : uniform();
+    for (int64_t i = 0; b->in + 3 == p && i < n; i++) v[i] = below(9) ? v[i] : -INFINITY;
     return v;
 }
 static void case_fill(bench_case *b) {
@@ -142,6 +147,34 @@ static void gemm_case(bench_case *b, matmul_shape s, int bias) {
     }
     b->in[2] = port(2, c, true);
     b->n_in = bias ? 3 : 2;
+}
+
+typedef struct attention_shape {
+    int32_t batch, heads, kv_heads, rows, keys, depth, width;
+    bool causal, three;
+    int32_t mask; // 0 none, 1 [keys], 2 [rows, keys], 3 full, 4 full bool
+} attention_shape;
+
+static void attention_case(bench_case *b, attention_shape s) {
+    snprintf(b->title, sizeof b->title, "b%d h%d/%d %dx%d d%d/%d%s%s mask%d", s.batch, s.heads,
+             s.kv_heads, s.rows, s.keys, s.depth, s.width, s.causal ? " causal" : "",
+             s.three ? " 3d" : "", s.mask);
+    b->op = "attention";
+    b->attrs.attention = (whet_attention_attrs){.is_causal = s.causal};
+    int64_t d[4][4] = {{s.batch, s.heads, s.rows, s.depth}, {s.batch, s.kv_heads, s.keys, s.depth},
+                       {s.batch, s.kv_heads, s.keys, s.width}, {s.batch, s.heads, s.rows, s.width}};
+    for (int i = 0; i < 4; i++) {
+        int64_t three[3] = {s.batch, d[i][2], d[i][1] * d[i][3]};
+        whet_port p = s.three ? port(3, three, false) : port(4, d[i], false);
+        if (i < 3) b->in[i] = p;
+        else b->out = p;
+    }
+    if (s.three) b->attrs.attention.q_num_heads = s.heads, b->attrs.attention.kv_num_heads = s.kv_heads;
+    int64_t m[4] = {s.batch, s.heads, s.rows, s.keys};
+    int32_t rank = s.mask == 1 ? 1 : s.mask == 2 ? 2 : 4;
+    b->in[3] = port(rank, m + 4 - rank, false);
+    if (s.mask == 4) b->in[3].dtype = WHET_DTYPE_BOOL;
+    b->n_in = s.mask ? 4 : 3;
 }
 
 // ---- running one kernel ----
@@ -396,6 +429,13 @@ static const matmul_shape matmul_shapes[] = {
     {1, 1, 1024, 1024, false, false, false, 0},  {1, 1, 1024, 1024, false, false, true, 0},
 };
 
+static const attention_shape attention_shapes[] = {
+    {1, 12, 12, 128, 128, 64, 64, false, false, 0}, {1, 12, 12, 384, 384, 64, 64, false, false, 1},
+    {1, 16, 16, 512, 512, 64, 64, false, true, 0},  {1, 12, 12, 197, 197, 64, 64, false, false, 0},
+    {1, 12, 12, 1024, 1024, 64, 64, true, false, 0}, {1, 32, 8, 1, 1024, 128, 128, false, false, 0},
+    {1, 8, 8, 4096, 4096, 40, 40, false, false, 0},
+};
+
 static const whet_pw check_acts[] = {WHET_PW_NONE, WHET_PW_NONE, WHET_PW_RELU, WHET_PW_CLIP,
                                      WHET_PW_LEAKY_RELU, WHET_PW_HARD_SWISH, WHET_PW_SWISH,
                                      WHET_PW_GELU, WHET_PW_TANH, WHET_PW_SIGMOID, WHET_PW_ELU};
@@ -441,6 +481,18 @@ static void random_matmul(bench_case *b) {
     if (!strcmp(b->op, "matmul") && below(2)) b->attrs.matmul.alpha = 0.5f;
 }
 
+static void random_attention(bench_case *b) {
+    attention_shape s = {.batch = 1 + (int)below(2), .kv_heads = 1 + (int)below(3),
+                         .rows = 1 + (int)below(70), .keys = 1 + (int)below(70),
+                         .depth = 1 + (int)below(70), .width = 1 + (int)below(70),
+                         .causal = !below(3), .three = !below(3), .mask = (int)below(5)};
+    s.heads = s.kv_heads * (1 + (int)below(2));
+    if (!below(4)) s.keys = 500 + (int)below(600);
+    if (!below(4)) s.rows = 1 + (int)below(4);
+    if (!below(8)) s.rows = 500 + (int)below(200);
+    attention_case(b, s);
+}
+
 static int check_all(const options *o, whet_workers *workers) {
     int bad = 0;
     rng ^= o->seed * 0x9e3779b97f4a7c15u;
@@ -448,10 +500,12 @@ static int check_all(const options *o, whet_workers *workers) {
         bench_case b;
         memset(&b, 0, sizeof b);
         b.integers = below(2);
-        const char *op = o->op ? o->op : below(2) ? "conv" : "matmul";
-        if (!strcmp(op, "conv")) random_conv(&b);
-        else random_matmul(&b);
-        if (below(3)) random_epilogue(&b);
+        static const char *const ops[] = {"conv", "matmul", "attention"};
+        const char *op = o->op ? o->op : ops[below(3)];
+        if (!strcmp(op, "attention")) random_attention(&b);
+        else if (!strcmp(op, "matmul")) random_matmul(&b);
+        else random_conv(&b);
+        if (strcmp(op, "attention") && below(3)) random_epilogue(&b);
         bad += run_case(&b, o, workers, 1);
     }
     printf("%d cases, %d wrong\n", o->check, bad);
@@ -524,6 +578,13 @@ int main(int argc, char **argv) {
             bench_case b;
             memset(&b, 0, sizeof b);
             matmul_case(&b, matmul_shapes[i], matmul_shapes[i].constant);
+            run_case(&b, &o, workers, peak);
+        }
+        for (int i = 0; i < WHET_COUNT(attention_shapes); i++) {
+            bench_case b;
+            memset(&b, 0, sizeof b);
+            if (o.op && strcmp(o.op, "attention")) break;
+            attention_case(&b, attention_shapes[i]);
             run_case(&b, &o, workers, peak);
         }
     }
