@@ -91,6 +91,8 @@ static whet_status attention_infer(whet_infer *ctx) {
     WHET_TRY(whet_infer_same(ctx, k.n, v.n, "heads of K and V"));
     WHET_TRY(whet_infer_same(ctx, k.len, v.len, "lengths of K and V"));
     WHET_TRY(whet_infer_same(ctx, q.d, k.d, "head sizes of Q and K"));
+    if (whet_dim_is_const(q.d) && q.d < 1)
+        WHET_FAIL(ctx->err, WHET_E_SHAPE, "the heads of Q have size %lld", (long long)q.d);
     if (whet_dim_is_const(q.n) && whet_dim_is_const(k.n) && (k.n < 1 || q.n % k.n))
         WHET_FAIL(ctx->err, WHET_E_SHAPE, "%lld query heads cannot share %lld key heads",
                   (long long)q.n, (long long)k.n);

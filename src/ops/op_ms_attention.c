@@ -31,7 +31,7 @@ static whet_status hidden_infer(whet_infer *ctx, whet_dim *hidden, whet_dim *hid
     }
     WHET_TRY(whet_infer_same(ctx, wide, sum, "columns of weights and hidden sizes"));
     if (whet_dim_is_const(*hidden) && whet_dim_is_const(*hidden_v) &&
-        (*hidden % a->num_heads || *hidden_v % a->num_heads))
+        (*hidden < 1 || *hidden % a->num_heads || *hidden_v % a->num_heads))
         WHET_FAIL(ctx->err, WHET_E_SHAPE, "hidden sizes are no multiples of %lld heads",
                   (long long)a->num_heads);
     return WHET_OK;

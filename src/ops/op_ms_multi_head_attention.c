@@ -21,7 +21,7 @@ typedef struct mha_sizes {
 } mha_sizes;
 
 static whet_status head_size(whet_infer *ctx, whet_dim wide, int64_t heads, whet_dim *d) {
-    if (whet_dim_is_const(wide) && wide % heads)
+    if (whet_dim_is_const(wide) && (wide < 1 || wide % heads))
         WHET_FAIL(ctx->err, WHET_E_SHAPE, "%lld is no multiple of %lld heads", (long long)wide,
                   (long long)heads);
     *d = whet_dim_floordiv(ctx->dims, wide, heads);
