@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Constant, which is no operator here, and operators that change their form by their inputs.
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -62,10 +63,20 @@ void whet_import_variadic(whet_import_node *n) {
 
 // ---- clip with bounds as inputs ----
 
-// Whether the bound is absent or a number that the float attribute holds exactly.
+// The largest finite number of a type, which absent bounds are; NAN when float does not hold it.
+static float largest(whet_dtype dtype) {
+    switch (dtype) {
+    case WHET_DTYPE_F32: return FLT_MAX;
+    case WHET_DTYPE_F16: return 65504;
+    case WHET_DTYPE_BF16: return 0x1.fep127f;
+    default: return NAN;
+    }
+}
+
+// Whether the bound is a number that the float attribute holds exactly.
 static bool float_bound(const whet_value *v, float *bound) {
     double d;
-    if (!v) return true;
+    if (!v) return !isnan(*bound);
     if (!whet_value_scalar(v, &d) || (double)(float)d != d) return false;
     *bound = (float)d;
     return true;
@@ -73,7 +84,7 @@ static bool float_bound(const whet_value *v, float *bound) {
 
 void whet_import_clip(whet_import_node *n) {
     whet_value *x = whet_import_in(n, 0);
-    float lo = -INFINITY, hi = INFINITY;
+    float hi = x ? largest(x->type.dtype) : NAN, lo = -hi;
     bool plain = x && whet_dtype_is_float(x->type.dtype) &&
                  float_bound(whet_import_in(n, 1), &lo) && float_bound(whet_import_in(n, 2), &hi);
     if (!plain) {

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// clip with bounds that are tensors: min(max(X, min), max), an absent bound does not bind.
+// clip with bounds that are tensors: min(max(X, min), max). An absent bound is the lowest or largest
+// finite number of the type, so infinities do not pass.
+#include <float.h>
+
 #include "ops/op.h"
 #include "ops/pointwise.h"
 
@@ -38,22 +41,30 @@ static whet_status clip_t_infer(whet_infer *ctx) {
     return clip_value(ctx);
 }
 
-#define CLIP_FUNCTION(name, T, suffix)                                                             \
+static double largest(whet_dtype dtype) {
+    switch (dtype) {
+    case WHET_DTYPE_F32: return (double)FLT_MAX;
+    case WHET_DTYPE_F16: return 65504;
+    case WHET_DTYPE_BF16: return 0x1.fep127;
+    default: return DBL_MAX;
+    }
+}
+
+#define CLIP_FUNCTION(name, T, suffix, lowest, highest)                                            \
     static void name(whet_eval *e, int64_t n) {                                                    \
         const whet_tensor *in = e->in;                                                             \
-        bool low = whet_eval_has(e, 1), high = whet_eval_has(e, 2);                                \
-        T lo = low ? whet_load_##suffix(in[1].data, in[1].dtype, 0) : 0;                           \
-        T hi = high ? whet_load_##suffix(in[2].data, in[2].dtype, 0) : 0;                          \
+        T lo = whet_eval_has(e, 1) ? whet_load_##suffix(in[1].data, in[1].dtype, 0) : lowest;      \
+        T hi = whet_eval_has(e, 2) ? whet_load_##suffix(in[2].data, in[2].dtype, 0) : highest;     \
         for (int64_t i = 0; i < n; i++) {                                                          \
             T v = whet_load_##suffix(in[0].data, in[0].dtype, i);                                  \
-            if (low && v < lo) v = lo;                                                             \
-            if (high && v > hi) v = hi;                                                            \
+            if (v < lo) v = lo;                                                                    \
+            if (v > hi) v = hi;                                                                    \
             whet_store_##suffix(e->out[0].data, e->out[0].dtype, i, v);                            \
         }                                                                                          \
     }
-CLIP_FUNCTION(clip_f64, double, f64)
-CLIP_FUNCTION(clip_i64, int64_t, i64)
-CLIP_FUNCTION(clip_u64, uint64_t, u64)
+CLIP_FUNCTION(clip_f64, double, f64, -largest(in[0].dtype), largest(in[0].dtype))
+CLIP_FUNCTION(clip_i64, int64_t, i64, INT64_MIN, INT64_MAX)
+CLIP_FUNCTION(clip_u64, uint64_t, u64, 0, UINT64_MAX)
 
 static whet_status clip_t_eval(whet_eval *e) {
     int64_t n = whet_tensor_count(&e->out[0]);
@@ -72,8 +83,8 @@ const whet_op whet_op_clip_t = {
     WHET_IN({"X", WHET_DTYPES_NUMERIC, 'T'}, {"min", WHET_DTYPES_NUMERIC, 'T', WHET_ARG_OPTIONAL},
             {"max", WHET_DTYPES_NUMERIC, 'T', WHET_ARG_OPTIONAL}),
     WHET_OUT({"Y", WHET_DTYPES_NUMERIC, 'T'}),
-    // "clip": the operator `clip` when X is a float type and both bounds are absent (-infinity,
-    // +infinity) or constants that float holds exactly, else this one.
+    // "clip": the operator `clip` when X is a float type and both bounds are constants that float
+    // holds exactly (absent ones being the limits of the type), else this one.
     WHET_ONNX({"", "Clip", 11, 0, "clip"}),
     .flags = WHET_OP_INPLACE,
     .infer = clip_t_infer,
