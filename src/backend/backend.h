@@ -31,7 +31,7 @@ typedef struct whet_segment_run {
     char *scratch;      // [max_threads][scratch_stride]
     size_t scratch_stride;
     whet_error *errors; // [max_threads]
-    whet_barrier *barrier;
+    void *counters;     // whet_cpu_counter_bytes of memory, 64-byte aligned
     double *times;      // NULL or [n_steps]: seconds of each step as the calling thread sees them
     // Called on the calling thread after each step when not NULL; steps then run one by one.
     whet_status (*after)(void *user, int32_t step);
@@ -56,6 +56,9 @@ typedef struct whet_backend {
     whet_status (*run_segment)(whet_segment_run *run, whet_error *err);
     void (*describe)(whet_str *json); // optional: members of an object
 } whet_backend;
+
+// Bytes that the CPU backend needs to share these steps among workers.
+size_t whet_cpu_counter_bytes(const whet_step *steps, int32_t n_steps, int32_t max_threads);
 
 #define BACKEND(name) extern const whet_backend whet_backend_##name;
 #include "backend/backends.def"

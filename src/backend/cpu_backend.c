@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The CPU backend: one fork a segment; workers walk the steps, each doing its share of the tasks,
-// with a barrier after every phase.
+// The CPU backend: one fork a segment, all workers walk the same stages (a phase of a step each). A
+// stage's tasks are split into one range a worker, taken in chunks; who is done with its own range takes
+// chunks of the others', and nobody waits for a worker that has not come: a stage is over when its tasks
+// are done. So a worker that the system has put aside delays at most the chunk it holds.
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,21 +11,25 @@
 #include "backend/backend.h"
 #include "base/bench.h"
 
+#define CHUNKS 4         // of a worker's range
+#define SPIN_TURNS 2000  // before giving the processor to somebody else
+
+typedef struct {
+    _Alignas(64) _Atomic(int64_t) value;
+} counter;
+
 typedef struct {
     whet_segment_run *run;
-    _Atomic(int32_t) status; // first failure; later steps are skipped
+    counter *counters;       // [stages][1 + max_threads]: tasks done, then taken of each range
+    _Atomic(int32_t) status; // first failure; what is left is skipped
     _Atomic(int32_t) failed_worker;
     int32_t first, end;      // steps of this fork
 } fork_state;
 
-static void run_phase(fork_state *f, const whet_step *step, int32_t phase, int32_t worker,
-                      int32_t n) {
+static void run_tasks(fork_state *f, const whet_step *step, int32_t phase, int64_t begin,
+                      int64_t end, int32_t worker) {
     whet_segment_run *run = f->run;
-    int64_t tasks = step->tasks[phase];
-    if (n > step->max_threads) n = step->max_threads;
-    if (worker >= n || tasks <= 0) return;
-    int64_t begin = tasks * worker / n, end = tasks * (worker + 1) / n;
-    if (begin >= end) return;
+    if (atomic_load_explicit(&f->status, memory_order_relaxed)) return;
     whet_call call = step->call;
     call.scratch = run->scratch + (size_t)worker * run->scratch_stride;
     call.err = &run->errors[worker];
@@ -33,17 +40,56 @@ static void run_phase(fork_state *f, const whet_step *step, int32_t phase, int32
         atomic_store(&f->failed_worker, worker);
 }
 
+static void wait_until(counter *done, int64_t tasks) {
+    for (int32_t turn = 0; atomic_load_explicit(&done->value, memory_order_acquire) < tasks; turn++) {
+#if defined(__x86_64__)
+        __builtin_ia32_pause();
+#endif
+        if (turn >= SPIN_TURNS) sched_yield();
+    }
+}
+
+static void run_stage(fork_state *f, const whet_step *step, int32_t phase, counter *counters,
+                      int32_t worker, int32_t n) {
+    int64_t tasks = step->tasks[phase], done = 0;
+    int32_t ranges = n < step->max_threads ? n : step->max_threads;
+    if (tasks <= 0) return;
+    if (ranges > tasks) ranges = (int32_t)tasks;
+    if (atomic_load_explicit(&counters[0].value, memory_order_acquire) >= tasks) return;
+    // one range: it belongs to whoever comes first
+    for (int32_t i = 0; i < ranges; i++) {
+        int32_t r = (worker + i) % ranges;
+        int64_t begin = tasks * r / ranges, end = tasks * (r + 1) / ranges;
+        int64_t chunk = ranges == 1 ? tasks : (end - begin + CHUNKS - 1) / CHUNKS;
+        counter *taken = &counters[1 + r];
+        while (atomic_load_explicit(&taken->value, memory_order_relaxed) < end - begin) {
+            int64_t at = atomic_fetch_add_explicit(&taken->value, chunk, memory_order_relaxed);
+            if (at >= end - begin) break;
+            int64_t to = at + chunk < end - begin ? at + chunk : end - begin;
+            run_tasks(f, step, phase, begin + at, begin + to, worker);
+            done += to - at;
+        }
+    }
+    if (done) atomic_fetch_add_explicit(&counters[0].value, done, memory_order_acq_rel);
+    wait_until(&counters[0], tasks);
+}
+
 static void fork_main(void *user, int32_t worker, int32_t n) {
     fork_state *f = user;
     whet_segment_run *run = f->run;
     bool timed = run->times && worker == 0;
     double last = timed ? whet_now() : 0;
+    counter *counters = f->counters;
     for (int32_t i = f->first; i < f->end; i++) {
         const whet_step *step = &run->steps[i];
         for (int32_t phase = 0; phase < step->phases; phase++) {
-            if (atomic_load_explicit(&f->status, memory_order_relaxed) == 0)
-                run_phase(f, step, phase, worker, n);
-            if (n > 1) whet_barrier_wait(run->barrier, n);
+            if (n == 1) {
+                if (step->tasks[phase] > 0)
+                    run_tasks(f, step, phase, 0, step->tasks[phase], 0);
+            } else {
+                run_stage(f, step, phase, counters, worker, n);
+            }
+            counters += 1 + run->max_threads;
         }
         if (timed) {
             double now = whet_now();
@@ -53,12 +99,21 @@ static void fork_main(void *user, int32_t worker, int32_t n) {
     }
 }
 
+size_t whet_cpu_counter_bytes(const whet_step *steps, int32_t n_steps, int32_t max_threads) {
+    size_t stages = 0;
+    for (int32_t i = 0; i < n_steps; i++) stages += (size_t)steps[i].phases;
+    return stages * (size_t)(1 + max_threads) * sizeof(counter);
+}
+
 static whet_status fork_steps(whet_segment_run *run, int32_t first, int32_t end, whet_error *err) {
-    fork_state f = {.run = run, .first = first, .end = end};
+    fork_state f = {.run = run, .counters = run->counters, .first = first, .end = end};
     int32_t wanted = 1;
     for (int32_t i = first; i < end; i++)
         if (run->steps[i].max_threads > wanted) wanted = run->steps[i].max_threads;
     if (wanted > run->max_threads) wanted = run->max_threads;
+    if (wanted > 1)
+        memset(run->counters, 0,
+               whet_cpu_counter_bytes(run->steps + first, end - first, run->max_threads));
     whet_workers_fork(run->workers, wanted, fork_main, &f);
     whet_status status = (whet_status)atomic_load(&f.status);
     if (status != WHET_OK && err) *err = run->errors[atomic_load(&f.failed_worker)];

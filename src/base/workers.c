@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A worker is a mailbox of one word. Its owner is the worker while the word says IDLE or ASLEEP,
-// the forking thread from CLAIMED on, and the worker again from READY until it says IDLE.
+// the forking thread from CLAIMED to READY, whoever takes it out of READY (the worker to run, the
+// forking thread to call it off) after that, and the worker from RUNNING until it says IDLE. READY
+// carries a ticket, so that only the fork that wrote it calls it off.
 #include "base/workers.h"
 
 #include "base/bench.h"
@@ -20,7 +22,9 @@
 #define BARRIER_SPIN_SECONDS 20e-6
 #define SLEEPING 0x80000000u // in fork_task.pending: the forking thread sleeps on it
 
-enum { IDLE, ASLEEP, CLAIMED, READY, STOP };
+enum { IDLE, ASLEEP, CLAIMED, RUNNING, STOP, READY }; // READY: + ticket * TICKET
+#define TICKET 8u
+#define MAX_CALLED_OFF 64 // workers of one fork that can be called off
 
 typedef struct fork_task {
     whet_fork_fn fn;
@@ -31,6 +35,7 @@ typedef struct fork_task {
 
 typedef struct worker {
     _Alignas(64) _Atomic(uint32_t) state;
+    uint32_t ticket;
     int32_t index; // within the fork
     fork_task *task;
     struct worker *next; // list of those claimed by a fork
@@ -76,12 +81,18 @@ static bool spin_turn(spin *s, double limit) {
     return now < s->until;
 }
 
-// Waits until the mailbox says READY (true) or STOP (false).
+// Takes the work when the mailbox says READY (true); false when it says STOP.
 static bool wait_for_work(worker *w) {
     spin s = {0};
     for (;;) {
         uint32_t state = atomic_load_explicit(&w->state, memory_order_acquire);
-        if (state == READY) return true;
+        if (state % TICKET == READY) {
+            if (atomic_compare_exchange_strong_explicit(&w->state, &state, RUNNING,
+                                                        memory_order_acquire,
+                                                        memory_order_relaxed))
+                return true;
+            continue; // called off
+        }
         if (state == STOP) return false;
         if (state != ASLEEP && spin_turn(&s, SPIN_SECONDS)) continue;
         if (state == CLAIMED) sched_yield();
@@ -195,10 +206,21 @@ static void wait_for_others(fork_task *task) {
     }
 }
 
+// Workers that have not begun by now would only be waited for.
+static void call_off(fork_task *task, worker *const *mine, const uint32_t *ready, int32_t n) {
+    for (int32_t i = 0; i < n; i++) {
+        uint32_t state = ready[i];
+        if (atomic_compare_exchange_strong(&mine[i]->state, &state, IDLE))
+            atomic_fetch_sub(&task->pending, 1);
+    }
+}
+
 void whet_workers_fork(whet_workers *ws, int32_t max_threads, whet_fork_fn fn, void *user) {
     int32_t want = max_threads < ws->threads ? max_threads : ws->threads;
     fork_task task = {.fn = fn, .user = user, .n = 1};
-    worker *claimed = NULL;
+    worker *claimed = NULL, *mine[MAX_CALLED_OFF];
+    uint32_t ready[MAX_CALLED_OFF];
+    int32_t n_mine = 0;
     for (int32_t i = 0; i < ws->threads - 1 && task.n < want; i++) {
         if (!ensure_started(ws, i)) break;
         worker *w = &ws->pool[i];
@@ -211,12 +233,19 @@ void whet_workers_fork(whet_workers *ws, int32_t max_threads, whet_fork_fn fn, v
     for (worker *w = claimed, *next; w; w = next) {
         next = w->next; // once READY it may be claimed by another fork
         bool asleep = w->asleep;
+        uint32_t state = READY + ++w->ticket * TICKET;
+        if (n_mine < MAX_CALLED_OFF) {
+            mine[n_mine] = w;
+            ready[n_mine++] = state;
+        }
         w->task = &task;
-        atomic_store_explicit(&w->state, READY, memory_order_release);
+        atomic_store_explicit(&w->state, state, memory_order_release);
         if (asleep) futex_wake(&w->state);
     }
     fn(user, 0, task.n);
-    if (claimed) wait_for_others(&task);
+    if (!claimed) return;
+    call_off(&task, mine, ready, n_mine);
+    wait_for_others(&task);
 }
 
 void whet_barrier_wait(whet_barrier *b, int32_t n) {

@@ -24,15 +24,13 @@ struct whet_tuner {
     buffer *buffers; // grow-only, handed out in order for each problem
     int32_t n_buffers, next_buffer;
     whet_error *errors;
-    whet_barrier barrier;
     whet_arena scratch, eval;
 };
 
 whet_status whet_tuner_create(whet_env *env, whet_timing_cache *cache, int32_t threads,
                               bool measure, whet_tuner **tuner, whet_error *err) {
-    whet_tuner *t = NULL;
-    if (posix_memalign((void **)&t, 64, (sizeof *t + 63) & ~(size_t)63)) return WHET_NOMEM(err);
-    memset(t, 0, sizeof *t);
+    whet_tuner *t = calloc(1, sizeof *t);
+    if (!t) return WHET_NOMEM(err);
     *t = (whet_tuner){.env = env, .cache = cache, .threads = threads, .measure = measure};
     whet_arena_init(&t->scratch);
     whet_arena_init(&t->eval);
@@ -221,10 +219,11 @@ static double measure(whet_tuner *t, const whet_problem *p, const whet_kernel *k
     if (!make_step(t, &s, &stride)) return -1;
     whet_segment_run run = {.steps = &s, .n_steps = 1, .workers = t->env->workers,
                             .max_threads = t->threads, .scratch_stride = stride,
-                            .errors = t->errors, .barrier = &t->barrier};
+                            .errors = t->errors};
+    run.counters = take_buffer(t, whet_cpu_counter_bytes(&s, 1, t->threads));
     run.scratch = take_buffer(t, stride * (size_t)t->threads);
     once_state o = {.run = &run};
-    if (!run.scratch) return -1;
+    if (!run.scratch || !run.counters) return -1;
     double samples[MAX_SAMPLES];
     double begin = whet_now();
     if (once(&o)) return -1;

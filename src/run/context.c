@@ -317,7 +317,8 @@ static whet_status ensure_scratch(whet_context *c) {
         c->scratch_stride = stride;
         c->scratch_threads = threads;
     }
-    return WHET_OK;
+    size_t counters = whet_cpu_counter_bytes(c->frame->live, c->frame->n_live, threads);
+    return grow(backend_of(c, 0), &c->counters, counters, &c->handle.error);
 }
 
 static whet_status copy_step(whet_context *c, const whet_pstep *ps) {
@@ -359,7 +360,7 @@ static whet_status run_segment(whet_context *c) {
                             .stream = c->streams[seg->backend], .workers = c->engine->env->workers,
                             .max_threads = threads_of(c), .scratch = c->scratch.data,
                             .scratch_stride = c->scratch_stride, .errors = c->errors,
-                            .barrier = &c->barrier, .times = c->profile ? c->times : NULL};
+                            .counters = c->counters.data, .times = c->profile ? c->times : NULL};
     if (c->tap) {
         run.after = call_tap;
         run.after_user = c;
@@ -553,6 +554,7 @@ void whet_context_destroy(whet_context *c) {
     for (int32_t i = 0; c->outputs && i < e->graph->n_outputs; i++) free(c->outputs[i].data);
     free(c->arena.data);
     free(c->scratch.data);
+    free(c->counters.data);
     whet_arena_fini(&c->eval);
     void *arrays[] = {c->frames, c->key, c->cross, c->outputs, c->errors, c->dynamic,
                       (void *)c->host_values, c->pointers, c->streams, c->device_packed,

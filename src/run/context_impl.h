@@ -27,7 +27,7 @@ struct whet_context {
     size_t scratch_stride;
     int32_t scratch_threads;
     whet_error *errors;           // [threads]
-    whet_barrier barrier;
+    whet_block_memory counters;   // of the CPU backend
     whet_arena eval;              // of the reference kernel
     whet_tensor *dynamic;         // [values] shapes of dynamic outputs made in this run
     const void **host_values;     // [values]
