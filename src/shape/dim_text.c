@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Text form of dimension expressions, their names, and their value for given names.
+#include <stdlib.h>
 #include <string.h>
 
 #include "shape/dim_pool.h"
@@ -32,36 +33,104 @@ static void print_name(const char *name, whet_str *out) {
     whet_str_add(out, "\"");
 }
 
-static void print_atom(const whet_dims *pool, const dim_atom *a, whet_str *out) {
-    if (a->kind == DIM_NAME) {
-        print_name(a->name, out);
-        return;
+// A part of an expression as text, for sorting: the order of the pool depends on its history, that
+// of the text must not.
+typedef struct piece {
+    whet_str text;
+    int32_t degree; // larger ones first; 0: a number
+    int64_t coef;
+} piece;
+
+static int by_text(const void *a, const void *b) {
+    const piece *x = a, *y = b;
+    if (x->degree != y->degree) return x->degree > y->degree ? -1 : 1;
+    return strcmp(whet_str_text(&x->text), whet_str_text(&y->text));
+}
+
+static piece *pieces_create(int32_t n, whet_str *out) {
+    piece *p = calloc((size_t)n + 1, sizeof *p);
+    if (!p) out->failed = true;
+    for (int32_t i = 0; p && i < n; i++) whet_str_init(&p[i].text);
+    return p;
+}
+
+static void pieces_destroy(piece *p, int32_t n, whet_str *out) {
+    for (int32_t i = 0; i < n; i++) {
+        if (p[i].text.failed) out->failed = true;
+        whet_str_fini(&p[i].text);
     }
+    free(p);
+}
+
+static void print_call(const whet_dims *pool, const dim_atom *a, whet_str *out) {
+    piece *p = pieces_create(a->n_args, out);
+    if (!p) return;
+    for (int32_t i = 0; i < a->n_args; i++) {
+        whet_dim_print(pool, a->args[i], &p[i].text);
+        p[i].degree = !whet_dim_is_const(a->args[i]); // numbers last
+    }
+    if (a->kind == DIM_MIN || a->kind == DIM_MAX)
+        qsort(p, (size_t)a->n_args, sizeof *p, by_text);
     whet_str_add(out, function_names[a->kind]);
     for (int32_t i = 0; i < a->n_args; i++) {
         whet_str_add(out, i ? ", " : "(");
-        whet_dim_print(pool, a->args[i], out);
+        whet_str_add(out, whet_str_text(&p[i].text));
     }
     whet_str_add(out, ")");
+    pieces_destroy(p, a->n_args, out);
 }
 
-static void print_term(const whet_dims *pool, const dim_term *t, bool first, whet_str *out) {
-    const dim_mono *m = &pool->monos[t->mono];
+// Higher powers first, names before functions.
+static int32_t mono_degree(const whet_dims *pool, const dim_mono *m) {
+    bool call = false;
+    for (int32_t i = 0; i < m->n; i++) call = call || pool->atoms[m->atoms[i]].kind != DIM_NAME;
+    return 2 * m->n - call;
+}
+
+static void print_mono(const whet_dims *pool, const dim_mono *m, whet_str *out) {
+    piece *p = pieces_create(m->n, out);
+    if (!p) return;
+    for (int32_t i = 0; i < m->n; i++) {
+        const dim_atom *a = &pool->atoms[m->atoms[i]];
+        if (a->kind == DIM_NAME) print_name(a->name, &p[i].text);
+        else print_call(pool, a, &p[i].text);
+    }
+    qsort(p, (size_t)m->n, sizeof *p, by_text);
+    for (int32_t i = 0; i < m->n; i++) {
+        if (i) whet_str_add(out, "*");
+        whet_str_add(out, whet_str_text(&p[i].text));
+    }
+    pieces_destroy(p, m->n, out);
+}
+
+static void print_term(const piece *t, bool first, whet_str *out) {
     uint64_t size = t->coef < 0 ? 0 - (uint64_t)t->coef : (uint64_t)t->coef;
     if (t->coef < 0) whet_str_add(out, first ? "-" : " - ");
     else if (!first) whet_str_add(out, " + ");
-    if (size != 1 || m->n == 0) whet_str_printf(out, "%llu", (unsigned long long)size);
-    for (int32_t i = 0; i < m->n; i++) {
-        if (i || size != 1) whet_str_add(out, "*");
-        print_atom(pool, &pool->atoms[m->atoms[i]], out);
+    if (size != 1 || t->degree == 0) whet_str_printf(out, "%llu", (unsigned long long)size);
+    if (size != 1 && t->degree) whet_str_add(out, "*");
+    whet_str_add(out, whet_str_text(&t->text));
+}
+
+static void print_expr(const whet_dims *pool, const dim_expr *e, whet_str *out) {
+    piece *p = pieces_create(e->n, out);
+    if (!p) return;
+    for (int32_t i = 0; i < e->n; i++) {
+        const dim_mono *m = &pool->monos[e->terms[i].mono];
+        print_mono(pool, m, &p[i].text);
+        p[i].degree = mono_degree(pool, m);
+        p[i].coef = e->terms[i].coef;
     }
+    qsort(p, (size_t)e->n, sizeof *p, by_text);
+    for (int32_t i = 0; i < e->n; i++) print_term(&p[i], i == 0, out);
+    pieces_destroy(p, e->n, out);
 }
 
 void whet_dim_print(const whet_dims *pool, whet_dim d, whet_str *out) {
     const dim_expr *e = whet_dim_as_expr(pool, d);
     if (whet_dim_is_const(d)) whet_str_printf(out, "%lld", (long long)d);
     else if (!e) whet_str_add(out, "error");
-    for (int32_t i = 0; e && i < e->n; i++) print_term(pool, &e->terms[i], i == 0, out);
+    else print_expr(pool, e, out);
 }
 
 // ---- parse ----

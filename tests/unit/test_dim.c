@@ -146,7 +146,7 @@ static void test_extrema(void **state) {
     assert_true(parse("min(min(h, w), 4)") == parse("min(4, min(w, h))"));
     expect(parse("min(min(h, 4), 3)"), "min(h, 3)");
     expect(parse("max(min(h, 4), 0)"), "min(h, 4)");
-    expect(parse("max(max(h, w), n)"), "max(h, w, n)");
+    expect(parse("max(max(h, w), n)"), "max(h, n, w)");
 }
 
 static void test_bounds(void **state) {
