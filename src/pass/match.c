@@ -167,9 +167,16 @@ void whet_bypass(whet_node *n, whet_value *v) {
     whet_node_remove(n);
 }
 
+// The graph of a or b that sees both.
+static whet_graph *inner_graph(const whet_value *a, const whet_value *b) {
+    for (whet_graph *g = b ? b->graph : NULL; g; g = g->parent)
+        if (g == a->graph) return b->graph;
+    return a->graph;
+}
+
 whet_value *whet_derive(const whet_op *op, whet_value *a, whet_value *b, whet_error *err) {
     whet_value *in[] = {a, b};
-    return whet_graph_const_derive(a->graph, op, NULL, in, b ? 2 : 1, err);
+    return whet_graph_const_derive(inner_graph(a, b), op, NULL, in, b ? 2 : 1, err);
 }
 
 whet_value *whet_derive_shape(whet_value *v, const int64_t *dims, int32_t rank, whet_error *err) {
