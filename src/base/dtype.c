@@ -54,8 +54,11 @@ int64_t whet_dims_count(const int64_t *dims, int32_t rank) {
     bool zero = false;
     for (int32_t i = 0; i < rank; i++) {
         if (dims[i] < 0) return -1;
-        if (dims[i] == 0) zero = true;
-        else if (__builtin_mul_overflow(count, dims[i], &count) || count > INT64_MAX / 16) return -1;
+        if (dims[i] == 0) {
+            zero = true;
+        } else if (__builtin_mul_overflow(count, dims[i], &count) || count > INT64_MAX / 16) {
+            return -1;
+        }
     }
     return zero ? 0 : count;
 }

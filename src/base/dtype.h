@@ -39,13 +39,14 @@ float whet_bf16_to_f32(uint16_t v);
 uint16_t whet_f64_to_f16(double v);
 uint16_t whet_f64_to_bf16(double v);
 
-// Element `i` of an array of `dtype` as double, int64 or uint64 (C conversion rules; bool is 0 or 1).
+// Element `i` of an array of `dtype` as double, int64 or uint64 (C conversion rules; bool is 0 or
+// 1).
 double whet_load_f64(const void *data, whet_dtype dtype, int64_t i);
 int64_t whet_load_i64(const void *data, whet_dtype dtype, int64_t i);
 uint64_t whet_load_u64(const void *data, whet_dtype dtype, int64_t i);
-// Stores rounded to the type (floats: nearest even); integer types truncate modulo 2^bits from int64
-// and uint64, and toward zero from double (out of range, NaN: the x86 result of the conversion is not
-// relied on; the value saturates, NaN gives 0); bool stores v != 0.
+// Stores rounded to the type (floats: nearest even); integer types truncate modulo 2^bits from
+// int64 and uint64, and toward zero from double (out of range, NaN: the x86 result of the
+// conversion is not relied on; the value saturates, NaN gives 0); bool stores v != 0.
 void whet_store_f64(void *data, whet_dtype dtype, int64_t i, double v);
 void whet_store_i64(void *data, whet_dtype dtype, int64_t i, int64_t v);
 void whet_store_u64(void *data, whet_dtype dtype, int64_t i, uint64_t v);

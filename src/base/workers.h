@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Worker threads of an environment. A fork runs fn(user, index, n) on the calling thread (index 0)
 // and on as many free workers as asked for and free right now; n says how many really run, so work
-// must be right with n = 1 and when some of them never begin. Several threads may fork at once: each worker serves one fork at a time.
-// Workers spin a short time (by clock, at most 50 us) for the next fork, then sleep on a futex.
+// must be right with n = 1 and when some of them never begin. Several threads may fork at once: each
+// worker serves one fork at a time. Workers spin a short time (by clock, at most 50 us) for the next
+// fork, then sleep on a futex.
 #ifndef WHET_BASE_WORKERS_H
 #define WHET_BASE_WORKERS_H
 
@@ -15,8 +16,8 @@ typedef void (*whet_fork_fn)(void *user, int32_t index, int32_t n);
 whet_status whet_workers_create(int32_t threads, whet_workers **workers, whet_error *err);
 void whet_workers_destroy(whet_workers *workers);
 int32_t whet_workers_count(const whet_workers *workers);
-// Returns when every participant that began has returned; those that have not begun when the caller's
-// share returns are called off. max_threads <= 1 calls fn inline. Allocates nothing.
+// Returns when every participant that began has returned; those that have not begun when the
+// caller's share returns are called off. max_threads <= 1 calls fn inline. Allocates nothing.
 void whet_workers_fork(whet_workers *workers, int32_t max_threads, whet_fork_fn fn, void *user);
 
 // A barrier among the n participants of one fork: sense-reversing, spins (with pause), and after
