@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+// grid_sample: X [n, c, spatial] at the points of grid [n, out, d]; affine_grid makes such points.
+#include <math.h>
+
+#include "ops/indices.h"
+#include "ops/move.h"
+
+enum { LINEAR, NEAREST, CUBIC, BILINEAR, BICUBIC }; // the last two are version 16's names
+enum { ZEROS, BORDER, REFLECTION };
+static const char *const modes[] = {"linear", "nearest", "cubic", "bilinear", "bicubic", NULL};
+static const char *const paddings[] = {"zeros", "border", "reflection", NULL};
+
+typedef struct grid_sample_attrs {
+    bool align_corners;
+    int32_t mode, padding_mode;
+} grid_sample_attrs;
+
+#define MAX_SPATIAL 3
+#define MAX_TAPS 64 // 4 in each dimension
+
+static whet_status sample_infer(whet_infer *ctx) {
+    const whet_type *x = ctx->in[0], *grid = ctx->in[1];
+    whet_dim dims[WHET_MAX_RANK];
+    if (x->rank < 3 || x->rank > 2 + MAX_SPATIAL)
+        WHET_FAIL(ctx->err, WHET_E_UNSUPPORTED, "grid_sample takes 1 to %d spatial dimensions, not "
+                  "%d", MAX_SPATIAL, x->rank - 2);
+    WHET_TRY(whet_infer_rank(ctx, 1, x->rank));
+    WHET_TRY(whet_infer_same(ctx, x->dims[0], grid->dims[0], "batches"));
+    WHET_TRY(whet_infer_same(ctx, grid->dims[x->rank - 1], x->rank - 2, "coordinates of a point"));
+    dims[0] = x->dims[0];
+    dims[1] = x->dims[1];
+    for (int32_t i = 2; i < x->rank; i++) dims[i] = grid->dims[i - 1];
+    whet_infer_shape(ctx, 0, x->rank, dims);
+    return WHET_OK;
+}
+
+static double reflect(double x, double low, double high) {
+    double range = high - low;
+    if (!(range > 0)) return low;
+    double over = x < low ? low - x : x - high;
+    bool odd = fmod(floor(over / range), 2) != 0;
+    double rest = fmod(over, range);
+    return (x < low) != odd ? low + rest : high - rest;
+}
+
+// One dimension of the input: where a coordinate beyond its edges ends up.
+typedef struct edge {
+    int64_t size;
+    double low, high; // of the pixels' area
+    int32_t padding;
+} edge;
+
+static double place(const grid_sample_attrs *a, const edge *d, double g) {
+    double size = (double)d->size;
+    double x = a->align_corners ? (g + 1) / 2 * (size - 1) : ((g + 1) * size - 1) / 2;
+    if (!(fabs(x) < 0x1p40)) x = x > 0 ? 0x1p40 : -0x1p40; // NaN too
+    if (a->mode == NEAREST) x = nearbyint(x);
+    if (x >= d->low && x <= d->high) return x;
+    if (d->padding == BORDER) return x < 0 ? 0 : x > size - 1 ? size - 1 : x;
+    return d->padding == REFLECTION ? reflect(x, d->low, d->high) : x;
+}
+
+// The pixel that stands for position i; -1: zero.
+static int64_t pixel(const edge *d, int64_t i) {
+    if (i >= 0 && i < d->size) return i;
+    if (d->padding == ZEROS) return -1;
+    if (d->padding == REFLECTION) i = (int64_t)reflect((double)i, d->low, d->high);
+    return i < 0 ? 0 : i >= d->size ? d->size - 1 : i;
+}
+
+static double cubic_weight(double x) {
+    const double a = -0.75;
+    x = fabs(x);
+    if (x <= 1) return ((a + 2) * x - (a + 3)) * x * x + 1;
+    return x < 2 ? ((x - 5) * x + 8) * x * a - 4 * a : 0;
+}
+
+static int32_t dim_taps(const grid_sample_attrs *a, const edge *d, double x, int64_t *at,
+                        double *weight) {
+    bool cubic = a->mode == CUBIC || a->mode == BICUBIC;
+    int64_t base = (int64_t)floor(x);
+    double rest = x - (double)base;
+    int32_t n = a->mode == NEAREST ? 1 : cubic ? 4 : 2;
+    for (int32_t i = 0; i < n; i++) {
+        int32_t k = cubic ? i - 1 : i;
+        at[i] = pixel(d, a->mode == NEAREST ? (int64_t)nearbyint(x) : base + k);
+        weight[i] = a->mode == NEAREST ? 1
+                    : cubic            ? cubic_weight(rest - (double)k)
+                                       : (i ? rest : 1 - rest);
+    }
+    return n;
+}
+
+typedef struct tap_list {
+    int32_t n;
+    int64_t at[MAX_TAPS];
+    double weight[MAX_TAPS];
+} tap_list;
+
+// All taps of one point: the product of those of its dimensions. point: last dimension first.
+static void point_taps(const grid_sample_attrs *a, int32_t rank, const edge *edges,
+                       const double *point, tap_list *taps) {
+    taps->n = 1;
+    taps->at[0] = 0;
+    taps->weight[0] = 1;
+    for (int32_t k = 0; k < rank; k++) {
+        int64_t at[4];
+        double weight[4];
+        tap_list former = *taps;
+        double x = place(a, &edges[k], point[rank - 1 - k]);
+        int32_t n = dim_taps(a, &edges[k], x, at, weight);
+        taps->n = 0;
+        for (int32_t i = 0; i < former.n; i++)
+            for (int32_t j = 0; j < n; j++) {
+                if (at[j] < 0) continue;
+                taps->at[taps->n] = former.at[i] * edges[k].size + at[j];
+                taps->weight[taps->n++] = former.weight[i] * weight[j];
+            }
+    }
+}
+
+static whet_status sample_eval(whet_eval *e) {
+    const grid_sample_attrs *a = e->attrs;
+    const whet_tensor *x = &e->in[0], *y = &e->out[0];
+    int32_t rank = x->rank - 2;
+    edge edges[MAX_SPATIAL];
+    int64_t plane = whet_dims_product(x->dims, 2, x->rank);
+    int64_t points = whet_dims_product(y->dims, 2, y->rank), channels = x->dims[1];
+    if (whet_tensor_count(&e->in[1]) != y->dims[0] * points * rank || y->dims[0] != x->dims[0])
+        WHET_FAIL(e->err, WHET_E_SHAPE, "the grid does not fit the output");
+    if (whet_tensor_count(y) == 0) return WHET_OK;
+    if (plane == 0) WHET_FAIL(e->err, WHET_E_SHAPE, "the input is empty");
+    const double *v = whet_eval_f64(e, 0), *grid = whet_eval_f64(e, 1);
+    if (!v || !grid) return WHET_E_NOMEM;
+    for (int32_t k = 0; k < rank; k++) {
+        double size = (double)x->dims[k + 2], half = a->align_corners ? 0 : 0.5;
+        edges[k] = (edge){x->dims[k + 2], -half, size - 1 + half, a->padding_mode};
+    }
+    for (int64_t n = 0; n < y->dims[0]; n++)
+        for (int64_t p = 0; p < points; p++) {
+            tap_list taps;
+            point_taps(a, rank, edges, grid + (n * points + p) * rank, &taps);
+            for (int64_t c = 0; c < channels; c++) {
+                const double *map = v + (n * channels + c) * plane;
+                double sum = 0;
+                for (int32_t t = 0; t < taps.n; t++) sum += taps.weight[t] * map[taps.at[t]];
+                whet_store_f64(y->data, y->dtype, (n * channels + c) * points + p, sum);
+            }
+        }
+    return WHET_OK;
+}
+
+static const whet_arg sample_in[] = {
+    {"X", WHET_DTYPES_NUMERIC, 'T'}, {"grid", WHET_DTYPES_FLOAT, 0}};
+static const whet_arg sample_out[] = {{"Y", WHET_DTYPES_NUMERIC, 'T'}};
+#define AT(field) offsetof(grid_sample_attrs, field)
+static const whet_attr sample_attrs[] = {
+    {"align_corners", WHET_ATTR_BOOL, AT(align_corners)},
+    {"mode", WHET_ATTR_ENUM, AT(mode), .choices = modes},
+    {"padding_mode", WHET_ATTR_ENUM, AT(padding_mode), .choices = paddings}};
+static const whet_onnx_row sample_onnx[] = {{"", "GridSample", 16, 0, NULL}};
+const whet_op whet_op_grid_sample = {
+    .name = "grid_sample", .in = sample_in, .n_in = 2, .out = sample_out, .n_out = 1,
+    .attrs = sample_attrs, .n_attrs = 3, .attrs_size = sizeof(grid_sample_attrs),
+    .onnx = sample_onnx, .n_onnx = 1, .infer = sample_infer, .eval = sample_eval};
+
+// ---- affine_grid ----
+
+typedef struct affine_grid_attrs {
+    bool align_corners;
+} affine_grid_attrs;
+
+static whet_status affine_infer(whet_infer *ctx) {
+    const whet_type *theta = ctx->in[0];
+    const whet_dim *size;
+    whet_dim dims[5];
+    int64_t n;
+    WHET_TRY(whet_infer_rank(ctx, 0, 3));
+    WHET_TRY(whet_infer_rank(ctx, 1, 1));
+    whet_dim rows = theta->dims[1];
+    if (!whet_dim_is_const(rows)) rows = whet_dim_sub(ctx->dims, ctx->in[1]->dims[0], 2);
+    if (!whet_dim_is_const(rows)) {
+        whet_infer_unknown(ctx, 0, -1);
+        return WHET_OK;
+    }
+    if (rows != 2 && rows != 3)
+        WHET_FAIL(ctx->err, WHET_E_SHAPE, "theta has %lld rows", (long long)rows);
+    int32_t d = (int32_t)rows;
+    WHET_TRY(whet_infer_same(ctx, theta->dims[1], d, "rows of theta and dimensions"));
+    WHET_TRY(whet_infer_same(ctx, theta->dims[2], d + 1, "columns of theta and dimensions"));
+    WHET_TRY(whet_infer_same(ctx, ctx->in[1]->dims[0], d + 2, "length of size"));
+    whet_infer_unknown(ctx, 0, d + 2);
+    bool known = whet_infer_value(ctx, 1, &size, &n);
+    dims[0] = theta->dims[0];
+    dims[d + 1] = d;
+    for (int32_t i = 0; i < d; i++) {
+        dims[i + 1] = ctx->out[0].dims[i + 1];
+        if (known && (whet_dim_is_const(size[i + 2]) ||
+                      whet_dim_known_nonnegative(ctx->dims, size[i + 2])))
+            dims[i + 1] = size[i + 2];
+    }
+    if (known) WHET_TRY(whet_infer_same(ctx, size[0], theta->dims[0], "batches"));
+    whet_infer_shape(ctx, 0, d + 2, dims);
+    return WHET_OK;
+}
+
+// Coordinate of pixel i of n in [-1, 1].
+static double pixel_center(bool align_corners, int64_t i, int64_t n) {
+    if (!align_corners) return (2 * (double)i + 1) / (double)n - 1;
+    return n > 1 ? 2 * (double)i / (double)(n - 1) - 1 : 0;
+}
+
+static whet_status affine_eval(whet_eval *e) {
+    const affine_grid_attrs *a = e->attrs;
+    const whet_tensor *y = &e->out[0];
+    int32_t d = y->rank - 2;
+    int64_t index[MAX_SPATIAL + 1] = {0}, at = 0;
+    if (whet_tensor_count(&e->in[0]) != y->dims[0] * d * (d + 1))
+        WHET_FAIL(e->err, WHET_E_SHAPE, "theta does not fit the output");
+    if (whet_tensor_count(y) == 0) return WHET_OK;
+    const double *theta = whet_eval_f64(e, 0);
+    if (!theta) return WHET_E_NOMEM;
+    do {
+        const double *t = theta + index[0] * d * (d + 1);
+        for (int32_t r = 0; r < d; r++, t += d + 1) {
+            double v = t[d];
+            for (int32_t k = 0; k < d; k++) // x, the last dimension, comes first
+                v += t[k] * pixel_center(a->align_corners, index[d - k], y->dims[d - k]);
+            whet_store_f64(y->data, y->dtype, at++, v);
+        }
+    } while (whet_index_next(d + 1, y->dims, index));
+    return WHET_OK;
+}
+
+static const whet_arg affine_in[] = {
+    {"theta", WHET_DTYPES_FLOAT, 'T'}, {"size", WHET_DTYPE_BIT(WHET_DTYPE_I64), 0, WHET_ARG_SHAPE}};
+static const whet_arg affine_out[] = {{"grid", WHET_DTYPES_FLOAT, 'T'}};
+static const whet_attr affine_attrs[] = {
+    {"align_corners", WHET_ATTR_BOOL, offsetof(affine_grid_attrs, align_corners)}};
+static const whet_onnx_row affine_onnx[] = {{"", "AffineGrid", 20, 0, NULL}};
+const whet_op whet_op_affine_grid = {
+    .name = "affine_grid", .in = affine_in, .n_in = 2, .out = affine_out, .n_out = 1,
+    .attrs = affine_attrs, .n_attrs = 1, .attrs_size = sizeof(affine_grid_attrs),
+    .onnx = affine_onnx, .n_onnx = 1, .infer = affine_infer, .eval = affine_eval};
