@@ -224,7 +224,7 @@ static void print_node(printer *p, const whet_node *n, int depth) {
         whet_str_add(p->out, " @");
         print_name(p, n->name);
     }
-    if (n->origin) {
+    if (n->origin && strcmp(n->origin, n->name)) {
         whet_str_add(p->out, " from ");
         print_quoted(p, n->origin);
     }

@@ -57,8 +57,7 @@ static whet_status make_pointwise(whet_node *n, const affine *a, whet_error *err
     whet_node *add = whet_make_node(&whet_op_add, NULL, sum, 2, n, err);
     if (!add) return whet_failed(err);
     mul->name = n->name;
-    whet_take_over(add, n);
-    return WHET_OK;
+    return whet_take_over(add, n, err);
 }
 
 static whet_status batch_norm_rule(whet_node *n, int32_t *changed, whet_error *err) {

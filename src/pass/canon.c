@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One spelling for what exporters write in several ways, so that the passes behind need to know only
 // that one.
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -52,9 +53,8 @@ static whet_status replace_binary(whet_node *n, const whet_op *op, whet_value *a
     whet_value *in[] = {a, b};
     whet_node *fresh = whet_make_node(op, NULL, in, 2, n, err);
     if (!fresh) return whet_failed(err);
-    whet_take_over(fresh, n);
     ++*changed;
-    return WHET_OK;
+    return whet_take_over(fresh, n, err);
 }
 
 static bool all_powers_of_two(const whet_value *c) {
@@ -115,26 +115,21 @@ static bool bound(const whet_value *v, double absent, double *out) {
 
 static whet_status clip_rule(whet_node *n, int32_t *changed, whet_error *err) {
     double min, max;
-    if (n->out[0]->type.dtype != WHET_DTYPE_F32 || !bound(whet_input(n, 1), -INFINITY, &min) ||
-        !bound(whet_input(n, 2), INFINITY, &max))
+    if (n->out[0]->type.dtype != WHET_DTYPE_F32 || !bound(whet_input(n, 1), -FLT_MAX, &min) ||
+        !bound(whet_input(n, 2), FLT_MAX, &max))
         return WHET_OK;
     whet_clip_attrs attrs = {.min = (float)min, .max = (float)max};
     whet_node *fresh = whet_make_node(&whet_op_clip, &attrs, n->in, 1, n, err);
     if (!fresh) return whet_failed(err);
-    whet_take_over(fresh, n);
     ++*changed;
-    return WHET_OK;
+    return whet_take_over(fresh, n, err);
 }
 
 static bool same_as_relu(const whet_clip_attrs *a) { return a->min == 0 && a->max == INFINITY; }
 
 static whet_status relu_rule(whet_node *n, int32_t *changed, whet_error *err) {
     if (!same_as_relu(n->attrs) || !whet_is_float(n->in[0])) return WHET_OK;
-    whet_node *fresh = whet_make_node(&whet_op_relu, NULL, n->in, 1, n, err);
-    if (!fresh) return whet_failed(err);
-    whet_take_over(fresh, n);
-    ++*changed;
-    return WHET_OK;
+    return whet_make_unary(&whet_op_relu, n->in[0], n, changed, err) ? WHET_OK : whet_failed(err);
 }
 
 // ---- gemm: alpha A B + beta C ----
@@ -168,9 +163,8 @@ static whet_status gemm_rule(whet_node *n, int32_t *changed, whet_error *err) {
     }
     if (!last) return whet_failed(err);
     if (last != product) product->name = n->name;
-    whet_take_over(last, n);
     ++*changed;
-    return WHET_OK;
+    return whet_take_over(last, n, err);
 }
 
 static whet_status run(whet_graph *g, int32_t *changed, whet_error *err) {

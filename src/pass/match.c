@@ -127,10 +127,6 @@ whet_value *whet_make_ints(whet_graph *g, const char *hint, const int64_t *v, in
     return made;
 }
 
-whet_status whet_absorb(whet_node *to, const whet_node *from, whet_error *err) {
-    return whet_node_absorb(to, from) ? WHET_OK : WHET_NOMEM(err);
-}
-
 static void *attr_field(whet_node *n, const char *name) {
     return (char *)n->attrs + whet_op_attr_find(n->op, name)->offset;
 }
@@ -149,17 +145,38 @@ static void move_output(whet_value *from, whet_value *to) {
     whet_value_replace(from, to);
 }
 
-void whet_take_over(whet_node *fresh, whet_node *old) {
+// A node that nobody uses any more was part of what `to` stands for now.
+static whet_status absorb_unused(whet_node *to, whet_node *n, int depth, whet_error *err) {
+    if (!n || n->recipe || depth == 32) return WHET_OK; // what is left is swept
+    for (int32_t i = 0; i < n->n_out; i++)
+        if (n->out[i] && n->out[i]->n_uses) return WHET_OK;
+    int32_t n_in = n->n_in;
+    whet_value **in = n->in;
+    if (!whet_node_absorb(to, n)) return WHET_NOMEM(err);
+    whet_node_remove(n);
+    for (int32_t i = 0; i < n_in; i++)
+        if (in[i]) WHET_TRY(absorb_unused(to, in[i]->producer, depth + 1, err));
+    return WHET_OK;
+}
+
+whet_status whet_take_over(whet_node *fresh, whet_node *old, whet_error *err) {
     fresh->name = old->name;
     fresh->origin = old->origin;
     move_output(old->out[0], fresh->out[0]);
-    whet_node_remove(old);
+    return absorb_unused(fresh, old, 0, err);
 }
 
 whet_status whet_fuse_into(whet_node *kept, whet_node *gone, whet_error *err) {
     move_output(gone->out[0], kept->out[0]);
-    whet_node_remove(gone);
-    return whet_absorb(kept, gone, err);
+    return absorb_unused(kept, gone, 0, err);
+}
+
+whet_node *whet_make_unary(const whet_op *op, whet_value *x, whet_node *n, int32_t *changed,
+                           whet_error *err) {
+    whet_node *fresh = whet_make_node(op, NULL, &x, 1, n, err);
+    if (!fresh) return NULL;
+    ++*changed;
+    return whet_take_over(fresh, n, err) == WHET_OK ? fresh : NULL;
 }
 
 void whet_bypass(whet_node *n, whet_value *v) {

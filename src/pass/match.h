@@ -48,6 +48,26 @@ int32_t whet_match_ints(const whet_value *v, int64_t out[16]);
 // The axes of a reduction over constant ones (input 1), as a bit set; false when unknown.
 bool whet_match_axes(const whet_node *reduce, uint32_t *axes);
 
+// ---- products (product.c) ----
+
+#define WHET_MAX_FACTORS 8
+// A product of values and numbers, however it is nested: multiplications, divisions by numbers,
+// squares and cubes, each but the last used once.
+typedef struct whet_product {
+    double number;
+    whet_value *factors[WHET_MAX_FACTORS]; // no constants of one element
+    int32_t n;
+    int32_t n_nodes;
+} whet_product;
+// False when v is no product or has too many factors.
+bool whet_match_product(whet_value *v, whet_product *p);
+// Takes out a factor; false when it is not there.
+bool whet_product_take(whet_product *p, const whet_value *factor);
+static inline bool whet_near(double a, double b) {
+    double d = a > b ? a - b : b - a;
+    return d <= 1e-6 * (b < 0 ? -b : b);
+}
+
 // ---- making ----
 
 // The status to return where one of the functions below gave NULL.
@@ -60,21 +80,24 @@ void whet_set_enum(whet_node *n, const char *name, int32_t v);
 // A node before `before` with one typed output and deeply copied attributes. NULL: *err set.
 whet_node *whet_make_node(const whet_op *op, const void *attrs, whet_value *const *in,
                           int32_t n_in, whet_node *before, whet_error *err);
-// As above but a constant when all inputs are.
+// n becomes `op` of x, with the defaults of its attributes; gives the new node.
+whet_node *whet_make_unary(const whet_op *op, whet_value *x, whet_node *n, int32_t *changed,
+                           whet_error *err);
+// As whet_make_node but a constant when all inputs are.
 whet_value *whet_make_value(const whet_op *op, const void *attrs, whet_value *const *in,
                             int32_t n_in, whet_node *before, whet_error *err);
 // Scalar constant of the dtype of `like` (a float type).
 whet_value *whet_make_number(const whet_value *like, const char *hint, double v, whet_error *err);
 whet_value *whet_make_ints(whet_graph *g, const char *hint, const int64_t *v, int32_t n,
                            whet_error *err); // n < 0: scalar
-// `fresh` takes the place of `old`: uses and name of output 0, node name and origin. old is removed.
-void whet_take_over(whet_node *fresh, whet_node *old);
+// `fresh` takes the place of `old`: uses and name of output 0, node name and origin. old is removed,
+// with the nodes before it that only it used: they are what fresh stands for too.
+whet_status whet_take_over(whet_node *fresh, whet_node *old, whet_error *err);
 // `kept` now computes what `gone`, a user of it, computed: uses and name of output 0 go over, the
-// origin is added, gone is removed.
+// origin is added, gone is removed as above.
 whet_status whet_fuse_into(whet_node *kept, whet_node *gone, whet_error *err);
 // Every use of n's output becomes v, which keeps its name; n is removed.
 void whet_bypass(whet_node *n, whet_value *v);
-whet_status whet_absorb(whet_node *to, const whet_node *from, whet_error *err);
 // Derived constant op(a, b), b may be NULL.
 whet_value *whet_derive(const whet_op *op, whet_value *a, whet_value *b, whet_error *err);
 // Derived constant: v in another shape.

@@ -39,9 +39,8 @@ static whet_status make_reshape(whet_node *n, whet_value *x, int32_t *changed, w
         whet_node_remove(fresh);
         return WHET_OK;
     }
-    whet_take_over(fresh, n);
     ++*changed;
-    return WHET_OK;
+    return whet_take_over(fresh, n, err);
 }
 
 // n's output is x itself, but for its name.
@@ -93,10 +92,8 @@ static whet_status merge(whet_node *n, whet_node *inner, int32_t *changed, whet_
     whet_transpose_attrs attrs = {{perm, rank}};
     whet_node *fresh = whet_make_node(&whet_op_transpose, &attrs, inner->in, 1, n, err);
     if (!fresh) return whet_failed(err);
-    bool absorb = whet_used_once(n->in[0]);
-    whet_take_over(fresh, n);
     ++*changed;
-    return absorb ? whet_absorb(fresh, inner, err) : WHET_OK;
+    return whet_take_over(fresh, n, err);
 }
 
 static whet_status transpose_rule(whet_node *n, int32_t *changed, whet_error *err) {
