@@ -131,9 +131,17 @@ static bool set_attr(whet_import_node *n, const whet_attr *row, const whet_onnx_
     return false;
 }
 
-bool whet_import_attrs_fill(whet_import_node *n, const whet_op *op, void *attrs) {
+static bool is_set(const whet_import_set *sets, const char *name) {
+    for (; sets && sets->name; sets++)
+        if (!strcmp(sets->name, name)) return true;
+    return false;
+}
+
+bool whet_import_attrs_fill(whet_import_node *n, const whet_op *op, const whet_import_set *sets,
+                            void *attrs) {
     for (int32_t i = 0; i < op->n_attrs && !n->failed; i++) {
         const whet_attr *row = &op->attrs[i];
+        if (is_set(sets, row->name)) continue;
         const whet_onnx_attr *a = whet_import_attr(n, row->name);
         if (!a) continue;
         int32_t type = onnx_type(row->type);

@@ -189,22 +189,31 @@ static bool missing_attr(whet_import_node *n, const whet_op *op, const whet_impo
     return false;
 }
 
+static whet_node *add_by_table(whet_import_node *n, const whet_op *op, const whet_import_set *sets,
+                               whet_value *const *in, int32_t n_in, int32_t n_out) {
+    void *attrs = whet_arena_alloc(n->imp->arena, op->attrs_size);
+    if (!attrs) return whet_import_nomem(n->imp), NULL;
+    whet_op_attr_defaults(op, attrs);
+    if (missing_attr(n, op, sets) || !whet_import_attrs_fill(n, op, sets, attrs) ||
+        !apply_sets(n, op, sets, attrs))
+        return NULL;
+    return add_node(n, op, attrs, in, n_in, n_out);
+}
+
+whet_value *whet_import_emit_table(whet_import_node *n, const char *op_name,
+                                   const whet_import_set *sets, whet_value *const *in,
+                                   int32_t n_in) {
+    const whet_op *op = n->failed ? NULL : find_op(n, op_name);
+    whet_node *node = op ? add_by_table(n, op, sets, in, n_in, 1) : NULL;
+    return node ? node->out[0] : NULL;
+}
+
 void whet_import_own(whet_import_node *n, const whet_import_set *sets, whet_value *const *in,
                      int32_t n_in) {
     if (n->failed) return;
-    const whet_op *op = n->op;
-    void *attrs = whet_arena_alloc(n->imp->arena, op->attrs_size);
-    if (!attrs) {
-        whet_import_nomem(n->imp);
-        return;
-    }
-    whet_op_attr_defaults(op, attrs);
-    if (missing_attr(n, op, sets) || !whet_import_attrs_fill(n, op, attrs) ||
-        !apply_sets(n, op, sets, attrs))
-        return;
     int32_t n_out = n->onnx->n_out;
     while (n_out > 1 && !*n->onnx->out[n_out - 1]) n_out--;
-    whet_node *node = add_node(n, op, attrs, in, n_in, n_out);
+    whet_node *node = add_by_table(n, n->op, sets, in, n_in, n_out);
     for (int32_t i = 0; node && i < n_out; i++) {
         if (whet_import_wants(n, i)) {
             n->out[i] = node->out[i];

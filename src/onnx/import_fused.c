@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Activations and products that onnxruntime's optimizer fuses (domain com.microsoft), taken apart again:
 // our own passes fuse them as this machine likes it.
+#include <string.h>
+
 #include "onnx/importer.h"
 
 void whet_import_quick_gelu(whet_import_node *n) {
@@ -24,4 +26,66 @@ void whet_import_fused_matmul(whet_import_node *n) {
     if (whet_import_int(n, "transBatchA", 0) || whet_import_int(n, "transBatchB", 0))
         whet_import_fail(n, WHET_E_UNSUPPORTED, "transBatchA and transBatchB are not supported");
     whet_import_own(n, NULL, n->in, n->n_in);
+}
+
+// ---- products with an activation ----
+
+typedef struct activation {
+    const char *onnx, *op;
+    const char *first, *second; // attributes, NULL: none
+    float def_first, def_second;
+} activation;
+
+static const activation activations[] = {
+    {"Relu", "relu"},
+    {"Sigmoid", "sigmoid"},
+    {"Tanh", "tanh"},
+    {"Softplus", "softplus"},
+    {"Softsign", "softsign"},
+    {"LeakyRelu", "leaky_relu", "alpha", NULL, 0.01f, 0},
+    {"Elu", "elu", "alpha", NULL, 1, 0},
+    {"ThresholdedRelu", "thresholded_relu", "alpha", NULL, 1, 0},
+    {"Clip", "clip", "min", "max", -3.402823466e38f, 3.402823466e38f},
+    {"HardSigmoid", "hard_sigmoid", "alpha", "beta", 0.2f, 0.5f},
+};
+
+static const activation *find_activation(whet_import_node *n) {
+    const char *name = whet_import_string(n, "activation", "");
+    for (int32_t i = 0; i < WHET_COUNT(activations); i++)
+        if (!strcmp(activations[i].onnx, name)) return &activations[i];
+    if (*name) whet_import_fail(n, WHET_E_UNSUPPORTED, "activation '%s' is not supported", name);
+    return NULL;
+}
+
+static whet_value *activate(whet_import_node *n, const activation *a, whet_value *v, float first,
+                            float second) {
+    if (!a) return v;
+    whet_import_set sets[3] = {{a->first, .number = first}, {a->second, .number = second}};
+    return whet_import_emit(n, a->op, sets, WHET_VALUES(v));
+}
+
+void whet_import_fused_gemm(whet_import_node *n) {
+    const activation *a = find_activation(n);
+    bool clip = a && a->first && !strcmp(a->first, "min");
+    float first = whet_import_float(n, clip ? "activation_min" : "activation_alpha",
+                                    a ? a->def_first : 0);
+    float second = whet_import_float(n, clip ? "activation_max" : "activation_beta",
+                                     a ? a->def_second : 0);
+    whet_import_ignore(n, "activation_gamma");
+    whet_value *v = whet_import_emit_table(n, "gemm", NULL, n->in, n->n_in);
+    whet_import_result(n, 0, activate(n, a, v, first, second));
+}
+
+// activation(conv(X, W, B) + Z)
+void whet_import_fused_conv(whet_import_node *n) {
+    const activation *a = find_activation(n);
+    const whet_onnx_attr *p = whet_import_attr_of(n, "activation_params", WHET_ONNX_FLOATS);
+    float first = p && p->floats.n > 0 ? p->floats.v[0] : a ? a->def_first : 0;
+    float second = p && p->floats.n > 1 ? p->floats.v[1] : a ? a->def_second : 0;
+    whet_value *sum = whet_import_in(n, 3);
+    whet_value *v = whet_import_emit_table(
+        n, "conv", NULL,
+        WHET_VALUES(whet_import_in(n, 0), whet_import_in(n, 1), whet_import_in(n, 2)));
+    if (sum) v = whet_import_emit(n, "add", NULL, WHET_VALUES(v, sum));
+    whet_import_result(n, 0, activate(n, a, v, first, second));
 }

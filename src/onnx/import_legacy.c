@@ -121,8 +121,7 @@ void whet_import_cast_1(whet_import_node *n) {
         whet_import_fail(n, WHET_E_UNSUPPORTED, "attribute 'to': type '%s' is not supported", to);
         return;
     }
-    whet_value *v = whet_import_emit(n, "cast", WHET_SETS({"to", .number = type}), n->in, n->n_in);
-    whet_import_result(n, 0, v);
+    whet_import_own(n, WHET_SETS({"to", .number = type}), n->in, n->n_in);
 }
 
 // p is a float there, kernel_shape may be absent.
@@ -132,25 +131,76 @@ void whet_import_lp_pool_1(whet_import_node *n) {
         whet_import_fail(n, WHET_E_UNSUPPORTED, "p = %g: only whole numbers are supported", p);
         return;
     }
-    whet_value *v;
-    if (!strcmp(n->op->name, "lp_pool")) {
-        whet_ints kernel, pads = {0}, strides = {0};
-        if (!whet_import_ints(n, "kernel_shape", &kernel)) {
-            whet_import_fail(n, WHET_E_UNSUPPORTED, "kernel_shape must be given");
-            return;
-        }
-        whet_import_ints(n, "pads", &pads);
-        whet_import_ints(n, "strides", &strides);
-        const char *pad = whet_import_string(n, "auto_pad", "NOTSET");
-        v = whet_import_emit(n, "lp_pool",
-                             WHET_SETS({"p", .number = p}, {"kernel_shape", .ints = kernel},
-                                       {"pads", .ints = pads}, {"strides", .ints = strides},
-                                       {"auto_pad", .text = pad}),
-                             n->in, n->n_in);
-    } else {
-        v = whet_import_emit(n, n->op->name, WHET_SETS({"p", .number = p}), n->in, n->n_in);
+    if (!strcmp(n->op->name, "lp_pool") && !whet_import_attr(n, "kernel_shape")) {
+        whet_import_fail(n, WHET_E_UNSUPPORTED, "kernel_shape must be given");
+        return;
     }
+    whet_import_own(n, WHET_SETS({"p", .number = p}), n->in, n->n_in);
+}
+
+void whet_import_rnn_1(whet_import_node *n) {
+    whet_import_ignore(n, "output_sequence"); // only says whether Y is given
+    whet_import_own(n, NULL, n->in, n->n_in);
+}
+
+// Inference only: every result but the first is one of training.
+void whet_import_batch_norm_1(whet_import_node *n) {
+    const char *training = NULL;
+    if (!whet_import_int(n, "spatial", 1) && n->version < 9) training = "spatial = 0";
+    if (n->version < 7 && !whet_import_int(n, "is_test", 0)) training = "is_test = 0";
+    for (int32_t i = 1; i < n->onnx->n_out; i++)
+        if (whet_import_wants(n, i)) training = "a result of training";
+    if (training) {
+        whet_import_fail(n, WHET_E_UNSUPPORTED,
+                         "%s is not supported; export the model for inference", training);
+        return;
+    }
+    whet_import_result(n, 0, whet_import_emit_table(n, "batch_norm", NULL, n->in, n->n_in));
+}
+
+void whet_import_top_k_1(whet_import_node *n) {
+    const whet_onnx_attr *k = whet_import_attr_of(n, "k", WHET_ONNX_INT);
+    if (!k) whet_import_fail(n, WHET_E_MODEL, "the required attribute 'k' is missing");
+    whet_import_own(n, NULL,
+                    WHET_VALUES(whet_import_in(n, 0), k ? whet_import_i64(n, &k->i, 1) : NULL));
+}
+
+void whet_import_pad_2(whet_import_node *n) {
+    whet_value *x = whet_import_in(n, 0);
+    whet_value *pads = whet_import_ints_constant(n, n->version < 2 ? "paddings" : "pads");
+    float value = whet_import_float(n, "value", 0);
+    if (!pads || !x) {
+        whet_import_fail(n, WHET_E_MODEL, "the input and the attribute of paddings are required");
+        return;
+    }
+    whet_import_own(n, NULL,
+                    WHET_VALUES(x, pads, whet_import_scalar(n, x->type.dtype, value)));
+}
+
+// ---- resizing before opset 11: in - index / scale, no roi ----
+
+static void old_resize(whet_import_node *n, whet_value *scales) {
+    const char *mode = whet_import_string(n, "mode", "nearest");
+    if (!strcmp(mode, "bilinear")) mode = "linear";
+    whet_value *v = whet_import_emit(n, "resize",
+                                     WHET_SETS({"coordinate_transformation_mode", .text = "asymmetric"},
+                                               {"nearest_mode", .text = "simple"},
+                                               {"mode", .text = mode}),
+                                     WHET_VALUES(whet_import_in(n, 0), NULL, scales));
     whet_import_result(n, 0, v);
+}
+
+void whet_import_upsample_9(whet_import_node *n) { old_resize(n, whet_import_in(n, 1)); }
+
+void whet_import_upsample_7(whet_import_node *n) {
+    const whet_onnx_attr *a = whet_import_attr_of(n, "scales", WHET_ONNX_FLOATS);
+    float four[4] = {1, 1, whet_import_float(n, "height_scale", 1),
+                     whet_import_float(n, "width_scale", 1)};
+    whet_tensor t = {WHET_DTYPE_F32, 1, {a ? a->floats.n : 4},
+                     (void *)(uintptr_t)(a ? a->floats.v : four), 0};
+    if (!a && n->version >= 7)
+        whet_import_fail(n, WHET_E_MODEL, "the required attribute 'scales' is missing");
+    old_resize(n, whet_import_constant(n, &t, true));
 }
 
 // ---- softmax before opset 13: over all dimensions from `axis` on, as if they were one ----

@@ -125,6 +125,8 @@ void whet_import_subgraphs(whet_importer *imp, const whet_scope *scope,
 
 // ---- attr_convert.c ----
 // Fills the table's attributes that the node has; problems are reported.
-bool whet_import_attrs_fill(whet_import_node *n, const whet_op *op, void *attrs);
+// But for those that `sets` names, which may have another type there.
+bool whet_import_attrs_fill(whet_import_node *n, const whet_op *op, const whet_import_set *sets,
+                            void *attrs);
 
 #endif
