@@ -18,6 +18,10 @@ const whet_onnx_attr *whet_import_attr(whet_import_node *n, const char *name) {
 
 const whet_onnx_attr *whet_import_attr_of(whet_import_node *n, const char *name, int32_t type) {
     const whet_onnx_attr *a = whet_import_attr(n, name);
+    if (a && type == WHET_ONNX_TENSOR && a->type == type && !a->t.data) {
+        whet_import_fail(n, WHET_E_MODEL, "attribute '%s' has no value", name);
+        return NULL;
+    }
     if (!a || a->type == type) return a;
     // an empty list has no elements to tell its type in files without types
     if (!a->type && (type == WHET_ONNX_INTS || type == WHET_ONNX_FLOATS)) return a;

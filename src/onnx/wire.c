@@ -13,7 +13,9 @@ void whet_wire_init(whet_wire *w, const void *data, size_t size, whet_error *err
 }
 
 whet_wire whet_wire_open(const whet_wire *w, whet_span span) {
-    return (whet_wire){w->base, span.data, span.data + span.size, w->err};
+    // a span that is not there is an empty message
+    const uint8_t *data = span.data ? span.data : w->base;
+    return (whet_wire){w->base, data, data + span.size, w->err};
 }
 
 static bool fail_at(whet_wire *w, const uint8_t *at, const char *text) {
