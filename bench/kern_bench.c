@@ -114,6 +114,20 @@ static void conv_case(bench_case *b, conv_shape s, int32_t spatial, bool bias) {
     b->out = port(2 + spatial, y, false);
 }
 
+// The transposed convolution with the window of `s`; `more`: output padding.
+static void transpose_case(bench_case *b, conv_shape s, int32_t spatial, bool bias, int32_t more) {
+    conv_case(b, s, spatial, bias);
+    b->op = "conv_transpose";
+    whet_window_attrs a = b->attrs.conv.window;
+    for (int i = 0; i < 3; i++) b->opads[i] = more;
+    b->attrs.transpose = (whet_conv_transpose_attrs){.window = a, .group = s.group};
+    b->attrs.transpose.output_padding = (whet_ints){b->opads, spatial};
+    b->in[1].dims[0] = s.c, b->in[1].dims[1] = s.k / s.group;
+    for (int i = 0; i < spatial; i++)
+        b->out.dims[2 + i] = (b->in[0].dims[2 + i] - 1) * s.stride + more +
+                             (s.ker - 1) * s.dil + 1 - 2 * s.pad;
+}
+
 typedef struct matmul_shape {
     int32_t batch, m, k, n;
     bool constant, trans_a, trans_b;
@@ -359,9 +373,10 @@ static void job_time(job *j, const bench_case *b, const options *o, double peak)
     whet_bench_result r;
     whet_bench_run(job_run, j, &opt, samples, 4096, &r);
     double flops = whet_problem_flops(&j->p);
-    printf("%-28s %d %-38s %9.3f us %7.1f GFLOP/s %5.1f %%  %6.1f GB/s  predicted %.3f us\n",
-           j->k->name, j->params[0], b->title, r.median * 1e6, flops / r.median * 1e-9,
-           100 * flops / r.median / (peak * o->threads), whet_problem_bytes(&j->p) / r.median * 1e-9,
+    printf("%-28s %d %-38s median %9.2f us, best %9.2f us %6.1f GFLOP/s %5.1f %% %6.1f GB/s, "
+           "predicted %.1f us\n",
+           j->k->name, j->params[0], b->title, r.median * 1e6, r.min * 1e6, flops / r.min * 1e-9,
+           100 * flops / r.min / (peak * o->threads), whet_problem_bytes(&j->p) / r.min * 1e-9,
            j->k->cost ? j->k->cost(&j->p, j->params) * 1e6 : 0.0);
     fflush(stdout);
 }
@@ -417,6 +432,11 @@ static const conv_shape conv_shapes[] = {
     {1, 128, 56, 56, 128, 3, 1, 1, 1, 32},  {1, 240, 28, 28, 240, 1, 1, 0, 1, 3},
 };
 
+static const conv_shape transpose_shapes[] = {
+    {1, 64, 64, 64, 64, 2, 2, 0, 1, 1}, {1, 256, 16, 16, 128, 4, 2, 1, 1, 1},
+    {1, 512, 7, 7, 256, 3, 2, 1, 1, 1}, {1, 64, 128, 128, 3, 9, 1, 4, 1, 1},
+};
+
 static const matmul_shape matmul_shapes[] = {
     {1, 512, 768, 768, true, false, false, 0},   {1, 128, 768, 768, true, false, false, 0},
     {1, 128, 768, 3072, true, false, false, 0},  {1, 128, 3072, 768, true, false, false, 0},
@@ -468,6 +488,18 @@ static void random_conv(bench_case *b) {
     conv_case(b, s, spatial, below(2));
 }
 
+static void random_transpose(bench_case *b) {
+    conv_shape s = {.n = 1 + (int)below(2), .c = 1 + (int)below(40), .k = 1 + (int)below(40),
+                    .ker = 1 + (int)below(4), .group = 1 + (int)below(3) / 2,
+                    .stride = 1 + (int)below(3), .dil = 1 + (int)below(2),
+                    .h = 1 + (int)below(12), .w = 1 + (int)below(30)};
+    s.c *= s.group, s.k *= s.group;
+    s.pad = (int)below((s.ker - 1) * s.dil / 2 + 1);
+    int32_t spatial = below(5) ? 2 : below(2) ? 1 : 3;
+    if (spatial == 3) s.h = 1 + (int)below(4), s.w = 1 + (int)below(8);
+    transpose_case(b, s, spatial, below(2), s.stride > 1 ? (int)below(2) : 0);
+}
+
 static void random_matmul(bench_case *b) {
     matmul_shape s = {.batch = 1 + (int)below(3), .m = 1 + (int)below(70), .k = 1 + (int)below(80),
                       .n = 1 + (int)below(80), .constant = below(2), .trans_a = !below(3),
@@ -500,10 +532,11 @@ static int check_all(const options *o, whet_workers *workers) {
         bench_case b;
         memset(&b, 0, sizeof b);
         b.integers = below(2);
-        static const char *const ops[] = {"conv", "matmul", "attention"};
-        const char *op = o->op ? o->op : ops[below(3)];
+        static const char *const ops[] = {"conv", "matmul", "attention", "conv_transpose"};
+        const char *op = o->op ? o->op : ops[below(4)];
         if (!strcmp(op, "attention")) random_attention(&b);
         else if (!strcmp(op, "matmul")) random_matmul(&b);
+        else if (!strcmp(op, "conv_transpose")) random_transpose(&b);
         else random_conv(&b);
         if (strcmp(op, "attention") && below(3)) random_epilogue(&b);
         bad += run_case(&b, o, workers, 1);
@@ -572,6 +605,13 @@ int main(int argc, char **argv) {
             memset(&b, 0, sizeof b);
             conv_case(&b, conv_shapes[i], 2, true);
             b.epi.act1 = WHET_PW_RELU;
+            run_case(&b, &o, workers, peak);
+        }
+        for (int i = 0; i < WHET_COUNT(transpose_shapes); i++) {
+            bench_case b;
+            memset(&b, 0, sizeof b);
+            if (o.op && strcmp(o.op, "conv_transpose")) break;
+            transpose_case(&b, transpose_shapes[i], 2, true, 0);
             run_case(&b, &o, workers, peak);
         }
         for (int i = 0; i < WHET_COUNT(matmul_shapes) && (!o.op || !strcmp(o.op, "matmul")); i++) {

@@ -49,6 +49,7 @@ static bool mask_ok(whet_attention_geom *g, const whet_problem *p) {
 
 bool whet_attention_geom_init(whet_attention_geom *g, const whet_problem *p) {
     const whet_attention_attrs *a = p->attrs;
+    *g = (whet_attention_geom){0};
     if (p->n_in < 3 || p->n_out < 1 || present(p, 4) || present(p, 5) || present(p, 6))
         return false;
     for (int32_t i = 1; i < p->n_out; i++)

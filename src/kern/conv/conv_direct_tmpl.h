@@ -13,6 +13,7 @@
 #define TILES V_CAT(whet_tiles_, V_ISA)
 #define BLOCKED (V_W == 16 ? WHET_LAYOUT_C16 : WHET_LAYOUT_C8)
 #define CEIL(a, b) (((a) + (b) - 1) / (b))
+#define PATCH_MAX 1e9 // floats of scratch
 
 typedef struct conv_plan {
     whet_conv_geom g;
@@ -67,7 +68,9 @@ static bool plan_init(conv_plan *c, const whet_problem *p, const int32_t *params
         c->patch_w = (g->out[2] - 1) * g->stride[2] + (g->ker[2] - 1) * g->dil[2] + 1;
     }
     c->epi = whet_epilogue_plan(&p->epi);
-    return true;
+    // strides and paddings may ask for much more than the tensors hold
+    double patch = (double)(c->icb * ib) * (double)c->patch_h * (double)c->patch_w;
+    return patch < PATCH_MAX;
 }
 
 // ---- the padded copy ----

@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-// what products of two or three of these may reach
-#define DIM_MAX (INT64_C(1) << 31)
+// keeps sums of products of two of these in an int64
+#define DIM_MAX (INT64_C(1) << 30)
 
 static bool port_ok(const whet_port *port, int32_t rank) {
     if (port->dtype != WHET_DTYPE_F32 || port->rank != rank) return false;
