@@ -55,6 +55,7 @@ whet_status whet_conv_ref_run(whet_eval *e, const whet_conv_ref *r, const double
         WHET_FAIL(e->err, WHET_E_LIMIT, "the convolution's window is too large");
     double *col = whet_eval_raw_f64(e, size);
     if (!col) return WHET_E_NOMEM;
+    if (r->m == 0) return WHET_OK;
     for (int64_t ng = 0; ng < r->batch * r->group; ng++) {
         int64_t g = ng % r->group;
         const double *xg = x + ng * r->c * volume(r->window.in), *wg = w + g * r->m * k;
