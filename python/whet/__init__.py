@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: Apache-2.0
+"""whet: turns a trained network into an engine tuned for this machine, and runs it."""
+
+from ._whet import Error
+from .build import build, check
+from .classifier import ONNXClassifierWrapper, convert_onnx_to_engine
+from .engine import Context, Engine, describe, load, loads, version
+
+__version__ = version()
+__all__ = [
+    "Context", "Engine", "Error", "ONNXClassifierWrapper", "build", "check",
+    "convert_onnx_to_engine", "describe", "load", "loads", "version",
+]

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a model to an engine."""
+
+import json
+import os
+
+from . import _whet
+from .engine import Engine
+
+
+def _source(model):
+    if hasattr(model, "SerializeToString"):  # an onnx.ModelProto
+        return model.SerializeToString()
+    if isinstance(model, (bytes, bytearray, memoryview)):
+        return model
+    return os.fsdecode(os.fspath(model))
+
+
+def _refuse(name, value, why):
+    error = _whet.Error(f"{name}={value!r}: {why}")
+    error.status, error.name = _whet.WHET_E_UNSUPPORTED, "WHET_E_UNSUPPORTED"
+    raise error
+
+
+def build(model, *, precision="fp32", calibration=None, profiles=None, shapes=None, threads=None,
+          level=3, timing_cache=None, device="cpu", accuracy=None, verify="auto", plugins=(),
+          portable="full", deterministic=False, progress=None, options=None):
+    """Builds an engine from a path, bytes or an onnx.ModelProto.
+
+    shapes: {input: dims} fixes shapes. level 0 to 5: how much is timed. timing_cache: a file that
+    keeps times between builds. portable: "none" leaves source weights out of the engine. progress:
+    called with (phase, done, total, seconds left), False cancels. options: further options of the
+    command line by name. What is not available raises whet.Error with the reason."""
+    if not isinstance(precision, str):
+        names = sorted(precision)
+        precision = names[0] if len(names) == 1 else ",".join(names)
+    if calibration is not None:
+        _refuse("calibration", "...", "INT8 calibration is not available in this version")
+    if accuracy is not None:
+        _refuse("accuracy", accuracy, "accuracy budgets are not available in this version")
+    if profiles:
+        _refuse("profiles", "...", "optimization profiles are not available in this version; "
+                "dynamic dimensions run at any size, `shapes` fixes them")
+    if plugins:
+        _refuse("plugins", "...", "plugins are not available in this version")
+    if device != "cpu":
+        _refuse("device", device, "this version runs on the CPU")
+    settings = {"precision": precision, "level": str(level), "verify": verify,
+                "portable": portable, "deterministic": "true" if deterministic else "false"}
+    if threads is not None:
+        settings["threads"] = str(threads)
+    if timing_cache is not None:
+        settings["timing-cache"] = os.fspath(timing_cache)
+    for name, value in (options or {}).items():
+        settings[name.replace("_", "-")] = str(value)
+    fixed = {name: tuple(int(d) for d in dims) for name, dims in (shapes or {}).items()}
+    return Engine(_whet.build(_source(model), settings, fixed, progress))
+
+
+def check(model):
+    """The report of an import as a dict: operators, inputs, outputs and every problem."""
+    status, report = _whet.check(_source(model))
+    result = json.loads(report)
+    result["ok"] = status == 0
+    return result

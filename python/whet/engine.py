@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Engines and contexts."""
+
+import json
+import os
+
+import numpy as np
+
+from . import _whet
+from .dtypes import buffer_of, number_of, numpy_of
+
+
+def version():
+    """Version of the library, such as "0.1.0"."""
+    return _whet.version()
+
+
+def describe():
+    """Library and machine: version, CPU, instruction sets, threads, backends."""
+    return json.loads(_whet.describe())
+
+
+def load(path):
+    """Maps an engine file."""
+    return Engine(_whet.load(os.fspath(path)))
+
+
+def loads(data):
+    """An engine from the bytes of an engine file."""
+    return Engine(_whet.loads(data))
+
+
+class Engine:
+    """A network ready to run. Immutable; may be shared between threads."""
+
+    def __init__(self, handle):
+        self._handle = handle
+        self._inputs = handle.inputs()
+        self._outputs = handle.outputs()
+
+    @property
+    def inputs(self):
+        """{name: (numpy dtype, shape)}; a dynamic dimension is its name."""
+        return {name: (numpy_of(dtype), shape) for name, dtype, shape in self._inputs}
+
+    @property
+    def outputs(self):
+        """{name: (numpy dtype, shape)}; shape is None when only a run tells the rank."""
+        return {name: (numpy_of(dtype), shape) for name, dtype, shape in self._outputs}
+
+    def save(self, path):
+        """Writes the engine file; it appears under its name only when complete."""
+        self._handle.save(os.fspath(path))
+
+    def serialize(self):
+        """The bytes of the engine file."""
+        return self._handle.serialize()
+
+    def inspect(self, as_text=False):
+        """What the engine takes, makes and does: a dict, or text for people."""
+        return self._handle.inspect(False) if as_text else json.loads(self._handle.inspect(True))
+
+    def context(self, threads=None):
+        """A context, which runs one request at a time. Make one for each thread."""
+        return Context(self, threads)
+
+
+class Context:
+    """Memory and state of one request at a time."""
+
+    def __init__(self, engine, threads=None):
+        self.engine = engine
+        self._handle = engine._handle.context(int(threads or 0))
+        self._shapes = {}  # input shapes -> output types, as far as shapes tell them
+
+    def _feed(self, inputs):
+        names = [name for name, _, _ in self.engine._inputs]
+        unknown = [name for name in inputs if name not in names]
+        missing = [name for name in names if name not in inputs]
+        if unknown or missing:
+            raise ValueError(
+                f"inputs given: {sorted(inputs)}; the engine's are {names}"
+                + (f"; missing: {missing}" if missing else "")
+                + (f"; unknown: {unknown}" if unknown else ""))
+        arrays = []
+        for name in names:
+            value = inputs[name]
+            if not isinstance(value, np.ndarray):
+                value = np.from_dlpack(value) if hasattr(value, "__dlpack__") else np.asarray(value)
+            shape = value.shape
+            arrays.append(np.ascontiguousarray(value).reshape(shape))
+        return [(buffer_of(a), number_of(a.dtype), a.shape) for a in arrays]
+
+    def _output_types(self, fed):
+        key = tuple((dtype, shape) for _, dtype, shape in fed)
+        types = self._shapes.get(key)
+        if types is None:
+            types = [(dtype, shape if shape is not None and -1 not in shape else None)
+                     for _, dtype, shape in self._handle.infer(fed)]
+            if len(self._shapes) > 64:
+                self._shapes.clear()
+            if not self._reads_shapes():
+                self._shapes[key] = types
+        return types
+
+    def _reads_shapes(self):
+        """Whether shapes may depend on contents, so that they cannot be remembered."""
+        return any(np.issubdtype(numpy_of(dtype), np.integer) for _, dtype, _ in self.engine._inputs)
+
+    def run(self, inputs, outputs=None):
+        """{name: array} -> {name: array}. Arrays that are contiguous, and anything with __dlpack__
+        in host memory, are read in place; `outputs` may bring arrays to write into."""
+        fed = self._feed(inputs)
+        given = outputs or {}
+        names = [name for name, _, _ in self.engine._outputs]
+        unknown = [name for name in given if name not in names]
+        if unknown:
+            raise ValueError(f"outputs given that the engine does not have: {unknown}")
+        arrays, targets = [], []
+        for name, (dtype, shape) in zip(names, self._output_types(fed)):
+            array = given.get(name)
+            if array is None and shape is not None:
+                array = np.empty(shape, numpy_of(dtype))
+            if array is not None and (array.dtype != numpy_of(dtype)
+                                      or shape is not None and array.shape != tuple(shape)):
+                raise ValueError(f"output \"{name}\" is {array.dtype}{list(array.shape)}, "
+                                 f"expected {numpy_of(dtype)}{list(shape or [])}")
+            arrays.append(array)
+            targets.append(None if array is None else (buffer_of(array), dtype, array.shape))
+        made = self._handle.run(fed, targets)
+        for i, array in enumerate(arrays):
+            if array is None:
+                data, dtype, shape = made[i]
+                arrays[i] = np.frombuffer(bytearray(data), numpy_of(dtype)).reshape(shape)
+        return dict(zip(names, arrays))
+
+    def bench(self, inputs, warmup=0.2, seconds=1.0, min_runs=10):
+        """Seconds of single runs, measured inside the library."""
+        return np.array(self._handle.bench(self._feed(inputs), warmup, seconds, min_runs))
+
+    def profile(self, inputs):
+        """[(layer, kernel, seconds)] of one run."""
+        return self._handle.profile(self._feed(inputs))
+
+    def values(self, inputs):
+        """{name: array} of every value that a run makes visible (none from inside fused steps)."""
+        return {name: np.frombuffer(bytearray(data), numpy_of(dtype)).reshape(shape)
+                for name, data, dtype, shape in self._handle.tap(self._feed(inputs))}
+
+    @property
+    def arena_bytes(self):
+        """Bytes of the activation arena at the shapes seen so far."""
+        return self._handle.arena_bytes()

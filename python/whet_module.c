@@ -1,0 +1,687 @@
+// SPDX-License-Identifier: Apache-2.0
+// whet._whet: the C API for Python, limited API. The Python half of the package turns arrays into
+// (buffer, dtype number, shape) triples; nothing here knows numpy. The GIL is released while
+// building, loading and running.
+#define PY_SSIZE_T_CLEAN
+#define Py_LIMITED_API 0x030B0000
+#include <Python.h>
+
+#include <string.h>
+
+#include <whet/whet.h>
+
+static PyObject *error_type; // whet.Error, made when the module is
+
+static PyObject *raise_status(whet_status status, const char *text) {
+    PyObject *e = PyObject_CallFunction(error_type, "s", text && *text ? text
+                                                                     : whet_status_text(status));
+    if (!e) return NULL;
+    PyObject *number = PyLong_FromLong(status);
+    PyObject *name = PyUnicode_FromString(whet_status_name(status));
+    if (number && name && !PyObject_SetAttrString(e, "status", number) &&
+        !PyObject_SetAttrString(e, "name", name))
+        PyErr_SetObject(error_type, e);
+    Py_XDECREF(number);
+    Py_XDECREF(name);
+    Py_DECREF(e);
+    return NULL;
+}
+
+// ---- engines ----
+
+typedef struct {
+    PyObject_HEAD
+    whet_engine *engine;
+} EngineObject;
+
+typedef struct {
+    PyObject_HEAD
+    whet_context *context;
+    PyObject *engine; // kept alive
+    bool running;
+} ContextObject;
+
+static PyTypeObject *engine_type, *context_type;
+
+static void free_object(PyObject *self) {
+    PyTypeObject *type = Py_TYPE(self);
+    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
+    release(self);
+    Py_DECREF(type);
+}
+
+static void engine_dealloc(PyObject *self) {
+    whet_engine_destroy(((EngineObject *)self)->engine);
+    free_object(self);
+}
+
+static PyObject *wrap_engine(whet_engine *engine) {
+    EngineObject *o = (EngineObject *)PyType_GenericAlloc(engine_type, 0);
+    if (!o) {
+        whet_engine_destroy(engine);
+        return NULL;
+    }
+    o->engine = engine;
+    return (PyObject *)o;
+}
+
+static PyObject *describe_io(const whet_io_info *info) {
+    PyObject *shape = PyTuple_New(info->rank < 0 ? 0 : info->rank);
+    if (!shape) return NULL;
+    for (int32_t d = 0; d < info->rank; d++) {
+        PyObject *item = info->dims[d] >= 0    ? PyLong_FromLongLong(info->dims[d])
+                         : info->dim_names[d] ? PyUnicode_FromString(info->dim_names[d])
+                                               : PyUnicode_FromString("?");
+        if (!item || PyTuple_SetItem(shape, d, item)) {
+            Py_DECREF(shape);
+            return NULL;
+        }
+    }
+    if (info->rank < 0) {
+        Py_DECREF(shape);
+        shape = Py_NewRef(Py_None);
+    }
+    return Py_BuildValue("(siN)", info->name, (int)info->dtype, shape);
+}
+
+static PyObject *engine_io(EngineObject *self, bool input) {
+    int32_t n = input ? whet_engine_input_count(self->engine)
+                      : whet_engine_output_count(self->engine);
+    PyObject *list = PyList_New(0);
+    for (int32_t i = 0; list && i < n; i++) {
+        whet_io_info info;
+        if (input) whet_engine_input(self->engine, i, &info);
+        else whet_engine_output(self->engine, i, &info);
+        PyObject *item = describe_io(&info);
+        if (!item || PyList_Append(list, item)) Py_CLEAR(list);
+        Py_XDECREF(item);
+    }
+    return list;
+}
+
+static PyObject *engine_inputs(PyObject *self, PyObject *none) {
+    (void)none;
+    return engine_io((EngineObject *)self, true);
+}
+
+static PyObject *engine_outputs(PyObject *self, PyObject *none) {
+    (void)none;
+    return engine_io((EngineObject *)self, false);
+}
+
+static PyObject *engine_save(PyObject *self, PyObject *args) {
+    PyObject *path;
+    if (!PyArg_ParseTuple(args, "O&", PyUnicode_FSConverter, &path)) return NULL;
+    whet_engine *engine = ((EngineObject *)self)->engine;
+    const char *text = PyBytes_AsString(path);
+    whet_status status;
+    Py_BEGIN_ALLOW_THREADS
+    status = whet_engine_save(engine, text);
+    Py_END_ALLOW_THREADS
+    Py_DECREF(path);
+    if (status) return raise_status(status, whet_error_text(engine));
+    Py_RETURN_NONE;
+}
+
+static PyObject *engine_serialize(PyObject *self, PyObject *none) {
+    (void)none;
+    size_t bytes;
+    const void *data = whet_engine_data(((EngineObject *)self)->engine, &bytes);
+    return PyBytes_FromStringAndSize(data, (Py_ssize_t)bytes);
+}
+
+static PyObject *engine_inspect(PyObject *self, PyObject *args) {
+    int json;
+    if (!PyArg_ParseTuple(args, "p", &json)) return NULL;
+    return PyUnicode_FromString(whet_engine_inspect(((EngineObject *)self)->engine, json));
+}
+
+static PyObject *engine_context(PyObject *self, PyObject *args) {
+    int threads;
+    if (!PyArg_ParseTuple(args, "i", &threads)) return NULL;
+    whet_context *context = NULL;
+    whet_status status = whet_context_create(((EngineObject *)self)->engine, &context);
+    if (status) return raise_status(status, NULL);
+    status = whet_context_set_threads(context, threads);
+    if (status) {
+        raise_status(status, whet_error_text(context));
+        whet_context_destroy(context);
+        return NULL;
+    }
+    ContextObject *o = (ContextObject *)PyType_GenericAlloc(context_type, 0);
+    if (!o) {
+        whet_context_destroy(context);
+        return NULL;
+    }
+    o->context = context;
+    o->engine = Py_NewRef(self);
+    return (PyObject *)o;
+}
+
+static PyMethodDef engine_methods[] = {
+    {"inputs", engine_inputs, METH_NOARGS, "[(name, dtype number, shape)]"},
+    {"outputs", engine_outputs, METH_NOARGS, "[(name, dtype number, shape)]"},
+    {"save", engine_save, METH_VARARGS, "save(path)"},
+    {"serialize", engine_serialize, METH_NOARGS, "bytes of the engine file"},
+    {"inspect", engine_inspect, METH_VARARGS, "inspect(json)"},
+    {"context", engine_context, METH_VARARGS, "context(threads)"},
+    {NULL, NULL, 0, NULL},
+};
+
+// ---- contexts ----
+
+static void context_dealloc(PyObject *self) {
+    ContextObject *o = (ContextObject *)self;
+    whet_context_destroy(o->context);
+    Py_XDECREF(o->engine);
+    free_object(self);
+}
+
+typedef struct {
+    whet_tensor *tensors;
+    Py_buffer *views;
+    Py_ssize_t n, n_views;
+} tensor_list;
+
+static void release_tensors(tensor_list *l) {
+    for (Py_ssize_t i = 0; i < l->n_views; i++) PyBuffer_Release(&l->views[i]);
+    PyMem_Free(l->tensors);
+    PyMem_Free(l->views);
+}
+
+static bool read_shape(PyObject *shape, whet_tensor *t) {
+    Py_ssize_t rank = PyTuple_Size(shape);
+    if (rank < 0) return false;
+    if (rank > WHET_MAX_RANK) {
+        PyErr_Format(PyExc_ValueError, "rank %zd, at most %d", rank, WHET_MAX_RANK);
+        return false;
+    }
+    t->rank = (int32_t)rank;
+    for (Py_ssize_t d = 0; d < rank; d++) {
+        t->dims[d] = PyLong_AsLongLong(PyTuple_GetItem(shape, d));
+        if (PyErr_Occurred()) return false;
+    }
+    return true;
+}
+
+// (buffer or None, dtype number, shape), or None for an output that the context brings memory for.
+static bool read_tensor(PyObject *item, bool writable, tensor_list *l, whet_tensor *t) {
+    if (item == Py_None) return true;
+    PyObject *object, *shape;
+    int dtype;
+    if (!PyArg_ParseTuple(item, "OiO!", &object, &dtype, &PyTuple_Type, &shape)) return false;
+    t->dtype = (whet_dtype)dtype;
+    if (!read_shape(shape, t)) return false;
+    if (object == Py_None) return true;
+    Py_buffer *view = &l->views[l->n_views];
+    int flags = writable ? PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE : PyBUF_C_CONTIGUOUS;
+    if (PyObject_GetBuffer(object, view, flags)) return false;
+    l->n_views++;
+    t->data = view->buf;
+    t->bytes = (size_t)view->len;
+    return true;
+}
+
+static bool read_tensors(PyObject *sequence, bool writable, tensor_list *l) {
+    *l = (tensor_list){0};
+    Py_ssize_t n = PyList_Size(sequence);
+    if (n < 0) return false;
+    l->tensors = PyMem_Calloc((size_t)n + 1, sizeof *l->tensors);
+    l->views = PyMem_Calloc((size_t)n + 1, sizeof *l->views);
+    if (!l->tensors || !l->views) {
+        PyErr_NoMemory();
+        return false;
+    }
+    l->n = n;
+    for (Py_ssize_t i = 0; i < n; i++)
+        if (!read_tensor(PyList_GetItem(sequence, i), writable, l, &l->tensors[i])) return false;
+    return true;
+}
+
+// data NULL stands for a copy of the context's memory as bytes.
+static PyObject *make_outputs(const tensor_list *l, bool with_data) {
+    PyObject *list = PyList_New(0);
+    for (Py_ssize_t i = 0; list && i < l->n; i++) {
+        const whet_tensor *t = &l->tensors[i];
+        PyObject *shape = PyTuple_New(t->rank < 0 ? 0 : t->rank);
+        for (int32_t d = 0; shape && d < t->rank; d++)
+            PyTuple_SetItem(shape, d, PyLong_FromLongLong(t->dims[d]));
+        if (shape && t->rank < 0) {
+            Py_DECREF(shape);
+            shape = Py_NewRef(Py_None);
+        }
+        PyObject *data = with_data ? PyBytes_FromStringAndSize(t->data, (Py_ssize_t)t->bytes)
+                                   : Py_NewRef(Py_None);
+        PyObject *item = shape && data ? Py_BuildValue("(NiN)", data, (int)t->dtype, shape) : NULL;
+        if (!item || PyList_Append(list, item)) Py_CLEAR(list);
+        Py_XDECREF(item);
+    }
+    return list;
+}
+
+static PyObject *take(ContextObject *self) {
+    if (self->running) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "this context is running in another thread; make one context a thread");
+        return NULL;
+    }
+    self->running = true;
+    return Py_None;
+}
+
+// run(inputs, outputs): writes into the outputs' buffers; None entries come back as bytes.
+static PyObject *context_run(PyObject *object, PyObject *args) {
+    ContextObject *self = (ContextObject *)object;
+    PyObject *inputs, *outputs, *result = NULL;
+    if (!PyArg_ParseTuple(args, "O!O!", &PyList_Type, &inputs, &PyList_Type, &outputs)) return NULL;
+    if (!take(self)) return NULL;
+    tensor_list in = {0}, out = {0};
+    if (read_tensors(inputs, false, &in) && read_tensors(outputs, true, &out)) {
+        whet_status status;
+        bool own = out.n_views == out.n;
+        Py_BEGIN_ALLOW_THREADS
+        status = whet_context_run(self->context, in.tensors, (int32_t)in.n, out.tensors,
+                                  (int32_t)out.n);
+        Py_END_ALLOW_THREADS
+        if (status) raise_status(status, whet_error_text(self->context));
+        else result = own ? Py_NewRef(Py_None) : make_outputs(&out, true);
+    }
+    release_tensors(&in);
+    release_tensors(&out);
+    self->running = false;
+    return result;
+}
+
+static PyObject *context_infer(PyObject *object, PyObject *args) {
+    ContextObject *self = (ContextObject *)object;
+    PyObject *inputs, *result = NULL;
+    if (!PyArg_ParseTuple(args, "O!", &PyList_Type, &inputs)) return NULL;
+    if (!take(self)) return NULL;
+    tensor_list in = {0}, out = {0};
+    if (read_tensors(inputs, false, &in)) {
+        whet_engine *engine = ((EngineObject *)self->engine)->engine;
+        out.n = whet_engine_output_count(engine);
+        out.tensors = PyMem_Calloc((size_t)out.n + 1, sizeof *out.tensors);
+        whet_status status =
+            out.tensors ? whet_context_infer(self->context, in.tensors, (int32_t)in.n, out.tensors,
+                                             (int32_t)out.n)
+                        : WHET_E_NOMEM;
+        if (status) raise_status(status, whet_error_text(self->context));
+        else result = make_outputs(&out, false);
+    }
+    release_tensors(&in);
+    release_tensors(&out);
+    self->running = false;
+    return result;
+}
+
+static PyObject *context_bench(PyObject *object, PyObject *args) {
+    ContextObject *self = (ContextObject *)object;
+    PyObject *inputs, *result = NULL;
+    double warmup, seconds;
+    long long min_runs;
+    if (!PyArg_ParseTuple(args, "O!ddL", &PyList_Type, &inputs, &warmup, &seconds, &min_runs))
+        return NULL;
+    if (!take(self)) return NULL;
+    tensor_list in = {0};
+    enum { MAX_SAMPLES = 100000 };
+    double *samples = PyMem_Calloc(MAX_SAMPLES, sizeof *samples);
+    if (samples && read_tensors(inputs, false, &in)) {
+        int64_t n = 0;
+        whet_status status;
+        Py_BEGIN_ALLOW_THREADS
+        status = whet_context_bench(self->context, in.tensors, (int32_t)in.n, warmup, seconds,
+                                    min_runs, samples, MAX_SAMPLES, &n);
+        Py_END_ALLOW_THREADS
+        if (status) raise_status(status, whet_error_text(self->context));
+        else result = PyList_New((Py_ssize_t)n);
+        for (int64_t i = 0; result && i < n; i++)
+            PyList_SetItem(result, (Py_ssize_t)i, PyFloat_FromDouble(samples[i]));
+    }
+    PyMem_Free(samples);
+    release_tensors(&in);
+    self->running = false;
+    return result;
+}
+
+typedef struct {
+    PyObject *list;
+    bool failed;
+} profile_list;
+
+static void add_profile(void *user, const char *layer, const char *kernel, double seconds) {
+    profile_list *p = user;
+    PyGILState_STATE gil = PyGILState_Ensure();
+    PyObject *row = Py_BuildValue("(ssd)", layer, kernel, seconds);
+    if (!row || PyList_Append(p->list, row)) p->failed = true;
+    Py_XDECREF(row);
+    PyGILState_Release(gil);
+}
+
+// profile(inputs): [(layer, kernel, seconds)] of one run.
+static PyObject *context_profile(PyObject *object, PyObject *args) {
+    ContextObject *self = (ContextObject *)object;
+    PyObject *inputs;
+    if (!PyArg_ParseTuple(args, "O!", &PyList_Type, &inputs)) return NULL;
+    if (!take(self)) return NULL;
+    whet_engine *engine = ((EngineObject *)self->engine)->engine;
+    tensor_list in = {0}, out = {0};
+    profile_list rows = {PyList_New(0), false};
+    if (rows.list && read_tensors(inputs, false, &in)) {
+        out.n = whet_engine_output_count(engine);
+        out.tensors = PyMem_Calloc((size_t)out.n + 1, sizeof *out.tensors);
+        whet_status status = WHET_E_NOMEM;
+        whet_context_set_profiler(self->context, add_profile, &rows);
+        Py_BEGIN_ALLOW_THREADS
+        if (out.tensors)
+            status = whet_context_run(self->context, in.tensors, (int32_t)in.n, out.tensors,
+                                      (int32_t)out.n);
+        Py_END_ALLOW_THREADS
+        whet_context_set_profiler(self->context, NULL, NULL);
+        if (status) {
+            raise_status(status, whet_error_text(self->context));
+            Py_CLEAR(rows.list);
+        }
+    } else {
+        Py_CLEAR(rows.list);
+    }
+    release_tensors(&in);
+    release_tensors(&out);
+    self->running = false;
+    if (rows.failed) Py_CLEAR(rows.list);
+    return rows.list;
+}
+
+typedef struct {
+    PyObject *list;
+    bool failed;
+} tap_list;
+
+static void add_tap(void *user, const char *value, const whet_tensor *t) {
+    tap_list *p = user;
+    PyGILState_STATE gil = PyGILState_Ensure();
+    PyObject *shape = PyTuple_New(t->rank);
+    for (int32_t d = 0; shape && d < t->rank; d++)
+        PyTuple_SetItem(shape, d, PyLong_FromLongLong(t->dims[d]));
+    PyObject *row = Py_BuildValue("(sy#iN)", value, (const char *)t->data, (Py_ssize_t)t->bytes,
+                                  (int)t->dtype, shape);
+    if (!row || PyList_Append(p->list, row)) p->failed = true;
+    Py_XDECREF(row);
+    PyGILState_Release(gil);
+}
+
+// tap(inputs): [(value name, bytes, dtype number, shape)] of every value that one run makes visible.
+static PyObject *context_tap(PyObject *object, PyObject *args) {
+    ContextObject *self = (ContextObject *)object;
+    PyObject *inputs;
+    if (!PyArg_ParseTuple(args, "O!", &PyList_Type, &inputs)) return NULL;
+    if (!take(self)) return NULL;
+    tensor_list in = {0}, out = {0};
+    tap_list rows = {PyList_New(0), false};
+    if (rows.list && read_tensors(inputs, false, &in)) {
+        out.n = whet_engine_output_count(((EngineObject *)self->engine)->engine);
+        out.tensors = PyMem_Calloc((size_t)out.n + 1, sizeof *out.tensors);
+        whet_status status = WHET_E_NOMEM;
+        whet_context_set_tap(self->context, add_tap, &rows);
+        Py_BEGIN_ALLOW_THREADS
+        if (out.tensors)
+            status = whet_context_run(self->context, in.tensors, (int32_t)in.n, out.tensors,
+                                      (int32_t)out.n);
+        Py_END_ALLOW_THREADS
+        whet_context_set_tap(self->context, NULL, NULL);
+        if (status) {
+            raise_status(status, whet_error_text(self->context));
+            Py_CLEAR(rows.list);
+        }
+    } else {
+        Py_CLEAR(rows.list);
+    }
+    release_tensors(&in);
+    release_tensors(&out);
+    self->running = false;
+    if (rows.failed) Py_CLEAR(rows.list);
+    return rows.list;
+}
+
+static PyObject *context_arena(PyObject *self, PyObject *none) {
+    (void)none;
+    return PyLong_FromSize_t(whet_context_arena_bytes(((ContextObject *)self)->context));
+}
+
+static PyMethodDef context_methods[] = {
+    {"run", context_run, METH_VARARGS, "run(inputs, outputs)"},
+    {"infer", context_infer, METH_VARARGS, "infer(inputs) -> [(None, dtype, shape)]"},
+    {"bench", context_bench, METH_VARARGS, "bench(inputs, warmup, seconds, min_runs) -> [seconds]"},
+    {"profile", context_profile, METH_VARARGS, "profile(inputs) -> [(layer, kernel, seconds)]"},
+    {"tap", context_tap, METH_VARARGS, "tap(inputs) -> [(name, bytes, dtype, shape)]"},
+    {"arena_bytes", context_arena, METH_NOARGS, "bytes of the activation arena"},
+    {NULL, NULL, 0, NULL},
+};
+
+// ---- building and loading ----
+
+static bool set_options(whet_config *config, PyObject *options) {
+    PyObject *key, *value;
+    Py_ssize_t at = 0;
+    while (PyDict_Next(options, &at, &key, &value)) {
+        const char *k = PyUnicode_AsUTF8AndSize(key, NULL), *v = k ? PyUnicode_AsUTF8AndSize(value, NULL) : NULL;
+        if (!v) return false;
+        whet_status status = whet_config_set(config, k, v);
+        if (status) {
+            raise_status(status, whet_error_text(config));
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool set_shapes(whet_config *config, PyObject *shapes) {
+    PyObject *key, *value;
+    Py_ssize_t at = 0;
+    while (PyDict_Next(shapes, &at, &key, &value)) {
+        whet_tensor t = {0};
+        const char *name = PyUnicode_AsUTF8AndSize(key, NULL);
+        if (!name || !read_shape(value, &t)) return false;
+        whet_status status = whet_config_set_shape(config, name, t.rank, t.dims);
+        if (status) {
+            raise_status(status, whet_error_text(config));
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool call_progress(void *user, const char *phase, int64_t done, int64_t total, double left) {
+    PyGILState_STATE gil = PyGILState_Ensure();
+    PyObject *r = PyObject_CallFunction(user, "sLLd", phase, (long long)done, (long long)total, left);
+    bool go_on = r && r != Py_False;
+    if (!r) PyErr_WriteUnraisable(user);
+    Py_XDECREF(r);
+    PyGILState_Release(gil);
+    return go_on;
+}
+
+typedef struct {
+    Py_buffer view;
+    PyObject *path; // bytes; NULL: from memory
+    char *external_dir;
+} model_source;
+
+// A path (str, bytes of the file system, os.PathLike) was made text by the Python half.
+static bool open_source(PyObject *model, model_source *s) {
+    *s = (model_source){0};
+    if (PyUnicode_Check(model)) return PyUnicode_FSConverter(model, &s->path) != 0;
+    return PyObject_GetBuffer(model, &s->view, PyBUF_C_CONTIGUOUS) == 0;
+}
+
+static void close_source(model_source *s) {
+    if (s->path) Py_DECREF(s->path);
+    else if (s->view.obj) PyBuffer_Release(&s->view);
+}
+
+static whet_status load_source(whet_builder *builder, const model_source *s) {
+    const char *path = s->path ? PyBytes_AsString(s->path) : NULL;
+    whet_status status;
+    Py_BEGIN_ALLOW_THREADS
+    status = path ? whet_builder_load_onnx(builder, path)
+                  : whet_builder_load_onnx_memory(builder, s->view.buf, (size_t)s->view.len, NULL);
+    Py_END_ALLOW_THREADS
+    return status;
+}
+
+// build(model, options, shapes, progress) -> Engine
+static PyObject *module_build(PyObject *module, PyObject *args) {
+    (void)module;
+    PyObject *model, *options, *shapes, *progress, *result = NULL;
+    if (!PyArg_ParseTuple(args, "OO!O!O", &model, &PyDict_Type, &options, &PyDict_Type, &shapes,
+                          &progress))
+        return NULL;
+    model_source source;
+    whet_builder *builder = NULL;
+    whet_config *config = NULL;
+    if (!open_source(model, &source)) return NULL;
+    whet_status status = whet_builder_create(NULL, &builder);
+    if (!status) status = whet_config_create(NULL, &config);
+    if (status) {
+        raise_status(status, NULL);
+        goto done;
+    }
+    if (!set_options(config, options) || !set_shapes(config, shapes)) goto done;
+    if (progress != Py_None) whet_config_set_progress(config, call_progress, progress);
+    status = load_source(builder, &source);
+    if (status) {
+        raise_status(status, whet_error_text(builder));
+        goto done;
+    }
+    whet_engine *engine = NULL;
+    Py_BEGIN_ALLOW_THREADS
+    status = whet_builder_build(builder, config, &engine);
+    Py_END_ALLOW_THREADS
+    result = status ? raise_status(status, whet_error_text(builder)) : wrap_engine(engine);
+done:
+    whet_config_destroy(config);
+    whet_builder_destroy(builder);
+    close_source(&source);
+    return result;
+}
+
+// check(model) -> (status, JSON report)
+static PyObject *module_check(PyObject *module, PyObject *args) {
+    (void)module;
+    PyObject *model, *result = NULL;
+    if (!PyArg_ParseTuple(args, "O", &model)) return NULL;
+    model_source source;
+    whet_builder *builder = NULL;
+    if (!open_source(model, &source)) return NULL;
+    whet_status status = whet_builder_create(NULL, &builder);
+    if (status) {
+        raise_status(status, NULL);
+    } else {
+        status = load_source(builder, &source);
+        result = Py_BuildValue("(is)", (int)status, whet_builder_report(builder, true));
+    }
+    whet_builder_destroy(builder);
+    close_source(&source);
+    return result;
+}
+
+static PyObject *module_load(PyObject *module, PyObject *args) {
+    (void)module;
+    PyObject *path;
+    if (!PyArg_ParseTuple(args, "O&", PyUnicode_FSConverter, &path)) return NULL;
+    whet_engine *engine = NULL;
+    const char *text = PyBytes_AsString(path);
+    whet_status status;
+    Py_BEGIN_ALLOW_THREADS
+    status = whet_engine_load(NULL, text, &engine);
+    Py_END_ALLOW_THREADS
+    Py_DECREF(path);
+    return status ? raise_status(status, whet_error_text(NULL)) : wrap_engine(engine);
+}
+
+// loads(buffer) -> Engine over a copy
+static PyObject *module_loads(PyObject *module, PyObject *args) {
+    (void)module;
+    Py_buffer view;
+    if (!PyArg_ParseTuple(args, "y*", &view)) return NULL;
+    whet_engine *engine = NULL;
+    // a misaligned address makes the library copy, so that the buffer may go
+    char *copy = PyMem_Malloc((size_t)view.len + 65);
+    if (!copy) {
+        PyBuffer_Release(&view);
+        return PyErr_NoMemory();
+    }
+    char *odd = copy + (((uintptr_t)copy % 64) ? 0 : 1);
+    memcpy(odd, view.buf, (size_t)view.len);
+    whet_status status = whet_engine_load_memory(NULL, odd, (size_t)view.len, &engine);
+    PyMem_Free(copy);
+    PyBuffer_Release(&view);
+    return status ? raise_status(status, whet_error_text(NULL)) : wrap_engine(engine);
+}
+
+static PyObject *module_version(PyObject *module, PyObject *none) {
+    (void)module, (void)none;
+    return PyUnicode_FromString(whet_version());
+}
+
+static PyObject *module_describe(PyObject *module, PyObject *none) {
+    (void)module, (void)none;
+    return PyUnicode_FromString(whet_env_describe(NULL));
+}
+
+static PyObject *module_options(PyObject *module, PyObject *none) {
+    (void)module, (void)none;
+    return PyUnicode_FromString(whet_config_help());
+}
+
+static PyMethodDef module_methods[] = {
+    {"build", module_build, METH_VARARGS, "build(model, options, shapes, progress) -> Engine"},
+    {"check", module_check, METH_VARARGS, "check(model) -> (status, JSON report)"},
+    {"load", module_load, METH_VARARGS, "load(path) -> Engine"},
+    {"loads", module_loads, METH_VARARGS, "loads(bytes) -> Engine"},
+    {"version", module_version, METH_NOARGS, "version of the library"},
+    {"describe", module_describe, METH_NOARGS, "JSON about library and machine"},
+    {"options", module_options, METH_NOARGS, "options of a build, a line each"},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyTypeObject *make_type(const char *name, size_t size, destructor dealloc,
+                               PyMethodDef *methods) {
+    PyType_Slot slots[] = {
+        {Py_tp_dealloc, (void *)dealloc}, {Py_tp_methods, methods}, {0, NULL}};
+    PyType_Spec spec = {name, (int)size, 0,
+                        Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
+    return (PyTypeObject *)PyType_FromSpec(&spec);
+}
+
+static int add_dtypes(PyObject *module) {
+#define ROW(name, number, text, bits)                                                              \
+    if (PyModule_AddIntConstant(module, "DTYPE_" #name, number)) return -1;
+    WHET_DTYPE_MAP(ROW)
+#undef ROW
+#define ROW(name, number, text)                                                                    \
+    if (PyModule_AddIntConstant(module, #name, number)) return -1;
+    WHET_STATUS_MAP(ROW)
+#undef ROW
+    return 0;
+}
+
+static struct PyModuleDef module_def = {PyModuleDef_HEAD_INIT, .m_name = "whet._whet", .m_size = -1,
+                                        .m_methods = module_methods};
+
+PyMODINIT_FUNC PyInit__whet(void) {
+    PyObject *module = PyModule_Create(&module_def);
+    if (!module) return NULL;
+    error_type = PyErr_NewExceptionWithDoc(
+        "whet.Error", "What the library says of a failure; `status` is its number, `name` its name.",
+        PyExc_RuntimeError, NULL);
+    engine_type = make_type("whet._whet.Engine", sizeof(EngineObject), engine_dealloc, engine_methods);
+    context_type =
+        make_type("whet._whet.Context", sizeof(ContextObject), context_dealloc, context_methods);
+    if (!error_type || !engine_type || !context_type ||
+        PyModule_AddObjectRef(module, "Error", error_type) || add_dtypes(module)) {
+        Py_DECREF(module);
+        return NULL;
+    }
+    return module;
+}
