@@ -29,8 +29,7 @@ static bool arg_is_shape(const whet_pnode *n, int32_t i) {
     return k >= 0 && (n->op->in[k].flags & WHET_ARG_SHAPE);
 }
 
-// Whether running the node needs input i computed (not just its shape).
-static bool reads_input(const whet_pnode *n, int32_t i) {
+bool whet_plan_reads(const whet_pnode *n, int32_t i) {
     if (n->in[i] < 0) return false;
     if (i < 64 && (n->needs_value >> i & 1)) return true;
     return !arg_is_shape(n, i);
@@ -54,7 +53,7 @@ static bool find_needed(grouper *c) {
         c->out->needed[i] = needed;
         for (int32_t k = 0; k < n->n_in; k++) {
             bool value_for_infer = k < 64 && (n->needs_value >> k & 1) && n->in[k] >= 0;
-            if (!(needed && reads_input(n, k)) && !value_for_infer) continue;
+            if (!(needed && whet_plan_reads(n, k)) && !value_for_infer) continue;
             wanted[n->in[k]] = true;
             c->uses[n->in[k]]++;
             if (c->user[n->in[k]] < i) c->user[n->in[k]] = i;

@@ -31,6 +31,8 @@ typedef struct whet_grouping {
 whet_status whet_plan_group(const whet_pgraph *g, whet_env *env, const whet_plan_options *o,
                             const whet_vshape *shapes, whet_arena *arena, whet_grouping *out,
                             whet_error *err);
+// Whether running the node needs input i computed (not just its shape).
+bool whet_plan_reads(const whet_pnode *n, int32_t i);
 // Whether some kernel other than the reference accepts this problem in some layout.
 bool whet_plan_acceptable(const whet_env *env, const whet_plan_options *o, whet_problem *p);
 // Sets the layouts of the problem's ports for variant l of kernel k.

@@ -248,6 +248,10 @@ static bool emit_group(maker *m, int32_t group) {
     for (int32_t i = 0; i < gr->n_in; i++) {
         in[i] = -1;
         if (gr->in[i] < 0) continue;
+        // shape operands that nothing computes are read by shape functions only
+        if (gr->kind == WHET_GROUP_OP && !whet_plan_reads(&m->g->nodes[gr->nodes[0]], i) &&
+            moves(m, gr->in[i]) && m->first[gr->in[i]] < 0)
+            continue;
         // constants of other memories are copied there by packing
         int32_t memory = moves(m, gr->in[i]) ? c->backend : 0;
         in[i] = want_tensor(m, gr->in[i], c->in[i], memory, gr->position, segment);

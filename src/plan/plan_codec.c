@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
-#include "plan/plan.h"
+#include "plan/group.h"
 
 #define MAX_ITEMS (1u << 24)
 #define ALIGN 64
@@ -282,7 +282,8 @@ static whet_status check_step(decoder *d, const whet_pstep *s) {
         return malformed(d, "step of another arity");
     for (int32_t i = 0; i < s->n_in; i++) {
         int32_t v = s->in[i] < 0 ? -1 : d->p->tensors[s->in[i]].value;
-        if (v != n->in[i]) return malformed(d, "step reads another value");
+        if (v != n->in[i] && !(v < 0 && !whet_plan_reads(n, i)))
+            return malformed(d, "step reads another value");
     }
     for (int32_t i = 0; i < s->n_out && s->n_nodes == 1; i++) {
         int32_t v = s->out[i] < 0 ? -1 : d->p->tensors[s->out[i]].value;
