@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// Environment, log, progress and the engine that a command works on.
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+static bool line_shown; // a progress line stands on the terminal
+
+void whet_cli_progress_clear(void) {
+    if (line_shown) fputs("\r\033[K", stderr);
+    line_shown = false;
+}
+
+bool whet_cli_progress(void *user, const char *phase, int64_t done, int64_t total, double left) {
+    const whet_cli *cli = user;
+    if (cli->quiet || !isatty(STDERR_FILENO)) return true;
+    fprintf(stderr, "\r\033[K%s", phase);
+    if (total > 1) fprintf(stderr, " %lld/%lld", (long long)done, (long long)total);
+    if (left >= 0.5) fprintf(stderr, ", %.0f s left", left);
+    fflush(stderr);
+    line_shown = true;
+    return true;
+}
+
+static void log_line(void *user, whet_severity severity, const char *text) {
+    (void)user;
+    static const char *const prefix[] = {"", "warning: ", "", ""};
+    whet_cli_progress_clear();
+    fprintf(stderr, "whet: %s%s\n", prefix[severity & 3], text);
+}
+
+bool whet_cli_open_env(whet_cli *cli) {
+    whet_env_options o = {.struct_size = sizeof o, .log = log_line, .log_user = cli,
+                          .threads = (int32_t)cli->threads, .cpu_mask = cli->cpumask};
+    o.verbosity = cli->quiet ? WHET_LOG_ERROR : cli->verbose ? WHET_LOG_VERBOSE : WHET_LOG_INFO;
+    whet_status status = whet_env_create(&o, &cli->env); // logs its errors
+    if (status == WHET_E_NOMEM) whet_cli_fail("out of memory");
+    return status == WHET_OK;
+}
+
+whet_config *whet_cli_make_config(whet_cli *cli, const char *shapes) {
+    whet_config *config = NULL;
+    if (whet_config_create(cli->env, &config)) return whet_cli_fail("out of memory"), NULL;
+    for (int32_t i = 0; i + 1 < cli->settings.n; i += 2) {
+        whet_status status = whet_config_set(config, cli->settings.v[i], cli->settings.v[i + 1]);
+        if (status == WHET_OK) continue;
+        whet_cli_fail_status(status, config);
+        goto fail;
+    }
+    whet_cli_shape shape;
+    bool bad = false;
+    const char *at = shapes;
+    while (whet_cli_next_shape(&at, &shape, &bad)) {
+        whet_status status = whet_config_set_shape(config, shape.input, shape.rank, shape.dims);
+        if (status == WHET_OK) continue;
+        whet_cli_fail_status(status, config);
+        goto fail;
+    }
+    if (bad) {
+        whet_cli_fail("option --shapes: \"%s\" is no shape, expected INPUT:2x3x4", at);
+        goto fail;
+    }
+    whet_config_set_progress(config, whet_cli_progress, cli);
+    return config;
+fail:
+    whet_config_destroy(config);
+    return NULL;
+}
+
+bool whet_cli_is_engine(const char *path) {
+    char mark[8];
+    FILE *f = fopen(path, "rb");
+    if (!f) return false;
+    bool is = fread(mark, 1, sizeof mark, f) == sizeof mark && !memcmp(mark, "WHETENG\n", 8);
+    fclose(f);
+    return is;
+}
+
+static whet_engine *load(whet_cli *cli, const char *path) {
+    if (cli->settings.n) {
+        whet_cli_fail("option --%s is for building, %s is an engine already",
+                      cli->settings.v[0], path);
+        return NULL;
+    }
+    whet_engine *engine = NULL;
+    whet_status status = whet_engine_load(cli->env, path, &engine);
+    if (status != WHET_OK) whet_cli_fail_status(status, cli->env);
+    return engine;
+}
+
+whet_engine *whet_cli_build_engine(whet_cli *cli, const char *path, const char *shapes) {
+    whet_config *config = whet_cli_make_config(cli, shapes);
+    whet_builder *builder = NULL;
+    whet_engine *engine = NULL;
+    if (!config) return NULL;
+    if (whet_builder_create(cli->env, &builder)) {
+        whet_cli_fail("out of memory");
+    } else {
+        whet_status status = whet_builder_load_onnx(builder, path);
+        // what a model lacks may be the shapes that the build is about to fix
+        if (status == WHET_OK || (shapes && status != WHET_E_IO))
+            status = whet_builder_build(builder, config, &engine);
+        whet_cli_progress_clear();
+        if (status != WHET_OK) whet_cli_fail_status(status, builder);
+    }
+    whet_builder_destroy(builder);
+    whet_config_destroy(config);
+    return engine;
+}
+
+whet_engine *whet_cli_open_engine(whet_cli *cli, const char *path, const char *shapes) {
+    const char *dot = strrchr(path, '.');
+    bool engine = whet_cli_is_engine(path) || (dot && !strcmp(dot, ".whet"));
+    return engine ? load(cli, path) : whet_cli_build_engine(cli, path, shapes);
+}
