@@ -356,6 +356,21 @@ def branches():
 
 
 @model
+def branches_known():
+    """If on a rank, nested, with an initializer and an outer name; the other branch is not known."""
+    inner = h.make_graph([h.make_node("Add", ["t", "k"], ["r"])], "i", [], [info("r")],
+                         [const("k", [1, 2, 3, 4])])
+    never = h.make_graph([h.make_node("Frobnicate", ["x"], ["r"])], "n", [], [info("r")])
+    then = h.make_graph([h.make_node("Relu", ["x"], ["t"]),
+                         h.make_node("If", ["c"], ["u"], "in", then_branch=inner,
+                                     else_branch=never)], "t", [], [info("u")])
+    nodes = [h.make_node("Shape", ["x"], ["s"]), h.make_node("Size", ["s"], ["rank"]),
+             h.make_node("Equal", ["rank", "two"], ["c"]),
+             h.make_node("If", ["c"], ["y"], "out", then_branch=then, else_branch=never)]
+    return make(nodes, init=[const("two", 2, np.int64)])
+
+
+@model
 def declared():
     """Declared types that contradict the computed ones, and one that helps after a problem."""
     nodes = [h.make_node("Relu", ["x"], ["a"]), h.make_node("Relu", ["x"], ["b"]),

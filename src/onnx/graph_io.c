@@ -8,6 +8,15 @@
 
 // ---- constants ----
 
+// In subgraphs names must be made unique.
+static whet_value *make_constant(whet_importer *imp, const whet_scope *scope, const char *name,
+                                 const whet_tensor *data) {
+    if (scope->caller) name = whet_import_unique(imp, &imp->value_names, scope->prefix, name);
+    whet_value *v = name ? whet_graph_constant(imp->graph, name, data, false) : NULL;
+    if (!v && !imp->stopped) whet_import_nomem(imp);
+    return v;
+}
+
 static void add_constant(whet_importer *imp, whet_scope *scope, const whet_onnx_tensor *t) {
     whet_binding *b = whet_scope_put(imp, scope, t->name);
     if (!b) return;
@@ -26,8 +35,7 @@ static void add_constant(whet_importer *imp, whet_scope *scope, const whet_onnx_
         whet_import_problem_add(imp, NULL, status, "%s", imp->err->text);
         return;
     }
-    b->value = whet_graph_constant(imp->graph, t->name, &data, false);
-    if (!b->value) whet_import_nomem(imp);
+    b->value = make_constant(imp, scope, t->name, &data);
 }
 
 void whet_import_constants(whet_importer *imp, whet_scope *scope) {

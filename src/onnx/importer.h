@@ -31,7 +31,8 @@ typedef struct whet_binding {
 
 struct whet_scope {
     whet_scope *caller;           // NULL: the model's graph
-    const whet_onnx_function *fn; // NULL: the model's graph
+    const whet_scope *outer;      // of a subgraph: where names that it lacks are looked for
+    const whet_onnx_function *fn; // whose body it is (in), NULL: none
     const whet_onnx_node *call;   // the node that calls fn, references resolved
     const char *prefix;           // of names: "" or "<call>/"
     const whet_onnx_opsets *opsets;
@@ -80,6 +81,8 @@ void whet_import_row_missing(whet_importer *imp, const whet_import_node *n);
 int64_t whet_import_newest_opset(const char *domain);
 
 // ---- onnx_scopes.c, onnx_order.c ----
+whet_binding *whet_scope_own(const whet_scope *scope, const char *name);
+// The same, or that of the nearest scope around a subgraph.
 whet_binding *whet_scope_find(const whet_scope *scope, const char *name);
 // Made when absent. NULL: out of memory.
 whet_binding *whet_scope_put(whet_importer *imp, whet_scope *scope, const char *name);
@@ -87,6 +90,10 @@ whet_binding *whet_scope_put(whet_importer *imp, whet_scope *scope, const char *
 bool whet_scope_declare(whet_importer *imp, whet_scope *scope);
 // Gives a name to a definition; `v` may be NULL after a problem.
 void whet_scope_define(whet_importer *imp, whet_scope *scope, const char *name, whet_value *v);
+// The result of an inlined body takes the name that it has where the body stands, if that is the
+// model's graph: the one that people know. from: its binding in the body.
+void whet_scope_rename(whet_importer *imp, const whet_scope *scope, const char *name,
+                       const whet_binding *from);
 // Makes `name` unique in `names` and keeps it there. NULL: out of memory or above the limit on text.
 const char *whet_import_unique(whet_importer *imp, whet_names *names, const char *prefix,
                                const char *name);
@@ -122,6 +129,8 @@ const whet_onnx_node *whet_import_resolve(whet_importer *imp, const whet_scope *
 // Counts and checks the operators inside of a node's subgraphs, which are not imported.
 void whet_import_subgraphs(whet_importer *imp, const whet_scope *scope,
                            const whet_onnx_node *node);
+// Imports a subgraph without inputs in the place of its node, whose results become its outputs.
+void whet_import_inline(whet_import_node *n, whet_span graph);
 
 // ---- attr_convert.c ----
 // Fills the table's attributes that the node has; problems are reported.

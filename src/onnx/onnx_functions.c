@@ -94,10 +94,7 @@ static void bind_outputs(const whet_import_node *n, const whet_scope *scope,
                                     fn->name, i);
         whet_value *v = b ? b->value : NULL;
         const whet_binding *own = whet_scope_find(n->scope, name);
-        // the name at the call is the one that people know
-        if (v && v->producer && !v->data && !n->scope->caller)
-            v->name = whet_arena_strdup(n->imp->graph->arena, name);
-        if (v && !v->name) whet_import_nomem(n->imp);
+        if (b) whet_scope_rename(n->imp, n->scope, name, b);
         if (own) whet_import_compare(n->imp, n, v, own->info);
         whet_scope_define(n->imp, n->scope, name, v);
     }

@@ -46,7 +46,8 @@ static bool collect_inputs(whet_import_node *n, int32_t index, bool *poisoned) {
             continue;
         }
         *poisoned = true;
-        if (b && (b->defined || b->node >= index)) continue; // reported already
+        const whet_binding *own = whet_scope_own(n->scope, node->in[i]);
+        if ((b && b->defined) || (own && own->node >= index)) continue; // reported already
         whet_import_problem_add(n->imp, n, WHET_E_MODEL, "its input %d '%s' is not defined", i,
                                 node->in[i]);
     }
@@ -70,7 +71,7 @@ static void define_results(whet_import_node *n) {
         if (!*name) continue;
         whet_value *v = n->failed ? NULL : n->out[i];
         if (v) {
-            const whet_binding *b = whet_scope_find(n->scope, name);
+            const whet_binding *b = whet_scope_own(n->scope, name);
             name_result(n, name, v);
             if (b) whet_import_compare(n->imp, n, v, b->info);
         }
@@ -139,8 +140,6 @@ static void import_node(whet_importer *imp, whet_scope *scope, int32_t index) {
         return;
     }
     if (!prepare(&n, index, &poisoned)) return;
-    whet_import_subgraphs(imp, scope, n.onnx);
-    if (imp->stopped) return;
     const whet_onnx_function *fn = whet_import_function_find(imp, n.onnx);
     if (fn) {
         whet_import_count_op(imp, n.onnx, true);
@@ -159,7 +158,8 @@ static void import_node(whet_importer *imp, whet_scope *scope, int32_t index) {
         whet_import_row_missing(imp, &n);
     else if (!poisoned)
         import_by_row(&n, row);
-    define_results(&n);
+    if (n.failed) whet_import_subgraphs(imp, scope, n.onnx);
+    if (!imp->stopped) define_results(&n);
 }
 
 void whet_import_nodes(whet_importer *imp, whet_scope *scope) {

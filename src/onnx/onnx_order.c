@@ -14,7 +14,7 @@ typedef struct sorter {
 
 // Producer of an input within the same graph, -1: none.
 static int32_t producer_of(const whet_scope *scope, const char *name) {
-    const whet_binding *b = *name ? whet_scope_find(scope, name) : NULL;
+    const whet_binding *b = *name ? whet_scope_own(scope, name) : NULL;
     return b && !b->defined ? b->node : -1;
 }
 

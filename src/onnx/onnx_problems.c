@@ -102,7 +102,8 @@ static int lower(char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; }
 // Letter case counts nothing.
 int32_t whet_import_distance(const char *a, const char *b, int32_t limit) {
     size_t n = strlen(a), m = strlen(b);
-    if (n > MAX_WORD || m > MAX_WORD) return limit + 1;
+    if (n > MAX_WORD || m > MAX_WORD || n > m + (size_t)limit || m > n + (size_t)limit)
+        return limit + 1;
     int32_t row[MAX_WORD + 1];
     for (size_t k = 0; k <= m; k++) row[k] = (int32_t)k;
     for (size_t i = 1; i <= n; i++) {

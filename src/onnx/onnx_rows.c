@@ -124,6 +124,10 @@ static const char *elsewhere(const whet_import_rows *rows, const whet_onnx_node 
 
 void whet_import_row_missing(whet_importer *imp, const whet_import_node *n) {
     const whet_onnx_node *node = n->onnx;
+    if (imp->import->n_problems >= WHET_IMPORT_PROBLEMS) { // its text would not be kept
+        whet_import_problem_add(imp, n, WHET_E_UNSUPPORTED, "%s", "");
+        return;
+    }
     const char *domain = *node->domain ? node->domain : "ai.onnx";
     const char *near = nearest(&imp->rows, node), *other = elsewhere(&imp->rows, node);
     whet_str versions;

@@ -4,8 +4,16 @@
 
 #include "onnx/importer.h"
 
-whet_binding *whet_scope_find(const whet_scope *scope, const char *name) {
+whet_binding *whet_scope_own(const whet_scope *scope, const char *name) {
     return whet_names_get(&scope->names, name);
+}
+
+whet_binding *whet_scope_find(const whet_scope *scope, const char *name) {
+    for (; scope; scope = scope->outer) {
+        whet_binding *b = whet_scope_own(scope, name);
+        if (b) return b;
+    }
+    return NULL;
 }
 
 // Claims a name: the table's item counts the suffixes tried, so that many equal names stay cheap.
@@ -84,6 +92,16 @@ bool whet_scope_declare(whet_importer *imp, whet_scope *scope) {
         b->info = &g->infos[i];
     }
     return true;
+}
+
+void whet_scope_rename(whet_importer *imp, const whet_scope *scope, const char *name,
+                       const whet_binding *from) {
+    whet_value *v = from->value;
+    if (scope->caller || !v || from->node < 0 || !v->producer || v->data) return;
+    v->name = whet_arena_strdup(imp->graph->arena, name);
+    if (v->name) return;
+    v->name = "";
+    whet_import_nomem(imp);
 }
 
 void whet_scope_define(whet_importer *imp, whet_scope *scope, const char *name, whet_value *v) {

@@ -1,6 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Subgraphs of nodes: no operator here takes one, but a report names what is in them all the same.
+// Subgraphs of nodes: no operator here takes one. One that surely runs is inlined; of others a report
+// still names what is in them.
 #include "onnx/importer.h"
+
+static bool read_graph(whet_importer *imp, whet_span span, whet_onnx_graph *g) {
+    whet_status status = whet_onnx_graph_read(&imp->reader, span, g);
+    if (status == WHET_OK) return true;
+    if (!imp->stopped)
+        whet_import_problem_add(imp, NULL, status, "%s", imp->reader.w.err->text);
+    imp->stopped = true; // the reader does not go on after a failure
+    return false;
+}
 
 static void check_node(whet_importer *imp, const whet_scope *scope, const whet_onnx_node *node,
                        int32_t index) {
@@ -19,13 +29,7 @@ static void check_graph(whet_importer *imp, const whet_scope *scope, whet_span s
         whet_import_limit(imp, "levels of subgraphs", imp->max_depth);
         return;
     }
-    whet_status status = whet_onnx_graph_read(&imp->reader, span, &g);
-    if (status != WHET_OK) {
-        if (!imp->stopped)
-            whet_import_problem_add(imp, NULL, status, "%s", imp->reader.w.err->text);
-        imp->stopped = true; // the reader does not go on after a failure
-        return;
-    }
+    if (!read_graph(imp, span, &g)) return;
     for (int32_t i = 0; i < g.n_nodes && !imp->stopped; i++) {
         check_node(imp, scope, &g.nodes[i], i);
         for (int32_t k = 0; k < g.nodes[i].n_attrs; k++)
@@ -37,4 +41,50 @@ void whet_import_subgraphs(whet_importer *imp, const whet_scope *scope,
                            const whet_onnx_node *node) {
     for (int32_t i = 0; i < node->n_attrs && !imp->stopped; i++)
         if (node->attrs[i].g.data) check_graph(imp, scope, node->attrs[i].g, 1);
+}
+
+// ---- inlining ----
+
+static void take_results(whet_import_node *n, const whet_scope *scope) {
+    const whet_onnx_graph *g = scope->graph;
+    for (int32_t i = 0; i < n->onnx->n_out; i++) {
+        const whet_binding *b = i < g->n_outputs ? whet_scope_find(scope, g->outputs[i].name) : NULL;
+        if (!b || !(b->defined || b->node >= 0))
+            whet_import_fail(n, WHET_E_MODEL, "its subgraph does not define result %d", i);
+        else if (!b->value)
+            n->failed = true; // for a reason already reported
+        else {
+            if (whet_scope_own(scope, g->outputs[i].name) && *n->onnx->out[i])
+                whet_scope_rename(n->imp, n->scope, n->onnx->out[i], b);
+            whet_import_result(n, i, b->value);
+        }
+    }
+}
+
+void whet_import_inline(whet_import_node *n, whet_span span) {
+    whet_importer *imp = n->imp;
+    const whet_scope *around = n->scope;
+    const char *prefix = whet_arena_printf(imp->arena, "%s/", n->name);
+    whet_onnx_graph *g = WHET_NEW(imp->arena, whet_onnx_graph);
+    whet_scope scope = {.caller = n->scope, .outer = around, .fn = around->fn,
+                        .call = around->call, .prefix = prefix, .opsets = around->opsets,
+                        .graph = g, .depth = around->depth + 1};
+    if (!prefix || !g) {
+        whet_import_nomem(imp);
+        return;
+    }
+    if (scope.depth > imp->max_depth) {
+        whet_import_limit(imp, "levels of subgraphs", imp->max_depth);
+        return;
+    }
+    if (!read_graph(imp, span, g)) return;
+    if (g->n_inputs) {
+        whet_import_fail(n, WHET_E_MODEL, "its subgraph has inputs");
+        return;
+    }
+    whet_import_constants(imp, &scope);
+    if (imp->stopped || !whet_scope_declare(imp, &scope)) return;
+    whet_scope_order(imp, &scope);
+    whet_import_nodes(imp, &scope);
+    take_results(n, &scope);
 }

@@ -120,6 +120,12 @@ static void test_functions(void **state) {
     import_case_free(c);
 }
 
+static void test_branches(void **state) {
+    (void)state;
+    CHECK_TEXT("branches_known", "const out/in/k: f32[4] = {1, 2, 3, 4}",
+               "out/t: f32[n, 4] = relu(x) @out/Relu_0", "add(out/t, out/in/k) @out/in/Add_0");
+}
+
 static void test_overridable(void **state) {
     (void)state;
     import_case *c = load_good("overridable", NULL);
@@ -209,6 +215,7 @@ int main(void) {
         cmocka_unit_test(test_dtypes),        cmocka_unit_test(test_constants),
         cmocka_unit_test(test_external),      cmocka_unit_test(test_external_link),
         cmocka_unit_test(test_functions),     cmocka_unit_test(test_overridable),
+        cmocka_unit_test(test_branches),
         cmocka_unit_test(test_legacy),        cmocka_unit_test(test_shapes),
         cmocka_unit_test(test_shapes_by_name), cmocka_unit_test(test_no_memory),
     };

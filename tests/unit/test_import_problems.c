@@ -27,7 +27,7 @@ static const row rows[] = {
       "tensor 'number': elements of type ? (77)", "13 dimensions, at most 12",
       "tensor 'fit': an element does not fit u8", "an initializer has no name"}},
     {"branches", WHET_E_UNSUPPORTED, 2,
-     {"opset 17 If is not supported by this version",
+     {"If is supported only where its condition follows from constants and shapes",
       "opset 17 Frobnicate is not supported by this version"}},
     {"constant_string", WHET_E_UNSUPPORTED, 1, {"constants given by 'value_string'"}},
     {"cycle", WHET_E_MODEL, 1,
@@ -145,7 +145,8 @@ static void test_limits(void **state) {
     check_limit("function_deep", (whet_import_limits){.max_text = 10000},
                 "bytes of the names of all values: more than 10000");
     check_limit("function_deep", (whet_import_limits){.max_depth = 8}, "nested too deeply");
-    check_limit("branches", (whet_import_limits){.max_nodes = 1}, "limit on nodes");
+    check_limit("branches_known", (whet_import_limits){.max_nodes = 5}, "limit on nodes");
+    check_limit("branches_known", (whet_import_limits){.max_depth = 1}, "levels of subgraphs");
 }
 
 static void test_no_folder(void **state) {
