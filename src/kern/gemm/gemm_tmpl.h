@@ -4,7 +4,7 @@
 // A constant B is packed at build, another one panel by panel into the worker's scratch, unless few
 // rows would use it. A task is (batch, block of rows, panel). Rows of A are read in place; they are
 // first copied to scratch when transposed, or when their distance would map them to the same sets of
-// the first-level cache.
+// the first-level cache. alpha is applied to the sums: an operand's denormals it would round.
 #include <string.h>
 
 #include "kern/gemm/gemm_geom.h"
@@ -15,6 +15,7 @@
 #define TILES V_CAT(whet_tiles_, V_ISA)
 #define CEIL(a, b) (((a) + (b) - 1) / (b))
 #define PANEL (2 * V_W)
+#define APPLY V_CAT(whet_epilogue_apply_, V_ISA)
 
 typedef struct gemm_plan {
     whet_gemm_geom g;
@@ -53,27 +54,26 @@ static bool plan_init(gemm_plan *c, const whet_problem *p, const int32_t *params
     c->tiles = CEIL(g->m, TILES.pixels);
     plan_blocks(c, p, params[0]);
     c->packed = p->in[1].constant;
-    c->direct = !c->packed && !g->trans_b && g->alpha == 1 && g->m <= 2 * TILES.pixels;
+    c->direct = !c->packed && !g->trans_b && g->m <= 2 * TILES.pixels;
     // rows 2 KiB apart share two sets of a first-level cache
     bool clash = g->k % 512 == 0 && g->m > 4 && c->panels > 2;
     c->pitch = g->trans_a || clash ? (CEIL(g->k, 16) | 1) * 16 : 0;
-    c->epi = whet_epilogue_plan(&p->epi);
+    c->epi = g->alpha == 1 ? whet_epilogue_plan(&p->epi) : (whet_epi_plan){0};
     return true;
 }
 
 // ---- copies ----
 
-// dst [n][lanes] = src [lanes][n] transposed: lanes < V_W are padded with zeros; times alpha.
+// dst [n][lanes] = src [lanes][n] transposed; lanes < V_W are padded with zeros.
 static void transpose_lanes(float *dst, int64_t step, const float *src, int64_t ld, int64_t n,
-                            int64_t lanes, float alpha) {
-    vf scale = v_set1(alpha);
+                            int64_t lanes) {
     for (int64_t i = 0; i < n; i += V_W) {
         vf r[V_W];
         for (int l = 0; l < V_W; l++)
             r[l] = l < lanes ? v_load_n(src + l * ld + i, n - i) : v_zero();
         v_transpose(r);
         int64_t rows = n - i < V_W ? n - i : V_W;
-        for (int64_t l = 0; l < rows; l++) v_store(dst + (i + l) * step, r[l] * scale);
+        for (int64_t l = 0; l < rows; l++) v_store(dst + (i + l) * step, r[l]);
     }
 }
 
@@ -83,13 +83,12 @@ static void pack_panel(const whet_gemm_geom *g, float *dst, const float *b, int6
     int64_t left = g->n - col;
     if (g->trans_b) {
         for (int64_t v = 0; v < width; v += V_W)
-            transpose_lanes(dst + v, width, b + (col + v) * g->k, g->k, g->k, left - v, g->alpha);
+            transpose_lanes(dst + v, width, b + (col + v) * g->k, g->k, g->k, left - v);
         return;
     }
-    vf scale = v_set1(g->alpha);
     for (int64_t k = 0; k < g->k; k++)
         for (int64_t v = 0; v < width; v += V_W)
-            v_store(dst + k * width + v, v_load_n(b + k * g->n + col + v, left - v) * scale);
+            v_store(dst + k * width + v, v_load_n(b + k * g->n + col + v, left - v));
 }
 
 // Rows [from, to) of A' to dst with the plan's pitch.
@@ -145,6 +144,21 @@ static void task_bias(const whet_call *call, const gemm_plan *c, int64_t col, fl
     }
 }
 
+// What the tile left out when alpha is not 1: y = alpha y + bias, then the epilogue, row by row.
+static void scale_rows(const whet_call *call, const gemm_plan *c, const whet_tile_out *o,
+                       int64_t rows, const float *bias, const float *row_bias) {
+    vf alpha = v_set1(c->g.alpha);
+    for (int64_t i = 0; i < rows; i++) {
+        float *y = o->y + i * o->pixel;
+        for (int64_t j = 0; j < o->cols; j += V_W) {
+            vf b = bias ? v_load(bias + j) : row_bias ? v_set1(row_bias[i]) : v_zero();
+            v_store_n(y + j, v_fma(v_load_n(y + j, o->cols - j), alpha, b), o->cols - j);
+        }
+        if (!whet_epilogue_empty(&call->p->epi))
+            APPLY(&call->p->epi, y, o->other ? o->other + i * o->pixel : NULL, o->cols);
+    }
+}
+
 static void run_task(const whet_call *call, const gemm_plan *c, int64_t task, gemm_local *local) {
     const whet_gemm_geom *g = &c->g;
     int64_t panel = task % c->panels, rest = task / c->panels;
@@ -162,10 +176,12 @@ static void run_task(const whet_call *call, const gemm_plan *c, int64_t task, ge
     const float *w = task_panel(call, c, local, ib, panel, &step);
     whet_walk walk = {.n0 = 1, .n1 = 1, .n2 = 1, .len = g->k, .last = g->k, .w_step = step};
     float bias[PANEL];
+    bool late = g->alpha != 1; // bias and epilogue after the tile
     bool columns = g->bias == WHET_GEMM_BIAS_COLUMNS || g->bias == WHET_GEMM_BIAS_ONE;
     if (columns) task_bias(call, c, col, bias);
     whet_tile_out o = {.pixel = g->n, .vec = V_W, .cols = g->n - col,
-                       .bias = columns ? bias : NULL, .epi = &call->p->epi, .plan = c->epi};
+                       .bias = columns && !late ? bias : NULL, .epi = &call->p->epi,
+                       .plan = c->epi};
     int64_t width = panel_width(g->n, panel);
     if (o.cols > width) o.cols = width;
     for (; tile < last; tile++) {
@@ -173,9 +189,12 @@ static void run_task(const whet_call *call, const gemm_plan *c, int64_t task, ge
         int64_t at = (batch * g->m + row) * g->n + col;
         o.y = (float *)call->out[0] + at;
         o.other = call->other ? (const float *)call->other + at : NULL;
-        o.row_bias = g->bias == WHET_GEMM_BIAS_ROWS ? (const float *)call->in[2] + row : NULL;
-        TILES.one[width / V_W - 1][tile_row(c, tile + 1) - row](a + row * lda, lda, 0, w, &walk,
-                                                                &o);
+        int64_t rows = tile_row(c, tile + 1) - row;
+        const float *row_bias =
+            g->bias == WHET_GEMM_BIAS_ROWS ? (const float *)call->in[2] + row : NULL;
+        o.row_bias = late ? NULL : row_bias;
+        TILES.one[width / V_W - 1][rows](a + row * lda, lda, 0, w, &walk, &o);
+        if (late) scale_rows(call, c, &o, rows, columns ? bias : NULL, row_bias);
     }
 }
 
@@ -233,11 +252,9 @@ static whet_status gemm_pack(const whet_problem *p, const int32_t *params, int32
     (void)params, (void)i;
     whet_gemm_geom g = {0};
     b_shape(p, &batches, &g.k, &g.n);
-    bool gemm = !strcmp(p->op, "gemm");
-    g.alpha = gemm ? ((const whet_gemm_attrs *)p->attrs)->alpha
-                   : ((const whet_matmul_attrs *)p->attrs)->alpha;
-    g.trans_b = p->in[1].rank > 1 && (gemm ? ((const whet_gemm_attrs *)p->attrs)->trans_b
-                                           : ((const whet_matmul_attrs *)p->attrs)->trans_b);
+    g.trans_b = p->in[1].rank > 1 && (!strcmp(p->op, "gemm")
+                                          ? ((const whet_gemm_attrs *)p->attrs)->trans_b
+                                          : ((const whet_matmul_attrs *)p->attrs)->trans_b);
     float *to = dst;
     for (int64_t b = 0; b < batches; b++)
         for (int64_t col = 0; col < g.n; col += PANEL) {
