@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+// softmax(scale q k' + mask) v becomes attention. The scale may sit on q, on k, on both or on the
+// scores, k may be transposed by a node or by the product. Where all heads come from one row
+// [b, s, h d] by reshape and transpose, and go back to one, those four moves are dropped too: the
+// operator reads its heads from the rows.
+#include "pass/match.h"
+#include "pass/pass.h"
+
+typedef struct {
+    whet_value *q, *k, *v, *mask;
+    int64_t perm[4]; // of k to [b, h, s, d]
+    double scale;
+} match;
+
+// ---- the scores ----
+
+// Strips products with and quotients by numbers from v, into *scale.
+static whet_value *strip_scale(whet_value *v, double *scale) {
+    for (;;) {
+        whet_value *x, *c;
+        double number;
+        const whet_node *n = v->producer;
+        bool mul = whet_is(n, &whet_op_mul), div = whet_is(n, &whet_op_div);
+        if ((!mul && !div) || !whet_used_once(v) || !whet_match_const(n, n->op, &x, &c) ||
+            !whet_value_scalar(c, &number) || !whet_same_type(x, v) ||
+            (div && (n->in[1] != c || number == 0)))
+            return v;
+        *scale *= mul ? number : 1 / number;
+        v = x;
+    }
+}
+
+static whet_node *match_product(whet_value *v, double *scale) {
+    v = strip_scale(v, scale);
+    whet_node *n = whet_match_only(v, &whet_op_matmul);
+    return n && !whet_input(n, 2) && !((const whet_matmul_attrs *)n->attrs)->trans_a ? n : NULL;
+}
+
+// A mask is added along whole rows of scores and broadcasts to them.
+static bool mask_fits(const whet_value *mask, const whet_value *scores, const whet_value *sum) {
+    int32_t rank = mask->type.rank;
+    return rank >= 1 && rank <= 4 && whet_same_type(scores, sum) &&
+           mask->type.dims[rank - 1] == scores->type.dims[3];
+}
+
+static const whet_node *match_scores(whet_value *v, match *m) {
+    m->scale = 1;
+    m->mask = NULL;
+    whet_node *n = match_product(v, &m->scale);
+    const whet_node *add = n ? NULL : whet_match_only(v, &whet_op_add);
+    for (int32_t i = 0; i < 2 && add && !n; i++) {
+        m->scale = 1;
+        m->mask = add->in[1 - i];
+        n = match_product(add->in[i], &m->scale);
+    }
+    if (!n || n->out[0]->type.rank != 4) return NULL;
+    return !m->mask || mask_fits(m->mask, n->out[0], v) ? n : NULL;
+}
+
+static bool last_axis(const whet_node *softmax) {
+    const whet_softmax_attrs *a = softmax->attrs;
+    return a->axis == -1 || a->axis == 3;
+}
+
+// ---- q, k and v ----
+
+// The keys behind operand v of the product, which is [b, h, s, d], or [b, h, d, s] where the product
+// does not transpose it itself.
+static void match_keys(whet_value *v, bool transposed, match *m) {
+    m->k = strip_scale(v, &m->scale);
+    for (int32_t i = 0; i < 4; i++) m->perm[i] = i;
+    if (!transposed) return;
+    const whet_node *n = whet_match_op(m->k, &whet_op_transpose);
+    if (n) {
+        const whet_ints *p = &((const whet_transpose_attrs *)n->attrs)->perm;
+        for (int32_t i = 0; i < 4; i++) m->perm[i] = p->v ? p->v[i] : 3 - i;
+        bool once = whet_used_once(m->k);
+        m->k = once ? strip_scale(n->in[0], &m->scale) : n->in[0];
+    }
+    int64_t row = m->perm[3];
+    m->perm[3] = m->perm[2];
+    m->perm[2] = row;
+}
+
+static whet_value *make_keys(const match *m, whet_node *before, whet_error *err) {
+    bool still = true;
+    for (int32_t i = 0; i < 4; i++) still = still && m->perm[i] == i;
+    if (still) return m->k;
+    whet_transpose_attrs attrs = {{m->perm, 4}};
+    return whet_make_value(&whet_op_transpose, &attrs, &m->k, 1, before, err);
+}
+
+static bool heads_agree(const match *m) {
+    const whet_dim *q = m->q->type.dims, *k = m->k->type.dims, *v = m->v->type.dims;
+    const int64_t *p = m->perm;
+    return m->q->type.rank == 4 && m->v->type.rank == 4 && q[0] == k[p[0]] && q[0] == v[0] &&
+           q[1] == k[p[1]] && q[1] == v[1] && k[p[2]] == v[2] && q[3] == k[p[3]];
+}
+
+static bool match_attention(const whet_node *n, match *m) {
+    const whet_matmul_attrs *a = n->attrs;
+    if (n->out[0]->type.dtype != WHET_DTYPE_F32 || a->trans_a || a->trans_b || a->alpha != 1 ||
+        whet_input(n, 2))
+        return false;
+    const whet_node *softmax = whet_match_only(n->in[0], &whet_op_softmax);
+    if (!softmax || softmax->out[0]->type.rank != 4 || !last_axis(softmax)) return false;
+    const whet_node *product = match_scores(softmax->in[0], m);
+    if (!product) return false;
+    const whet_matmul_attrs *qk = product->attrs;
+    m->scale *= (double)qk->alpha;
+    m->q = strip_scale(product->in[0], &m->scale);
+    m->v = n->in[1];
+    if (product->in[1]->type.rank != 4) return false;
+    match_keys(product->in[1], !qk->trans_b, m);
+    return heads_agree(m) && m->scale != 0;
+}
+
+static whet_status attention_rule(whet_node *n, int32_t *changed, whet_error *err) {
+    match m;
+    if (!match_attention(n, &m)) return WHET_OK;
+    whet_value *k = make_keys(&m, n, err);
+    if (!k) return whet_failed(err);
+    whet_attention_attrs attrs;
+    whet_op_attr_defaults(&whet_op_attention, &attrs);
+    attrs.scale = (float)m.scale;
+    whet_value *in[] = {m.q, k, m.v, m.mask};
+    whet_node *fresh = whet_make_node(&whet_op_attention, &attrs, in, m.mask ? 4 : 3, n, err);
+    if (!fresh) return whet_failed(err);
+    if (!whet_same_type(fresh->out[0], n->out[0])) {
+        whet_node_remove(fresh);
+        return WHET_OK;
+    }
+    ++*changed;
+    return whet_take_over(fresh, n, err);
+}
+
+// ---- heads in rows ----
+
+static bool swaps_heads(const whet_node *n) {
+    const whet_ints *p = &((const whet_transpose_attrs *)n->attrs)->perm;
+    static const int64_t want[4] = {0, 2, 1, 3};
+    for (int32_t i = 0; i < 4; i++)
+        if (!p->v || p->n != 4 || p->v[i] != want[i]) return false;
+    return true;
+}
+
+// v [b, h, s, d] is made from rows [b, s, h d] by reshape and transpose; gives the rows.
+static whet_value *match_rows(const whet_value *v) {
+    const whet_node *t = whet_match_op(v, &whet_op_transpose);
+    const whet_node *r = t && swaps_heads(t) ? whet_match_op(t->in[0], &whet_op_reshape) : NULL;
+    if (!r || r->in[0]->type.rank != 3) return NULL;
+    const whet_dim *rows = r->in[0]->type.dims, *heads = r->out[0]->type.dims;
+    bool fixed = whet_dim_is_const(heads[2]) && whet_dim_is_const(heads[3]);
+    return fixed && rows[0] == heads[0] && rows[1] == heads[1] && rows[2] == heads[2] * heads[3]
+               ? r->in[0]
+               : NULL;
+}
+
+static whet_status rows_rule(whet_node *n, int32_t *changed, whet_error *err) {
+    const whet_node *t = whet_match_only(n->in[0], &whet_op_transpose);
+    const whet_node *a = t && swaps_heads(t) ? whet_match_only(t->in[0], &whet_op_attention) : NULL;
+    if (!a || a->n_out != 1 || a->n_in > 4 || a->in[0]->type.rank != 4) return WHET_OK;
+    whet_value *in[4] = {NULL, NULL, NULL, whet_input(a, 3)};
+    for (int32_t i = 0; i < 3; i++)
+        if (!(in[i] = match_rows(a->in[i]))) return WHET_OK;
+    whet_attention_attrs attrs = *(const whet_attention_attrs *)a->attrs;
+    attrs.q_num_heads = a->in[0]->type.dims[1];
+    attrs.kv_num_heads = a->in[1]->type.dims[1];
+    whet_node *fresh = whet_make_node(&whet_op_attention, &attrs, in, in[3] ? 4 : 3, n, err);
+    if (!fresh) return whet_failed(err);
+    if (!whet_same_type(fresh->out[0], n->out[0])) {
+        whet_node_remove(fresh);
+        return WHET_OK;
+    }
+    ++*changed;
+    return whet_take_over(fresh, n, err);
+}
+
+static whet_status run(whet_graph *g, int32_t *changed, whet_error *err) {
+    static const whet_rewrite rows[] = {
+        {&whet_op_matmul, attention_rule},
+        {&whet_op_reshape, rows_rule},
+    };
+    return whet_rewrite_run(g, rows, WHET_COUNT(rows), changed, err);
+}
+
+const whet_pass whet_pass_attention = {
+    .name = "attention",
+    .help = "recognises scaled dot-product attention, heads in rows too",
+    .run = run,
+};
