@@ -1,10 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Makes .venv with what the Python tests and scripts need; quick when it is there already.
+# make_venv.sh [REQUIREMENTS]: makes .venv with what the Python tests and examples need, and lets it
+# import whet from build/python; quick when it is there already.
 set -eu
 cd "$(dirname "$0")/.."
-stamp=.venv/requirements.txt
-cmp -s tests/requirements.txt "$stamp" && exit 0
+wanted=${1:-tests/requirements.txt}
+stamp=.venv/$(basename "$wanted")
+cmp -s "$wanted" "$stamp" && exit 0
 [ -x .venv/bin/python ] || python3 -m venv .venv
-.venv/bin/pip install -q --disable-pip-version-check -r tests/requirements.txt
-cp tests/requirements.txt "$stamp"
+.venv/bin/pip install -q --disable-pip-version-check -r "$wanted"
+site=$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')
+echo "$PWD/build/python" >"$site/whet-build.pth"
+cp "$wanted" "$stamp"

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ONNX's own backend cases (of the installed onnx package) through whet.onnx_backend: a case passes,
+or is refused as unsupported by name and counts as skipped; a wrong answer or another error fails."""
+
+import unittest
+
+import onnx.backend.test
+from onnx.backend.test.runner import BackendIsNotSupposedToImplementIt
+
+import whet.onnx_backend
+
+
+class Judge(whet.onnx_backend.WhetBackend):
+    """ONNX's runner counts a refusal as passed; here it is a skipped case with its reason."""
+
+    @classmethod
+    def prepare(cls, model, device="CPU", **kwargs):
+        try:
+            return super().prepare(model, device, **kwargs)
+        except BackendIsNotSupposedToImplementIt as error:
+            raise unittest.SkipTest(str(error)) from error
+
+
+backend_test = onnx.backend.test.BackendTest(Judge, __name__)
+backend_test.exclude("_cuda$")
+# These vectors wrap where the specification says that results saturate: docs/conformance.md.
+backend_test.exclude("^test_qlinearmatmul_[23]D_int8_float(16|32)_")
+globals().update(backend_test.test_cases)
