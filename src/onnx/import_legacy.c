@@ -203,6 +203,11 @@ void whet_import_upsample_7(whet_import_node *n) {
     old_resize(n, whet_import_constant(n, &t, true));
 }
 
+void whet_import_roi_align_10(whet_import_node *n) {
+    whet_import_own(n, WHET_SETS({"coordinate_transformation_mode", .text = "output_half_pixel"}),
+                    n->in, n->n_in);
+}
+
 // ---- softmax before opset 13: over all dimensions from `axis` on, as if they were one ----
 
 void whet_import_softmax_1(whet_import_node *n) {
