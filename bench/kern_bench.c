@@ -478,6 +478,7 @@ static void random_conv(bench_case *b) {
     if (kind == 1) s.group = 1 + (int)below(4), s.c *= s.group, s.k *= s.group;
     if (kind == 2) s.ker = 1;
     if (kind == 3) s.group = s.c, s.k = 2 * s.c;
+    if (kind == 4) s.group = 1 + (int)below(12), s.c = s.k = s.group << below(4);
     s.stride = 1 + (int)below(3) % 2, s.dil = below(4) ? 1 : 2, s.pad = (int)below(s.ker + 1);
     if (kind == 2 && below(2)) s.pad = 0, s.stride = 1;
     int least = (s.ker - 1) * s.dil + 1 - 2 * s.pad;

@@ -276,6 +276,19 @@ V_FN vf vi_to_f(vi x) { return __builtin_convertvector(x, vf); }
 V_FN vi v_to_i(vf x) { return __builtin_convertvector(v_round(x), vi); }
 #endif
 
+// lane i takes lane index[i] of x, 0 <= index < V_W
+V_FN vf v_permute(vf x, vi index) {
+#if defined(__AVX512F__)
+    return (vf)_mm512_permutexvar_ps((__m512i)index, (__m512)x);
+#elif defined(__AVX2__)
+    return (vf)_mm256_permutevar8x32_ps((__m256)x, (__m256i)index);
+#else
+    vf y = x;
+    for (int i = 0; i < V_W; i++) y[i] = x[index[i]];
+    return y;
+#endif
+}
+
 // ---- reductions over lanes ----
 
 V_FN float v_sum(vf x) {

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Template of the depthwise convolution (one input and one output channel a group): blocked on both
-// sides, rank 3 and 4, any window. A vector is the channels of a block, so no lane meets another and
-// garbage lanes stay in theirs. A task is a channel block of an image and a range of output rows.
-//   packed weights: [channel block][kh][kw][lane]
+// Template of the depthwise convolution and of groups of 2, 4 or 8 channels in and out, fewer than a
+// vector: blocked on both sides, rank 3 and 4, any window. A vector is the channels of a block; lanes
+// meet only those of their group, by a permutation for each channel of it, so garbage lanes stay among
+// themselves (groups never straddle the last real channel). A task is a channel block of an image and
+// a range of output rows.
+//   packed weights: [channel block][kh][kw][input channel of the group][lane]
 #include "kern/conv/conv_geom.h"
 #include "kern/microtile.h"
 #include "kern/simd.h"
@@ -10,7 +12,8 @@
 #define BLOCKED (V_W == 16 ? WHET_LAYOUT_C16 : WHET_LAYOUT_C8)
 #define APPLY V_CAT(whet_epilogue_apply_, V_ISA)
 #define CEIL(a, b) (((a) + (b) - 1) / (b))
-#define WIDE V_PICK(12, 8, 4) // output pixels at once
+#define WIDE V_PICK(12, 8, 4)      // output pixels at once
+#define GROUP_WIDE V_PICK(12, 4, 2) // the same with groups: inputs take registers too
 #define UNROLL _Pragma("GCC unroll 16")
 
 typedef struct conv_plan {
@@ -23,7 +26,7 @@ typedef struct conv_plan {
 static bool plan_init(conv_plan *c, const whet_problem *p) {
     if (!whet_conv_geom_init(&c->g, p)) return false;
     const whet_conv_geom *g = &c->g;
-    if (g->cg != 1 || g->kg != 1) return false;
+    if (g->cg != g->kg || g->cg >= V_W || V_W % g->cg) return false;
     int64_t images = g->n * CEIL(g->c, V_W), threads = p->threads > 1 ? p->threads : 1;
     c->blocks = images < 4 * threads ? CEIL(4 * threads, images) : 1;
     if (c->blocks > g->out[1]) c->blocks = g->out[1];
@@ -54,32 +57,49 @@ V_FN void finish(const row_task *t, float *y, const float *other, vf x) {
     v_store(y, x);
 }
 
-// n neighbouring pixels whose windows are inside; s: first tap of the first; kw, sw, dw constants
+// Lane of the first channel of each lane's group.
+V_FN vi group_lanes(int64_t cg) { return vi_iota() & vi_set1((int32_t)-cg); }
+
+// n neighbouring pixels whose windows are inside; s: first tap of the first; cg, kw, sw, dw constants
 // where the caller has them
-V_FN void pixels(const row_task *t, int n, const float *s, int64_t kw, int64_t sw, int64_t dw,
-                 float *y, const float *other) {
+V_FN void pixels(const row_task *t, int n, int64_t cg, const float *s, int64_t kw, int64_t sw,
+                 int64_t dw, float *y, const float *other) {
     vf acc[WIDE];
+    const vi lanes = group_lanes(cg);
     UNROLL for (int i = 0; i < n; i++) acc[i] = t->bias;
     const float *w = t->w;
     for (int64_t r = 0; r < t->rows; r++, s += t->pitch)
-        for (int64_t k = 0; k < kw; k++, w += V_W) {
-            vf wk = v_load(w);
-            UNROLL for (int i = 0; i < n; i++)
-                acc[i] = v_fma(v_load(s + (i * sw + k * dw) * V_W), wk, acc[i]);
+        for (int64_t k = 0; k < kw; k++) {
+            if (cg == 1) {
+                vf wk = v_load(w);
+                UNROLL for (int i = 0; i < n; i++)
+                    acc[i] = v_fma(v_load(s + (i * sw + k * dw) * V_W), wk, acc[i]);
+                w += V_W;
+                continue;
+            }
+            vf x[WIDE];
+            UNROLL for (int i = 0; i < n; i++) x[i] = v_load(s + (i * sw + k * dw) * V_W);
+            UNROLL for (int c = 0; c < (int)cg; c++, w += V_W) {
+                const vi index = lanes + vi_set1(c);
+                vf wk = v_load(w);
+                UNROLL for (int i = 0; i < n; i++)
+                    acc[i] = v_fma(v_permute(x[i], index), wk, acc[i]);
+            }
         }
     UNROLL for (int i = 0; i < n; i++)
         finish(t, y + i * V_W, other ? other + i * V_W : NULL, acc[i]);
 }
 
-V_FN void inner(const whet_conv_geom *g, const row_task *t, int64_t from, int64_t to, int64_t kw,
-                int64_t sw, int64_t dw, float *y, const float *other) {
+// Output columns [from, to) of a row, at most `wide` at once.
+V_FN void inner(const whet_conv_geom *g, const row_task *t, int64_t from, int64_t to, int wide,
+                int64_t cg, int64_t kw, int64_t sw, int64_t dw, float *y, const float *other) {
     int64_t x = from;
 #define STEP(n)                                                                                    \
-    pixels(t, n, t->src + (x * sw - g->pad[2]) * V_W, kw, sw, dw, y + x * V_W,                     \
+    pixels(t, n, cg, t->src + (x * sw - g->pad[2]) * V_W, kw, sw, dw, y + x * V_W,                 \
            other ? other + x * V_W : NULL)
-    for (; x + WIDE <= to; x += WIDE) STEP(WIDE);
-    for (; x + WIDE / 2 <= to; x += WIDE / 2) STEP(WIDE / 2);
-    for (; x + WIDE / 4 <= to; x += WIDE / 4) STEP(WIDE / 4);
+    for (; x + wide <= to; x += wide) STEP(wide);
+    for (; x + wide / 2 <= to; x += wide / 2) STEP(wide / 2);
+    for (; wide >= 8 && x + wide / 4 <= to; x += wide / 4) STEP(wide / 4);
     for (; x < to; x++) STEP(1);
 #undef STEP
 }
@@ -92,8 +112,12 @@ static void edge(const whet_conv_geom *g, const row_task *t, int64_t x, float *y
         for (int64_t k = 0; k < g->ker[2]; k++) {
             int64_t at = x * g->stride[2] - g->pad[2] + k * g->dil[2];
             if (at < 0 || at >= g->in[2]) continue;
-            acc = v_fma(v_load(t->src + r * t->pitch + at * V_W),
-                        v_load(t->w + (r * g->ker[2] + k) * V_W), acc);
+            vf in = v_load(t->src + r * t->pitch + at * V_W);
+            for (int64_t c = 0; c < g->cg; c++) {
+                const float *w = t->w + ((r * g->ker[2] + k) * g->cg + c) * V_W;
+                vi index = group_lanes(g->cg) + vi_set1((int32_t)c);
+                acc = v_fma(g->cg == 1 ? in : v_permute(in, index), v_load(w), acc);
+            }
         }
     finish(t, y + x * V_W, other ? other + x * V_W : NULL, acc);
 }
@@ -108,15 +132,21 @@ static void run_row(const conv_plan *c, row_task *t, const float *plane, const f
     t->rows = to > from ? to - from : 0;
     t->pitch = g->dil[1] * g->in[2] * V_W;
     t->src = t->rows ? plane + (top + from * g->dil[1]) * g->in[2] * V_W : plane;
-    t->w = w + from * g->ker[2] * V_W;
+    t->w = w + from * g->ker[2] * g->cg * V_W;
     for (int64_t x = 0; x < c->first; x++) edge(g, t, x, y, other);
     int64_t kw = g->ker[2], sw = g->stride[2], dw = g->dil[2];
-    if (kw == 3 && sw == 1 && dw == 1) inner(g, t, c->first, c->last, 3, 1, 1, y, other);
-    else if (kw == 3 && sw == 2 && dw == 1) inner(g, t, c->first, c->last, 3, 2, 1, y, other);
-    else if (kw == 5 && sw == 1 && dw == 1) inner(g, t, c->first, c->last, 5, 1, 1, y, other);
-    else if (kw == 5 && sw == 2 && dw == 1) inner(g, t, c->first, c->last, 5, 2, 1, y, other);
-    else if (kw == 7 && sw == 1 && dw == 1) inner(g, t, c->first, c->last, 7, 1, 1, y, other);
-    else inner(g, t, c->first, c->last, kw, sw, dw, y, other);
+#define INNER(wide, cg, kw, sw, dw)                                                                \
+    inner(g, t, c->first, c->last, wide, cg, kw, sw, dw, y, other)
+    if (g->cg == 2) INNER(GROUP_WIDE, 2, kw, sw, dw);
+    else if (g->cg == 4) INNER(GROUP_WIDE, 4, kw, sw, dw);
+    else if (g->cg == 8) INNER(GROUP_WIDE, 8, kw, sw, dw);
+    else if (kw == 3 && sw == 1 && dw == 1) INNER(WIDE, 1, 3, 1, 1);
+    else if (kw == 3 && sw == 2 && dw == 1) INNER(WIDE, 1, 3, 2, 1);
+    else if (kw == 5 && sw == 1 && dw == 1) INNER(WIDE, 1, 5, 1, 1);
+    else if (kw == 5 && sw == 2 && dw == 1) INNER(WIDE, 1, 5, 2, 1);
+    else if (kw == 7 && sw == 1 && dw == 1) INNER(WIDE, 1, 7, 1, 1);
+    else INNER(WIDE, 1, kw, sw, dw);
+#undef INNER
     for (int64_t x = c->last; x < g->out[2]; x++) edge(g, t, x, y, other);
     if (t->plan.mode == WHET_EPI_STORED) APPLY(t->epi, y, other, g->out[2] * V_W);
 }
@@ -133,7 +163,7 @@ static whet_status conv_run(const whet_call *call, int32_t phase, int64_t begin,
         row_task t = {.epi = &call->p->epi, .plan = c->epi};
         t.bias = bias ? v_load_n(bias + block * V_W, g->c - block * V_W) : v_zero();
         const float *src = (const float *)call->in[0] + plane * g->in_size * V_W;
-        const float *w = (const float *)call->packed[1] + block * g->taps * V_W;
+        const float *w = (const float *)call->packed[1] + block * g->taps * g->cg * V_W;
         for (; oy < last; oy++) {
             int64_t at = (plane * g->out[1] + oy) * g->out[2] * V_W;
             run_row(c, &t, src, w, oy, (float *)call->out[0] + at,
@@ -163,25 +193,28 @@ static int64_t conv_tasks(const whet_problem *p, const int32_t *params, int32_t 
     return plan_init(&c, p) ? c.g.n * CEIL(c.g.c, V_W) * c.blocks : 0;
 }
 
-static int64_t taps_of(const whet_problem *p) {
+// Taps times input channels of a group.
+static int64_t weights_of(const whet_problem *p) {
     int64_t n = 1;
-    for (int32_t i = 2; i < p->in[1].rank; i++) n *= p->in[1].dims[i];
+    for (int32_t i = 1; i < p->in[1].rank; i++) n *= p->in[1].dims[i];
     return n;
 }
 static size_t conv_pack_bytes(const whet_problem *p, const int32_t *params, int32_t i) {
     (void)params;
     if (i != 1) return 0;
-    return sizeof(float) * (size_t)(CEIL(p->in[1].dims[0], V_W) * V_W * taps_of(p));
+    return sizeof(float) * (size_t)(CEIL(p->in[1].dims[0], V_W) * V_W * weights_of(p));
 }
 static whet_status conv_pack(const whet_problem *p, const int32_t *params, int32_t i,
                              const whet_tensor *src, void *dst) {
-    int64_t k = p->in[1].dims[0], taps = taps_of(p);
+    int64_t k = p->in[1].dims[0], cg = p->in[1].dims[1], taps = weights_of(p) / cg;
     const float *w = src->data;
     float *to = dst;
     (void)params, (void)i;
     for (int64_t b = 0; b < k; b += V_W)
         for (int64_t t = 0; t < taps; t++)
-            for (int64_t l = 0; l < V_W; l++) *to++ = b + l < k ? w[(b + l) * taps + t] : 0;
+            for (int64_t c = 0; c < cg; c++)
+                for (int64_t l = 0; l < V_W; l++)
+                    *to++ = b + l < k ? w[((b + l) * cg + c) * taps + t] : 0;
     return WHET_OK;
 }
 
@@ -190,7 +223,7 @@ static double conv_cost(const whet_problem *p, const int32_t *params) {
     conv_plan c;
     (void)params;
     if (!plan_init(&c, p)) return INFINITY;
-    double work = (double)(c.g.n * CEIL(c.g.c, V_W) * c.g.out_size) * (double)c.g.taps;
+    double work = (double)(c.g.n * CEIL(c.g.c, V_W) * c.g.out_size) * (double)(c.g.taps * c.g.cg);
     double threads = p->threads > 1 ? p->threads : 1;
     return work * 2 * V_W / (0.5 * KERN_PEAK) / threads + whet_problem_bytes(p) / KERN_BANDWIDTH;
 }
