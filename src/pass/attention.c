@@ -156,13 +156,82 @@ static whet_value *match_rows(const whet_value *v) {
                : NULL;
 }
 
+// ---- queries, keys and values packed in one row [b, s, 3 h d] ----
+
+static bool splits_packed(const whet_node *n) {
+    const whet_ints *p = &((const whet_transpose_attrs *)n->attrs)->perm;
+    static const int64_t want[5] = {2, 0, 3, 1, 4};
+    for (int32_t i = 0; i < 5; i++)
+        if (!p->v || p->n != 5 || p->v[i] != want[i]) return false;
+    return true;
+}
+
+// v is number `which` of the first dimension of `all`, by split or by gather.
+static whet_value *match_part(const whet_value *v, int32_t which) {
+    const whet_node *view = whet_match_op(v, &whet_op_squeeze);
+    double index;
+    if (!view) view = whet_match_op(v, &whet_op_reshape);
+    const whet_node *n = view ? view->in[0]->producer : NULL;
+    if (whet_is(n, &whet_op_split)) {
+        bool along = ((const whet_axis_attrs *)n->attrs)->axis == 0 && n->n_out == 3;
+        return along && n->out[which] == view->in[0] ? n->in[0] : NULL;
+    }
+    n = whet_match_op(v, &whet_op_gather);
+    if (!n || ((const whet_axis_attrs *)n->attrs)->axis != 0 || n->in[1]->type.rank != 0 ||
+        !whet_value_scalar(n->in[1], &index) || index != which)
+        return NULL;
+    return n->in[0];
+}
+
+// v [b, h, s, d] is part `which` of packed rows; gives the rows.
+static whet_value *match_packed(const whet_value *v, int32_t which) {
+    const whet_value *all = match_part(v, which);
+    const whet_node *t = all ? whet_match_op(all, &whet_op_transpose) : NULL;
+    const whet_node *r = t && splits_packed(t) ? whet_match_op(t->in[0], &whet_op_reshape) : NULL;
+    if (!r || r->in[0]->type.rank != 3 || v->type.rank != 4) return NULL;
+    const whet_dim *rows = r->in[0]->type.dims, *parts = r->out[0]->type.dims;
+    bool fixed = whet_dim_is_const(parts[3]) && whet_dim_is_const(parts[4]) && parts[2] == 3;
+    return fixed && rows[0] == parts[0] && rows[1] == parts[1] &&
+                   rows[2] == 3 * parts[3] * parts[4]
+               ? r->in[0]
+               : NULL;
+}
+
+// The three parts of packed rows, cut along the last dimension.
+static whet_status cut_rows(whet_value *rows, whet_value *part[3], whet_node *before,
+                            whet_error *err) {
+    int64_t width = rows->type.dims[2] / 3, widths[3] = {width, width, width};
+    whet_value *in[] = {rows, whet_make_ints(before->graph, "widths", widths, 3, err)};
+    if (!in[1]) return whet_failed(err);
+    whet_node *n = whet_graph_node(before->graph, &whet_op_split, NULL, NULL, in, 2, 3, before);
+    if (!n) return WHET_NOMEM(err);
+    ((whet_axis_attrs *)n->attrs)->axis = 2;
+    WHET_TRY(whet_graph_infer_node(n, err));
+    for (int32_t i = 0; i < 3; i++) part[i] = n->out[i];
+    return WHET_OK;
+}
+
+// The rows that the heads of attention `a` come from; NULL in in[0]: they do not.
+static whet_status find_rows(const whet_node *a, whet_value *in[3], whet_node *before,
+                             whet_error *err) {
+    bool found = true, packed = true;
+    whet_value *all = match_packed(a->in[0], 0);
+    for (int32_t i = 0; i < 3; i++) {
+        found = (in[i] = match_rows(a->in[i])) && found;
+        packed = packed && all && match_packed(a->in[i], i) == all;
+    }
+    if (packed) return cut_rows(all, in, before, err);
+    if (!found) in[0] = NULL;
+    return WHET_OK;
+}
+
 static whet_status rows_rule(whet_node *n, int32_t *changed, whet_error *err) {
     const whet_node *t = whet_match_only(n->in[0], &whet_op_transpose);
     const whet_node *a = t && swaps_heads(t) ? whet_match_only(t->in[0], &whet_op_attention) : NULL;
     if (!a || a->n_out != 1 || a->n_in > 4 || a->in[0]->type.rank != 4) return WHET_OK;
     whet_value *in[4] = {NULL, NULL, NULL, whet_input(a, 3)};
-    for (int32_t i = 0; i < 3; i++)
-        if (!(in[i] = match_rows(a->in[i]))) return WHET_OK;
+    WHET_TRY(find_rows(a, in, n, err));
+    if (!in[0]) return WHET_OK;
     whet_attention_attrs attrs = *(const whet_attention_attrs *)a->attrs;
     attrs.q_num_heads = a->in[0]->type.dims[1];
     attrs.kv_num_heads = a->in[1]->type.dims[1];

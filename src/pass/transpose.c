@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Fewer moves: transposes after each other are one, those that move nothing are a reshape, and so is
-// any row of views.
+// any row of views. A reshape whose result is known needs no computed shape.
 #include "pass/match.h"
 #include "pass/pass.h"
 
@@ -56,7 +56,9 @@ static whet_status view_rule(whet_node *n, int32_t *changed, whet_error *err) {
     whet_value *x = n->in[0];
     if (bypass(n, x, changed)) return WHET_OK;
     while (x->producer && is_view(x->producer)) x = x->producer->in[0];
-    if (x == n->in[0] || bypass(n, x, changed)) return WHET_OK;
+    // a shape that is computed but known gives way to numbers
+    bool computed = whet_is(n, &whet_op_reshape) && !whet_value_is_const(n->in[1]);
+    if ((x == n->in[0] && !computed) || bypass(n, x, changed)) return WHET_OK;
     return make_reshape(n, x, changed, err);
 }
 
