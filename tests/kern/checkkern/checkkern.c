@@ -21,10 +21,10 @@ typedef struct options {
 static const char *const levels[] = {"scalar", "avx2", "avx512", "native"};
 
 static double value_of(ck_rng *rng, ck_fill fill, ck_source source, bool nonfinite) {
-    static const double edges[] = {0, -0.0, 1, -1, 1e-40, -1e-40, 1e9, -1e9, 88.5, -103,
-                                   INFINITY, -INFINITY, NAN};
+    static const double edges[] = {0, -0.0, 1, -1, 1e-40, -1e-40, 1e3, -1e3, 88.5, -103,
+                                   1e9, -1e9, INFINITY, -INFINITY, NAN};
     double v = fill == CK_INTEGERS ? (double)ck_int(rng, -3, 3) : ck_normal(rng);
-    if (fill == CK_EDGES && ck_chance(rng, 4)) v = edges[ck_int(rng, 0, nonfinite ? 12 : 9)];
+    if (fill == CK_EDGES && ck_chance(rng, 4)) v = edges[ck_int(rng, 0, nonfinite ? 14 : 9)];
     if (source == CK_POSITIVE) v = isfinite(v) ? fmin(fabs(v), 8) + 0.5 : 1;
     return v;
 }

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+// lstm and gru of f32 with default activations. Phase 0: the products of all inputs with W, one matrix
+// product, in blocks of rows. Phase 1: the steps one after the other, each task a few rows of the batch
+// in one direction, which need nothing of the others.
+//   lstm (i o f c): c' = f c + i tanh(c~), h = o tanh(c');  gru (z r h): h' = (1 - z) h~ + z h
+#include "kern/cost.h"
+#include "kern/rnn/rnn.h"
+#include "kern/vmath.h"
+
+#define VECS 4 // vectors of a column block: 4 rows x 4 vectors of accumulators
+#define WIDTH (VECS * V_W)
+
+// y[r][j] = init[r][j] (or bias[j], or 0) + sum a[r][k] w[k][j], one block of columns
+V_FN void tile(int rows, const float *a, int64_t a_row, int64_t depth, const float *w, float *y,
+               int64_t y_row, int64_t cols, const float *init, int64_t init_row) {
+    vf acc[RNN_ROWS][VECS];
+    for (int r = 0; r < rows; r++)
+        for (int v = 0; v < VECS; v++) {
+            int64_t left = cols - v * V_W;
+            acc[r][v] = init && left > 0 ? v_load_n(init + r * init_row + v * V_W, left) : v_zero();
+        }
+    for (int64_t k = 0; k < depth; k++, w += WIDTH)
+        for (int r = 0; r < rows; r++) {
+            vf x = v_set1(a[r * a_row + k]);
+            for (int v = 0; v < VECS; v++) acc[r][v] = v_fma(x, v_load(w + v * V_W), acc[r][v]);
+        }
+    for (int r = 0; r < rows; r++)
+        for (int v = 0; v < VECS; v++)
+            if (cols > v * V_W) v_store_n(y + r * y_row + v * V_W, acc[r][v], cols - v * V_W);
+}
+
+// All columns [0, n) of up to RNN_ROWS rows; w: packed, starting at block `first` of the matrix.
+static void product(int64_t rows, const float *a, int64_t a_row, int64_t depth, const float *w, float *y,
+                    int64_t y_row, int64_t n, const float *init, int64_t init_row) {
+    for (int64_t j = 0; j < n; j += WIDTH, w += WIDTH * depth) {
+        const float *from = init ? init + j : NULL;
+        switch (rows) {
+        case 1: tile(1, a, a_row, depth, w, y + j, y_row, n - j, from, init_row); break;
+        case 2: tile(2, a, a_row, depth, w, y + j, y_row, n - j, from, init_row); break;
+        case 3: tile(3, a, a_row, depth, w, y + j, y_row, n - j, from, init_row); break;
+        default: tile(4, a, a_row, depth, w, y + j, y_row, n - j, from, init_row);
+        }
+    }
+}
+
+static const float *weights_of(const whet_call *c, const rnn_shape *s, int32_t i, int64_t dir) {
+    int64_t depth = i == RNN_W ? s->input : s->hidden;
+    return (const float *)c->packed[i] + dir * s->blocks * s->width * depth;
+}
+
+// ---- phase 0 ----
+
+static int64_t row_blocks(const rnn_shape *s) { return (s->seq * s->batch + RNN_ROWS - 1) / RNN_ROWS; }
+
+// Both biases of a direction in one, but for gru's hidden gate: [n].
+static const float *sum_bias(const whet_call *c, const rnn_shape *s, int64_t dir, float *to) {
+    if (c->p->n_in <= RNN_B || c->p->in[RNN_B].dtype == WHET_DTYPE_NONE) return NULL;
+    const float *b = (const float *)c->in[RNN_B] + dir * 2 * s->n;
+    int64_t both = s->gates == 4 ? s->n : 2 * s->hidden;
+    for (int64_t j = 0; j < s->n; j++) to[j] = b[j] + (j < both ? b[s->n + j] : 0);
+    return to;
+}
+
+static void project(const whet_call *c, const rnn_shape *s, int64_t begin, int64_t end) {
+    int64_t blocks = row_blocks(s), all = s->seq * s->batch, last = -1;
+    const float *bias = NULL;
+    for (int64_t t = begin; t < end; t++) {
+        int64_t dir = t / blocks, row = t % blocks * RNN_ROWS;
+        if (dir != last) bias = sum_bias(c, s, dir, c->scratch);
+        last = dir;
+        product(all - row < RNN_ROWS ? all - row : RNN_ROWS, (const float *)c->in[RNN_X] + row * s->input,
+                s->input, s->input, weights_of(c, s, RNN_W, dir),
+                (float *)c->workspace + (dir * all + row) * s->n, s->n, s->n, bias, 0);
+    }
+}
+
+// ---- phase 1 ----
+
+typedef struct rows_state {
+    int64_t rows;
+    float *gates, *h, *c, *tmp; // [rows][n], [rows][hidden] twice, [rows][n]
+} rows_state;
+
+static void load_state(const whet_call *c, const rnn_shape *s, int32_t i, int64_t at, int64_t rows, float *to) {
+    size_t bytes = (size_t)(rows * s->hidden) * sizeof *to;
+    bool given = c->p->n_in > i && c->p->in[i].dtype != WHET_DTYPE_NONE;
+    if (given) memcpy(to, (const float *)c->in[i] + at, bytes);
+    else memset(to, 0, bytes);
+}
+
+static void lstm_cells(const rnn_shape *s, const rows_state *st) {
+    for (int64_t r = 0; r < st->rows; r++) {
+        const float *g = st->gates + r * s->n;
+        for (int64_t j = 0; j < s->hidden; j += V_W) {
+            int64_t left = s->hidden - j;
+            float *h = st->h + r * s->hidden + j, *c = st->c + r * s->hidden + j;
+            vf i = v_sigmoid(v_load_n(g + j, left)), o = v_sigmoid(v_load_n(g + s->hidden + j, left));
+            vf f = v_sigmoid(v_load_n(g + 2 * s->hidden + j, left));
+            vf m = f * v_load_n(c, left) + i * v_tanh(v_load_n(g + 3 * s->hidden + j, left));
+            v_store_n(c, m, left);
+            v_store_n(h, o * v_tanh(m), left);
+        }
+    }
+}
+
+// Hidden columns of R start in the middle of a block, so the whole product is made.
+static void gru_reset_product(const rnn_shape *s, const rows_state *st, const float *weights) {
+    for (int64_t r = 0; r < st->rows; r++)
+        for (int64_t j = 0; j < s->hidden; j += V_W) {
+            int64_t left = s->hidden - j;
+            vf reset = v_sigmoid(v_load_n(st->gates + r * s->n + s->hidden + j, left));
+            v_store_n(st->c + r * s->hidden + j, reset * v_load_n(st->h + r * s->hidden + j, left), left);
+        }
+    int64_t first = 2 * s->hidden / WIDTH;
+    product(st->rows, st->c, s->hidden, s->hidden, weights + first * WIDTH * s->hidden,
+            st->tmp + first * WIDTH, s->n, s->n - first * WIDTH, NULL, 0);
+}
+
+// x: products of the inputs; gates: those with the recurrent ones added; tmp: the latter alone.
+static void gru_cells(const rnn_shape *s, const rows_state *st, const float *x, const float *bias, bool linear) {
+    for (int64_t r = 0; r < st->rows; r++) {
+        const float *g = st->gates + r * s->n, *hid = x + r * s->n + 2 * s->hidden;
+        const float *rec = st->tmp + r * s->n + 2 * s->hidden;
+        for (int64_t j = 0; j < s->hidden; j += V_W) {
+            int64_t left = s->hidden - j;
+            float *h = st->h + r * s->hidden + j;
+            vf z = v_sigmoid(v_load_n(g + j, left)), old = v_load_n(h, left);
+            vf more = v_load_n(rec + j, left);
+            if (bias) more = more + v_load_n(bias + s->n + 2 * s->hidden + j, left);
+            if (linear) more = more * v_sigmoid(v_load_n(g + s->hidden + j, left));
+            vf fresh = v_tanh(v_load_n(hid + j, left) + more);
+            v_store_n(h, fresh + z * (old - fresh), left);
+        }
+    }
+}
+
+static void gru_step(const whet_call *c, const rnn_shape *s, const rows_state *st, int64_t dir, const float *x) {
+    bool linear = ((const whet_rnn_attrs *)c->p->attrs)->linear_before_reset;
+    bool biased = c->p->n_in > RNN_B && c->p->in[RNN_B].dtype != WHET_DTYPE_NONE;
+    const float *bias = biased ? (const float *)c->in[RNN_B] + dir * 2 * s->n : NULL;
+    const float *weights = weights_of(c, s, RNN_R, dir);
+    product(st->rows, st->h, s->hidden, s->hidden, weights, st->tmp, s->n, s->n, NULL, 0);
+    for (int64_t r = 0; r < st->rows; r++)
+        for (int64_t j = 0; j < 2 * s->hidden; j++)
+            st->gates[r * s->n + j] = st->tmp[r * s->n + j] + x[r * s->n + j];
+    if (!linear) gru_reset_product(s, st, weights);
+    gru_cells(s, st, x, bias, linear);
+}
+
+static void store_rows(const whet_call *c, int32_t out, int64_t at, const float *from, int64_t n) {
+    if (out < c->p->n_out && c->p->out[out].dtype != WHET_DTYPE_NONE && c->out[out])
+        memcpy((float *)c->out[out] + at, from, (size_t)n * sizeof *from);
+}
+
+static void recur(const whet_call *c, const rnn_shape *s, int64_t task) {
+    int64_t parts = (s->batch + RNN_ROWS - 1) / RNN_ROWS, dir = task / parts;
+    int64_t row = task % parts * RNN_ROWS, left = s->batch - row;
+    rows_state st = {.rows = left < RNN_ROWS ? left : RNN_ROWS, .gates = c->scratch};
+    st.h = st.gates + RNN_ROWS * s->n;
+    st.c = st.h + RNN_ROWS * s->hidden;
+    st.tmp = st.c + 2 * RNN_ROWS * s->hidden;
+    int64_t state = (dir * s->batch + row) * s->hidden, count = st.rows * s->hidden;
+    bool reverse = dir == 1 || ((const whet_rnn_attrs *)c->p->attrs)->direction == WHET_RNN_REVERSE;
+    load_state(c, s, RNN_H0, state, st.rows, st.h);
+    if (s->gates == 4) load_state(c, s, RNN_C0, state, st.rows, st.c);
+    for (int64_t i = 0; i < s->seq; i++) {
+        int64_t t = reverse ? s->seq - 1 - i : i;
+        const float *x = (const float *)c->workspace + ((dir * s->seq + t) * s->batch + row) * s->n;
+        if (s->gates == 4) {
+            product(st.rows, st.h, s->hidden, s->hidden, weights_of(c, s, RNN_R, dir), st.gates, s->n, s->n,
+                    x, s->n);
+            lstm_cells(s, &st);
+        } else {
+            gru_step(c, s, &st, dir, x);
+        }
+        store_rows(c, 0, ((t * s->dirs + dir) * s->batch + row) * s->hidden, st.h, count);
+    }
+    store_rows(c, 1, state, st.h, count);
+    if (s->gates == 4) store_rows(c, 2, state, st.c, count);
+}
+
+static whet_status run(const whet_call *c, int32_t phase, int64_t begin, int64_t end) {
+    rnn_shape s = whet_rnn_shape(c->p, WIDTH);
+    if (phase == 0) project(c, &s, begin, end);
+    else
+        for (int64_t t = begin; t < end; t++) recur(c, &s, t);
+    return WHET_OK;
+}
+
+static int64_t tasks(const whet_problem *p, const int32_t *params, int32_t phase) {
+    rnn_shape s = whet_rnn_shape(p, WIDTH);
+    (void)params;
+    return s.dirs * (phase == 0 ? row_blocks(&s) : (s.batch + RNN_ROWS - 1) / RNN_ROWS);
+}
+
+static bool accepts(const whet_problem *p) { return whet_rnn_accepts(p, WIDTH); }
+
+static size_t pack_bytes(const whet_problem *p, const int32_t *params, int32_t i) {
+    (void)params;
+    return whet_rnn_pack_bytes(p, WIDTH, i);
+}
+
+static whet_status pack(const whet_problem *p, const int32_t *params, int32_t i, const whet_tensor *src,
+                        void *dst) {
+    (void)params;
+    whet_rnn_pack(p, WIDTH, i, src->data, dst);
+    return WHET_OK;
+}
+
+static size_t workspace(const whet_problem *p, const int32_t *params) {
+    rnn_shape s = whet_rnn_shape(p, WIDTH);
+    (void)params;
+    return whet_rnn_workspace(&s);
+}
+
+static size_t scratch(const whet_problem *p, const int32_t *params) {
+    rnn_shape s = whet_rnn_shape(p, WIDTH);
+    (void)params;
+    return whet_rnn_scratch(&s);
+}
+
+static double cost(const whet_problem *p, const int32_t *params) {
+    rnn_shape s = whet_rnn_shape(p, WIDTH);
+    double steps = (double)(s.dirs * s.seq * s.batch), flops = whet_problem_flops(p);
+    (void)params;
+    return flops / (3e9 * V_PICK(16, 10, 1)) + steps * (double)s.n * V_PICK(1.5, 3.0, 20.0) / 3e9;
+}
+
+#define RNN_KERNEL(operator)                                                                       \
+    const whet_kernel V_CAT(whet_kernel_##operator##_f32_, V_ISA) = {                              \
+        .name = #operator "_f32_" V_NAME,                                                          \
+        .op = #operator,                                                                           \
+        .revision = 1,                                                                             \
+        .cpu = V_CPU,                                                                              \
+        .accepts = accepts,                                                                        \
+        .cost = cost,                                                                              \
+        .pack_bytes = pack_bytes,                                                                  \
+        .pack = pack,                                                                              \
+        .workspace = workspace,                                                                    \
+        .scratch = scratch,                                                                        \
+        .phases = 2,                                                                               \
+        .tasks = tasks,                                                                            \
+        .run = run,                                                                                \
+        .tolerance = 4,                                                                            \
+    }
+RNN_KERNEL(lstm);
+RNN_KERNEL(gru);
