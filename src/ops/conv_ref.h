@@ -17,7 +17,8 @@ void whet_conv_ref_init(whet_conv_ref *r, const whet_window_attrs *a, int64_t gr
 // y [n, group m, out] = conv(x, w) + bias; bias [group m] or NULL.
 whet_status whet_conv_ref_run(whet_eval *e, const whet_conv_ref *r, const double *x,
                               const double *w, const double *bias, double *y);
-// Shapes of X, W and output 0; channels, groups and window are checked. x, w: numbers of the inputs.
+// Shapes of X, W and output 0; channels, groups and window are checked. x, w: numbers of the
+// inputs.
 whet_status whet_conv_infer(whet_infer *ctx, const whet_window_attrs *a, int64_t group, int32_t x,
                             int32_t w);
 // A bias input, when there, is [m].

@@ -136,7 +136,8 @@ static double *joined(whet_eval *e, int32_t in, int32_t past, int32_t present, i
         if (!(old = whet_eval_f64(e, past))) return NULL;
     }
     if (!fresh) return NULL;
-    double *all = whet_attention_ref_join(e, h->batch, h->n, h->d, old, past_len, fresh, step, h->len);
+    double *all = whet_attention_ref_join(e, h->batch, h->n, h->d, old, past_len, fresh, step,
+                                          h->len);
     h->len += past_len;
     if (all && whet_eval_wants(e, present)) whet_eval_store(e, present, all);
     return all;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// conv_integer and qlinear_conv: the float convolution on numbers less their zero points, which also
-// makes padding the zero point.
+// conv_integer and qlinear_conv: the float convolution on numbers less their zero points, which
+// also makes padding the zero point.
 #include "ops/attrs.h"
 #include "ops/conv_ref.h"
 #include "ops/matrix.h"
@@ -37,7 +37,8 @@ static whet_status conv_integer_eval(whet_eval *e) {
     int64_t area, n = whet_tensor_count(&e->out[0]);
     const double *y = sums(e, 0, 2, 1, 3, -1, &area);
     if (!y) return e->err ? e->err->status : WHET_E_NOMEM;
-    for (int64_t i = 0; i < n; i++) whet_store_i64(e->out[0].data, WHET_DTYPE_I32, i, (int64_t)y[i]);
+    for (int64_t i = 0; i < n; i++)
+        whet_store_i64(e->out[0].data, WHET_DTYPE_I32, i, (int64_t)y[i]);
     return WHET_OK;
 }
 

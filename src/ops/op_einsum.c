@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sums of products over labelled dimensions. The equation is parsed into one list of labels an
-// operand; an ellipsis becomes labels of its own, counted from the right so that they broadcast. Any
-// dimension of size 1 broadcasts against others of its label.
+// operand; an ellipsis becomes labels of its own, counted from the right so that they broadcast.
+// Any dimension of size 1 broadcasts against others of its label.
 #include <string.h>
 
 #include "ops/matrix.h"

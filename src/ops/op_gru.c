@@ -33,8 +33,10 @@ static void gru_cell(const whet_rnn_run *r, const double *xw, const double *hr, 
     if (!r->a->linear_before_reset) reset_product(r, xw, hr, h);
     for (int64_t j = 0; j < n; j++) {
         double recurrent = whet_rnn_bias(r, 1, H, j);
-        if (r->a->linear_before_reset) recurrent = gate(r, xw, hr, R, j) * (hr[H * n + j] + recurrent);
-        else recurrent += r->tmp[j];
+        if (r->a->linear_before_reset)
+            recurrent = gate(r, xw, hr, R, j) * (hr[H * n + j] + recurrent);
+        else
+            recurrent += r->tmp[j];
         double fresh = xw[H * n + j] + whet_rnn_bias(r, 0, H, j) + recurrent;
         double z = gate(r, xw, hr, Z, j);
         h[j] = (1 - z) * whet_rnn_activate(r, 1, fresh) + z * h[j];

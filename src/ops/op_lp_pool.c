@@ -39,8 +39,8 @@ static const whet_attr lp_pool_attrs[] = {
     WHET_POOL_ROWS,
     {"p", WHET_ATTR_INT, offsetof(whet_pool_attrs, p), .def = 2, .min = 1, .max = INT32_MAX},
 };
-// Version 1: p is a float; one that is a whole number >= 1 goes over, others are WHET_E_UNSUPPORTED.
-// kernel_shape may be absent there: WHET_E_UNSUPPORTED too.
+// Version 1: p is a float; one that is a whole number >= 1 goes over, others are
+// WHET_E_UNSUPPORTED. kernel_shape may be absent there: WHET_E_UNSUPPORTED too.
 static const whet_onnx_row lp_pool_onnx[] = {
     {"", "LpPool", 1, 1, "lp_pool_1"},
     {"", "LpPool", 2, 0, NULL},

@@ -26,7 +26,9 @@ static void lstm_cell(const whet_rnn_run *r, const double *xw, const double *hr,
 }
 
 static whet_status lstm_infer(whet_infer *ctx) { return whet_rnn_infer(ctx, GATES, DEFAULTS, 3); }
-static whet_status lstm_eval(whet_eval *e) { return whet_rnn_eval(e, GATES, DEFAULTS, 3, lstm_cell); }
+static whet_status lstm_eval(whet_eval *e) {
+    return whet_rnn_eval(e, GATES, DEFAULTS, 3, lstm_cell);
+}
 static double lstm_flops(const void *attrs, const whet_tensor *in, int32_t n_in,
                          const whet_tensor *out, int32_t n_out) {
     (void)attrs, (void)n_in, (void)out, (void)n_out;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// alpha A' B' + bias. alpha and the transposes are those of FusedMatMul; bias [n] is added by passes
-// (ONNX's MatMul has none).
+// alpha A' B' + bias. alpha and the transposes are those of FusedMatMul; bias [n] is added by
+// passes (ONNX's MatMul has none).
 #include "ops/attrs.h"
 #include "ops/matmul_ref.h"
 #include "ops/matrix.h"

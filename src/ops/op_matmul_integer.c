@@ -33,7 +33,8 @@ static whet_status matmul_integer_eval(whet_eval *e) {
     const double *y = sums(e, 0, 2, 1, 3, &r);
     if (!y) return WHET_E_NOMEM;
     int64_t n = whet_tensor_count(&e->out[0]);
-    for (int64_t i = 0; i < n; i++) whet_store_i64(e->out[0].data, WHET_DTYPE_I32, i, (int64_t)y[i]);
+    for (int64_t i = 0; i < n; i++)
+        whet_store_i64(e->out[0].data, WHET_DTYPE_I32, i, (int64_t)y[i]);
     return WHET_OK;
 }
 

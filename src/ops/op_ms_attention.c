@@ -91,7 +91,8 @@ static whet_status ms_attention_eval(whet_eval *e) {
     int64_t wide = e->in[WEIGHTS].dims[1], heads = a->num_heads;
     int64_t hidden = a->qkv_hidden_sizes.n ? a->qkv_hidden_sizes.v[0] : wide / 3;
     int64_t step[3] = {x[1] * wide, hidden / heads, wide}, past_len = 0;
-    whet_attention_ref r = {x[0], heads, heads, x[1], 0, hidden / heads, (wide - 2 * hidden) / heads};
+    whet_attention_ref r = {x[0], heads, heads, x[1], 0, hidden / heads,
+                            (wide - 2 * hidden) / heads};
     const double *qkv = project(e, x[0] * x[1]), *past = NULL;
     if (whet_eval_has(e, PAST)) {
         past_len = e->in[PAST].dims[3];

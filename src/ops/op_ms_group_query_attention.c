@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// com.microsoft GroupQueryAttention: causal attention of grouped heads with rotary positions, over a
-// cache whose used length differs between sequences. seqlens_k holds that length less one, new keys
-// included; when the query covers total_sequence_length (the prompt), the cache is not read.
+// com.microsoft GroupQueryAttention: causal attention of grouped heads with rotary positions, over
+// a cache whose used length differs between sequences. seqlens_k holds that length less one, new
+// keys included; when the query covers total_sequence_length (the prompt), the cache is not read.
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// com.microsoft MultiHeadAttention. Query, key and value come as [b, s, heads d] each, as one packed
-// [b, s, heads, 3, d], as query and packed [b, t, heads, 2, d], or with keys and values already
-// [b, heads, t, d]; a bias is added to all three first.
+// com.microsoft MultiHeadAttention. Query, key and value come as [b, s, heads d] each, as one
+// packed [b, s, heads, 3, d], as query and packed [b, t, heads, 2, d], or with keys and values
+// already [b, heads, t, d]; a bias is added to all three first.
 #include <math.h>
 
 #include "ops/matrix.h"

@@ -40,7 +40,8 @@ static whet_status rotary_infer(whet_infer *ctx) {
     if (x->rank != 3 && x->rank != 4)
         WHET_FAIL(ctx->err, WHET_E_SHAPE, "X has %d dimensions, must have 3 or 4", (int)x->rank);
     WHET_TRY(check_caches(ctx));
-    whet_dim wide = x->dims[x->rank - 1], size = wide, half = ctx->in[COS]->dims[ctx->in[COS]->rank - 1];
+    whet_dim wide = x->dims[x->rank - 1], size = wide;
+    whet_dim half = ctx->in[COS]->dims[ctx->in[COS]->rank - 1];
     whet_dim rotated = a->rotary_embedding_dim ? a->rotary_embedding_dim
                                                : whet_dim_mul(ctx->dims, half, 2);
     WHET_TRY(whet_infer_same(ctx, rotated, whet_dim_mul(ctx->dims, half, 2),
@@ -90,7 +91,8 @@ static whet_status rotary_eval(whet_eval *e) {
         heads = a->num_heads ? a->num_heads : wide / (2 * half);
         d = heads ? wide / heads : 0;
     }
-    const double *in = whet_eval_f64(e, X), *cos = whet_eval_f64(e, COS), *sin = whet_eval_f64(e, SIN);
+    const double *in = whet_eval_f64(e, X), *cos = whet_eval_f64(e, COS);
+    const double *sin = whet_eval_f64(e, SIN);
     double *y = whet_eval_raw_f64(e, n);
     if (!in || !cos || !sin || !y) return WHET_E_NOMEM;
     memcpy(y, in, (size_t)n * sizeof *y);

@@ -174,8 +174,9 @@ whet_status whet_rnn_eval(whet_eval *e, int32_t gates, const char *defaults, int
         !load_optional(e, WHET_RNN_H0, &h0) || !load_optional(e, WHET_RNN_C0, &c0) ||
         !load_optional(e, WHET_RNN_P, &peep))
         return WHET_E_NOMEM;
-    if (whet_eval_wants(e, 0) && e->out[0].bytes) // rows behind the end of a sequence are 0
-        memset(e->out[0].data, 0, whet_tensor_bytes(e->out[0].dtype, whet_tensor_count(&e->out[0])));
+    int64_t count = whet_eval_wants(e, 0) ? whet_tensor_count(&e->out[0]) : 0;
+    if (count > 0) // rows behind the end of a sequence are 0
+        memset(e->out[0].data, 0, whet_tensor_bytes(e->out[0].dtype, count));
     for (w.dir = 0; w.dir < w.r.dirs; w.dir++) {
         w.reverse = w.dir == 1 || a->direction == WHET_RNN_REVERSE;
         w.r.bias = bias ? bias + w.dir * 2 * gates * w.r.hidden : NULL;

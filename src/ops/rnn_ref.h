@@ -40,8 +40,8 @@ typedef struct whet_rnn_run {
     double *tmp;         // [hidden]
 } whet_rnn_run;
 
-// xw, hr: products of input and state with their weights, [gates hidden], without biases; h, c: state
-// of the row, replaced.
+// xw, hr: products of input and state with their weights, [gates hidden], without biases; h, c:
+// state of the row, replaced.
 typedef void (*whet_rnn_cell)(const whet_rnn_run *r, const double *xw, const double *hr, double *h,
                               double *c);
 

@@ -37,16 +37,17 @@ typedef struct whet_window {
 // attributes). Resolves SAME paddings with the known output. Inputs must have passed infer.
 void whet_window_resolve(whet_window *w, const whet_window_attrs *a, int32_t n, const int64_t *in,
                          const int64_t *out, const int64_t *kernel);
-// Output sizes (symbolic), checking counts, positive kernel, strides, dilations, and that paddings and
-// sizes are consistent. ceil_mode as in ONNX poolings (a window may not start in the end padding).
+// Output sizes (symbolic), checking counts, positive kernel, strides, dilations, and that paddings
+// and sizes are consistent. ceil_mode as in ONNX poolings (a window may not start in the end
+// padding).
 whet_status whet_window_infer(whet_infer *ctx, const whet_window_attrs *a, int32_t n,
                               const whet_dim *in, const whet_dim *kernel, bool ceil_mode,
                               whet_dim *out);
 
 // The same for transposed convolution: `in` and `out` are those of the operator (out is the larger
-// one). Paddings follow from output_shape when that is given. It may ask for less than a stride more
-// than the input reaches, and SAME does when strides exceed the kernel: then paddings are 0 and the
-// end of the output is bias.
+// one). Paddings follow from output_shape when that is given. It may ask for less than a stride
+// more than the input reaches, and SAME does when strides exceed the kernel: then paddings are 0
+// and the end of the output is bias.
 void whet_window_resolve_transposed(whet_window *w, const whet_window_attrs *a,
                                     whet_ints output_padding, whet_ints output_shape, int32_t n,
                                     const int64_t *in, const int64_t *out, const int64_t *kernel);

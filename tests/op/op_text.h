@@ -6,7 +6,7 @@
 
 #include "ops/op.h"
 
-#define OP_TEXT_MAX 6
+#define OP_TEXT_MAX 12
 
 typedef struct op_case {
     const char *op, *attrs;

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "support/test.h"
+
+#include "op/op_text.h"
+
+// Two keys with equal scores weigh one half each.
+#define Q1 "f32[1,1,1,1] 0"
+#define K2 "f32[1,1,2,1] 1 2"
+#define V2 "f32[1,1,2,1] 10 20"
+
+static void attention(void **state) {
+    (void)state;
+    static const op_case cases[] = {
+        {"attention", "", {Q1, K2, V2}, {"f32[1,1,1,1] 15"}},
+        {"attention", "is_causal=1", {"f32[1,1,2,1] 0", K2, V2}, {"f32[1,1,2,1] 10 15"}},
+        {"attention", "", {Q1, K2, V2, "bool[1,2] 0 1"}, {"f32[1,1,1,1] 20"}},
+        {"attention", "", {Q1, K2, V2, "bool[1,2] 0 0"}, {"f32[1,1,1,1] 0"}},
+        {"attention", "", {Q1, K2, V2, "f32[2] 0 -1000"}, {"f32[1,1,1,1] 10"}},
+        {"attention", "", {Q1, K2, V2, "f32[1,1] 0"}, {"f32[1,1,1,1] 10"}},
+        {"attention", "", {Q1, K2, V2, "", "", "", "i64[1] 1"}, {"f32[1,1,1,1] 10"}},
+        {"attention", "is_causal=1", {Q1, K2, V2, "", "f32[1,1,1,1] 5", "f32[1,1,1,1] 30"},
+         {"f32[1,1,1,1] 20", "f32[1,1,3,1] 5 1 2", "f32[1,1,3,1] 30 10 20"}},
+        {"attention", "q_num_heads=2 kv_num_heads=1",
+         {"f32[1,1,2] 0 0", "f32[1,2,1] 1 2", "f32[1,2,2] 1 2 3 4"}, {"f32[1,1,4] 2 3 2 3"}},
+        {"attention", "scale=0.5 softcap=2", {"f32[1,1,1,1] 2", "f32[1,1,1,1] 4", Q1, "f32[1,1] 3"},
+         {Q1, "", "", "f32[1,1,1,1] 4"}},
+        {"attention", "scale=0.5 qk_matmul_output_mode=1",
+         {"f32[1,1,1,1] 2", "f32[1,1,1,1] 4", Q1, "f32[1,1] 3"}, {Q1, "", "", "f32[1,1,1,1] 7"}},
+        {"attention", "scale=0.5 softcap=2 qk_matmul_output_mode=2",
+         {"f32[1,1,1,1] 2", "f32[1,1,1,1] 4", Q1, "f32[1,1] -4"}, {Q1, "", "", "f32[1,1,1,1] 0"}},
+        {"attention", "qk_matmul_output_mode=3", {Q1, K2, V2}, {"", "", "", "f32[1,1,1,2] 0.5"}},
+        {"rotary_embedding", "", {"f32[1,1,1,2] 3 5", "f32[2,1] 1 0", "f32[2,1] 0 1", "i64[1,1] 1"},
+         {"f32[1,1,1,2] -5 3"}},
+        {"rotary_embedding", "interleaved=1 num_heads=1 rotary_embedding_dim=2",
+         {"f32[1,2,3] 1 2 3 4 5 6", "f32[3,1] 1 1 0", "f32[3,1] 0 0 1", "i64[1] 1"},
+         {"f32[1,2,3] 1 2 3 -5 4 6"}},
+        {"rotary_embedding", "", {"f32[1,1,4] 1 2 3 4", "f32[1,1,1] 0", "f32[1,1,1] 1"},
+         {"f32[1,1,4] -2 1 -4 3"}},
+    };
+    op_text_check(cases, COUNT(cases));
+}
+
+static void contributed(void **state) {
+    (void)state;
+    static const op_case cases[] = {
+        {"ms_multi_head_attention", "num_heads=1",
+         {"f32[1,1,1] 0", "f32[1,2,1] 1 2", "f32[1,2,1] 10 20"},
+         {"f32[1,1,1] 15", "f32[1,1,2,1] 1 2", "f32[1,1,2,1] 10 20"}},
+        {"ms_multi_head_attention", "num_heads=1", {"f32[1,1,1] 0", "f32[1,2,1,2,1] 1 10 2 20"},
+         {"f32[1,1,1] 15"}},
+        {"ms_multi_head_attention", "num_heads=1 unidirectional=1",
+         {"f32[1,2,1,3,1] 0 1 10 0 2 20"},
+         {"f32[1,2,1] 10 15"}},
+        {"ms_multi_head_attention", "num_heads=1",
+         {"f32[1,1,1] 0", "f32[1,2,1] 1 2", "f32[1,2,1] 10 20", "f32[3] 0 0 5", "i32[1] 1"},
+         {"f32[1,1,1] 15"}},
+        {"ms_attention", "num_heads=1 unidirectional=1",
+         {"f32[1,2,1] 1 3", "f32[1,3] 0 1 10", "f32[3] 0 0 1"},
+         {"f32[1,2,1] 11 21", "f32[2,1,1,2,1] 1 3 11 31"}},
+        // one cached key and one new one
+        {"ms_group_query_attention", "num_heads=2 kv_num_heads=1",
+         {"f32[1,1,2] 0 0", "f32[1,1,1] 2", "f32[1,1,1] 20", "f32[1,1,3,1] 1 9 9",
+          "f32[1,1,3,1] 10 9 9", "i32[1] 1", "i32[1] 2"},
+         {"f32[1,1,2] 15 15", "f32[1,1,3,1] 1 2 0", "f32[1,1,3,1] 10 20 0"}},
+        // a prompt of two tokens, packed, whose cache is not read
+        {"ms_group_query_attention", "num_heads=1 kv_num_heads=1",
+         {"f32[1,2,3] 0 1 10 0 2 20", "", "", "f32[1,1,1,1] 9", "f32[1,1,1,1] 9", "i32[1] 1",
+          "i32[] 2"},
+         {"f32[1,2,1] 10 15", "f32[1,1,2,1] 1 2", "f32[1,1,2,1] 10 20"}},
+        {"ms_group_query_attention", "num_heads=1 kv_num_heads=1 local_window_size=1",
+         {"f32[1,2,3] 0 1 10 0 2 20", "", "", "", "", "i32[1] 1", "i32[] 2"}, {"f32[1,2,1] 10 20"}},
+        {"ms_group_query_attention", "num_heads=1 kv_num_heads=1 smooth_softmax=1",
+         {"f32[1,2,3] 0 1 10 0 2 20", "", "", "", "", "i32[1] 1", "i32[] 2"}, {"f32[1,2,1] 5 10"}},
+        {"ms_group_query_attention", "num_heads=1 kv_num_heads=1",
+         {"f32[1,1,3] 0", "", "", "f32[1,1,1,1] 9", "f32[1,1,1,1] 9", "i32[1] 2", "i32[] 3"},
+         {"f32[1,1,1] 0"}, WHET_E_RANGE, "seqlens_k"},
+        {"ms_group_query_attention", "num_heads=1 kv_num_heads=1",
+         {"f32[1,1,3] 0", "", "", "", "", "i32[1] 0", "i32[] 0"}, {"f32[1,1,1] 0"}, WHET_E_RANGE},
+        {"ms_group_query_attention", "num_heads=1 kv_num_heads=1 do_rotary=1",
+         {"f32[1,1,6] 0", "", "", "", "", "i32[1] 0", "i32[] 1", "f32[1,1] 1", "f32[1,1] 0",
+          "i64[1,1] 1"},
+         {"f32[1,1,2] 0"}, WHET_E_RANGE, "position 1"},
+    };
+    op_text_check(cases, COUNT(cases));
+}
+
+static void failures(void **state) {
+    (void)state;
+    static const op_case cases[] = {
+        {"attention", "", {"f32[1,1,1] 0", "f32[1,1,1] 0", "f32[1,1,1] 0"},
+         .status = WHET_E_INVALID, .text = "q_num_heads"},
+        {"attention", "q_num_heads=2 kv_num_heads=1",
+         {"f32[1,1,3] 0", "f32[1,1,1] 0", "f32[1,1,1] 0"},
+         .status = WHET_E_SHAPE, .text = "2 heads"},
+        {"attention", "", {"f32[1,3,1,1] 0", "f32[1,2,1,1] 0", "f32[1,2,1,1] 0"},
+         .status = WHET_E_SHAPE, .text = "share"},
+        {"attention", "", {Q1, "f32[1,1,1,2] 0", Q1}, .status = WHET_E_SHAPE, .text = "head sizes"},
+        {"attention", "", {Q1, K2, Q1}, .status = WHET_E_SHAPE, .text = "lengths"},
+        {"attention", "", {Q1, K2, V2, "", Q1}, .status = WHET_E_INVALID, .text = "together"},
+        {"attention", "", {Q1, K2, V2, "f32[1,3] 0"}, .status = WHET_E_SHAPE},
+        {"attention", "", {Q1, K2, V2, "f32[2,2] 0"}, .status = WHET_E_SHAPE},
+        {"attention", "softmax_precision=7", {Q1, K2, V2}, .status = WHET_E_DTYPE},
+        {"attention", "qk_matmul_output_mode=4", {Q1, K2, V2}, .status = WHET_E_RANGE},
+        {"rotary_embedding", "", {"f32[1,1,1,2] 0", "f32[1,1] 0", "f32[1,1] 0", "i64[1,1] 1"},
+         {"f32[1,1,1,2] 0"}, WHET_E_RANGE, "position 1"},
+        {"rotary_embedding", "", {"f32[1,1,1,2] 0", "f32[1,1] 0", "f32[1,1] 0", "i64[1,1] -1"},
+         {"f32[1,1,1,2] 0"}, WHET_E_RANGE},
+        {"rotary_embedding", "", {"f32[1,1,1,4] 0", "f32[1,1,1] 0", "f32[1,1,1] 0"},
+         .status = WHET_E_SHAPE},
+        {"rotary_embedding", "rotary_embedding_dim=4",
+         {"f32[1,1,1,2] 0", "f32[1,1,2] 0", "f32[1,1,2] 0"},
+         .status = WHET_E_SHAPE},
+        {"rotary_embedding", "", {"f32[1,1,3] 0", "f32[1,1,1] 0", "f32[1,1,1] 0"},
+         .status = WHET_E_SHAPE},
+        {"ms_multi_head_attention", "num_heads=2", {"f32[1,1,3] 0", "f32[1,1,3] 0", "f32[1,1,3] 0"},
+         .status = WHET_E_SHAPE},
+        {"ms_multi_head_attention", "num_heads=1",
+         {"f32[1,1,1] 0", "f32[1,1,1] 0", "f32[1,1,1] 0", "", "i32[5] 0"},
+         .status = WHET_E_UNSUPPORTED},
+        {"ms_attention", "num_heads=1 do_rotary=1", {"f32[1,1,1] 0", "f32[1,3] 0"},
+         .status = WHET_E_UNSUPPORTED},
+        {"ms_attention", "num_heads=1 qkv_hidden_sizes=1,2,0", {"f32[1,1,1] 0", "f32[1,3] 0"},
+         .status = WHET_E_INVALID},
+    };
+    op_text_check(cases, COUNT(cases));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(attention),
+        cmocka_unit_test(contributed),
+        cmocka_unit_test(failures),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
