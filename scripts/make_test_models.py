@@ -371,6 +371,48 @@ def branches_known():
 
 
 @model
+def sequences():
+    """Every sequence operator, resolved while reading."""
+    nodes = [h.make_node("SplitToSequence", ["x"], ["s"], axis=0, keepdims=0),
+             h.make_node("SequenceLength", ["s"], ["n"]),
+             h.make_node("SequenceAt", ["s", "minus"], ["last"]),
+             h.make_node("SequenceInsert", ["s", "last", "zero"], ["more"]),
+             h.make_node("SequenceErase", ["more"], ["less"]),
+             h.make_node("Optional", ["less"], ["o"]),
+             h.make_node("OptionalGetElement", ["o"], ["back"]),
+             h.make_node("OptionalHasElement", ["o"], ["has"]),
+             h.make_node("OptionalHasElement", [""], ["not"]),
+             h.make_node("ConcatFromSequence", ["back"], ["a"], axis=0, new_axis=1),
+             h.make_node("SequenceConstruct", ["last", "last"], ["two"]),
+             h.make_node("ConcatFromSequence", ["two"], ["b"], axis=-1),
+             h.make_node("SequenceEmpty", [], ["none"], dtype=T.FLOAT),
+             h.make_node("SequenceInsert", ["none", "b"], ["one"]),
+             h.make_node("SequenceAt", ["one", "zero"], ["c"]),
+             h.make_node("SplitToSequence", ["c", "three"], ["u"], axis=0),
+             h.make_node("SplitToSequence", ["c", "pair"], ["v"], axis=0),
+             h.make_node("SequenceAt", ["u", "two_at"], ["d"]),
+             h.make_node("SequenceAt", ["v", "zero"], ["e"])]
+    outputs = [info("n", (), T.INT64), info("has", (), T.BOOL), info("not", (), T.BOOL),
+               info("a", (3, 4)), info("d", (2,)), info("e", (2,))]
+    init = [const("minus", -1, np.int64), const("zero", 0, np.int64), const("three", 3, np.int64),
+            const("pair", [2, 6], np.int64), const("two_at", 2, np.int64)]
+    return make(nodes, [info("x", (3, 4))], outputs, opset=18, init=init)
+
+
+@model
+def sequences_bad():
+    nodes = [h.make_node("SequenceConstruct", ["x", "x"], ["s"]),
+             h.make_node("Relu", ["s"], ["a"]), h.make_node("SequenceAt", ["x", "k"], ["b"]),
+             h.make_node("SequenceAt", ["s", "k"], ["c"]),
+             h.make_node("SequenceErase", ["s", "i"], ["d"]),
+             h.make_node("SplitToSequence", ["x"], ["e"]),
+             h.make_node("Optional", [], ["f"])]
+    return make(nodes, [info("x"), info("i", (), T.INT64)],
+                [h.make_tensor_sequence_value_info("s", T.FLOAT, None)],
+                init=[const("k", 2, np.int64)])
+
+
+@model
 def declared():
     """Declared types that contradict the computed ones, and one that helps after a problem."""
     nodes = [h.make_node("Relu", ["x"], ["a"]), h.make_node("Relu", ["x"], ["b"]),

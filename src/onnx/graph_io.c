@@ -46,7 +46,7 @@ void whet_import_constants(whet_importer *imp, whet_scope *scope) {
         whet_import_problem_add(
             imp, NULL, WHET_E_UNSUPPORTED,
             "sparse initializer '%s' is not supported; store it as a dense tensor", g->sparse[i]);
-        whet_scope_define(imp, scope, g->sparse[i], NULL);
+        whet_scope_define(imp, scope, g->sparse[i], NULL, NULL);
     }
 }
 
@@ -290,6 +290,9 @@ static void add_output(whet_importer *imp, whet_scope *scope, whet_names *seen,
                                 "output '%s' of the graph is not defined by any node", info->name);
         return;
     }
+    if (b->list)
+        whet_import_problem_add(imp, NULL, WHET_E_UNSUPPORTED,
+                                "output '%s' is a sequence, which is not supported", info->name);
     if (!b->value) return; // a problem before
     whet_import_compare(imp, NULL, b->value, info);
     if (!whet_graph_add_output(imp->graph, b->value, info->name)) whet_import_nomem(imp);

@@ -56,6 +56,16 @@ bool whet_import_ints(whet_import_node *n, const char *name, whet_ints *ints) {
 
 void whet_import_ignore(whet_import_node *n, const char *name) { whet_import_attr(n, name); }
 
+bool whet_import_known(const whet_value *v, int64_t *number) {
+    if (!v || v->type.dtype == WHET_DTYPE_NONE || whet_dtype_is_float(v->type.dtype) ||
+        whet_value_count(v) != 1)
+        return false;
+    if (v->data) *number = whet_load_i64(v->data->data, v->data->dtype, 0);
+    else if (v->type.value && whet_dim_is_const(v->type.value[0])) *number = v->type.value[0];
+    else return false;
+    return true;
+}
+
 bool whet_import_wants(const whet_import_node *n, int32_t i) {
     return i < n->onnx->n_out && *n->onnx->out[i];
 }
@@ -271,4 +281,17 @@ whet_value *whet_import_ints_constant(whet_import_node *n, const char *name) {
 
 void whet_import_result(whet_import_node *n, int32_t i, whet_value *v) {
     if (i < n->onnx->n_out) n->out[i] = v;
+}
+
+void whet_import_result_list(whet_import_node *n, int32_t i, whet_value *const *v, int32_t count) {
+    if (n->failed || i >= n->onnx->n_out) return;
+    whet_import_list *list = WHET_NEW(n->imp->arena, whet_import_list);
+    whet_value **copy = whet_arena_memdup(n->imp->arena, v, (size_t)count * sizeof *v);
+    if (!list || !copy) {
+        n->failed = true;
+        whet_import_nomem(n->imp);
+        return;
+    }
+    *list = (whet_import_list){copy, count};
+    n->out_lists[i] = list;
 }

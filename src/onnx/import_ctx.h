@@ -12,6 +12,12 @@
 typedef struct whet_importer whet_importer;
 typedef struct whet_scope whet_scope;
 
+// A sequence, resolved when the model is read: the values in it.
+typedef struct whet_import_list {
+    whet_value **v;
+    int32_t n;
+} whet_import_list;
+
 typedef struct whet_import_node {
     whet_importer *imp;
     whet_scope *scope;
@@ -19,8 +25,9 @@ typedef struct whet_import_node {
     const whet_op *op;  // of the row; NULL for spellings that have no operator of their own
     const char *name;   // unique
     int64_t version;    // opset of the node's domain
-    whet_value **in;    // NULL: absent
+    whet_value **in;    // NULL: absent, or a sequence
     whet_value **out;   // [onnx->n_out], set by the import function
+    const whet_import_list **in_lists, **out_lists; // the same for sequences
     int32_t n_in;       // without absent ones at the end
     int32_t n_emitted;
     bool *used;         // [onnx->n_attrs]: asked for
@@ -43,6 +50,12 @@ void whet_import_ignore(whet_import_node *n, const char *name);
 static inline whet_value *whet_import_in(const whet_import_node *n, int32_t i) {
     return i < n->n_in ? n->in[i] : NULL;
 }
+// A sequence; NULL when input i is none.
+static inline const whet_import_list *whet_import_in_list(const whet_import_node *n, int32_t i) {
+    return i < n->n_in ? n->in_lists[i] : NULL;
+}
+// Whether the one integer or bool in v follows from constants and shapes, and which it is.
+bool whet_import_known(const whet_value *v, int64_t *number);
 // Whether result i is wanted.
 bool whet_import_wants(const whet_import_node *n, int32_t i);
 // Rank of an input, -1 when unknown.
@@ -89,6 +102,7 @@ whet_value *whet_import_constant(whet_import_node *n, const whet_tensor *data, b
 // The attribute (INTS) as an i64 constant; NULL when absent.
 whet_value *whet_import_ints_constant(whet_import_node *n, const char *name);
 void whet_import_result(whet_import_node *n, int32_t i, whet_value *v);
+void whet_import_result_list(whet_import_node *n, int32_t i, whet_value *const *v, int32_t count);
 // Reports a problem with this node.
 void whet_import_fail(whet_import_node *n, whet_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -25,6 +25,7 @@ typedef struct whet_binding {
     const char *name;
     const whet_onnx_value *info; // declared type, or NULL
     whet_value *value;           // NULL while undefined, when absent, and after a problem
+    const whet_import_list *list; // of a sequence
     bool defined, absent;
     int32_t node;                // index of the node that makes it, -1: none
 } whet_binding;
@@ -88,8 +89,9 @@ whet_binding *whet_scope_find(const whet_scope *scope, const char *name);
 whet_binding *whet_scope_put(whet_importer *imp, whet_scope *scope, const char *name);
 // All names that nodes of the graph define; reports those defined twice.
 bool whet_scope_declare(whet_importer *imp, whet_scope *scope);
-// Gives a name to a definition; `v` may be NULL after a problem.
-void whet_scope_define(whet_importer *imp, whet_scope *scope, const char *name, whet_value *v);
+// Gives a name to a definition; both may be NULL after a problem.
+void whet_scope_define(whet_importer *imp, whet_scope *scope, const char *name, whet_value *v,
+                       const whet_import_list *list);
 // The result of an inlined body takes the name that it has where the body stands, if that is the
 // model's graph: the one that people know. from: its binding in the body.
 void whet_scope_rename(whet_importer *imp, const whet_scope *scope, const char *name,

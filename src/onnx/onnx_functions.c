@@ -79,6 +79,7 @@ static bool bind_inputs(const whet_import_node *n, whet_scope *scope,
         b->defined = true;
         b->absent = !named || (from && from->absent);
         b->value = from ? from->value : NULL;
+        b->list = from ? from->list : NULL;
     }
     return true;
 }
@@ -96,7 +97,7 @@ static void bind_outputs(const whet_import_node *n, const whet_scope *scope,
         const whet_binding *own = whet_scope_find(n->scope, name);
         if (b) whet_scope_rename(n->imp, n->scope, name, b);
         if (own) whet_import_compare(n->imp, n, v, own->info);
-        whet_scope_define(n->imp, n->scope, name, v);
+        whet_scope_define(n->imp, n->scope, name, v, b ? b->list : NULL);
     }
 }
 
@@ -118,7 +119,7 @@ static bool may_call(const whet_import_node *n, const whet_onnx_function *fn) {
     if (!text) return true;
     whet_import_problem_add(n->imp, n, status, text, fn->name);
     for (int32_t i = 0; i < n->onnx->n_out; i++)
-        if (*n->onnx->out[i]) whet_scope_define(n->imp, n->scope, n->onnx->out[i], NULL);
+        if (*n->onnx->out[i]) whet_scope_define(n->imp, n->scope, n->onnx->out[i], NULL, NULL);
     return false;
 }
 

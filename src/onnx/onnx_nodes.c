@@ -35,14 +35,16 @@ bool whet_import_count_op(whet_importer *imp, const whet_onnx_node *node, bool s
 static bool collect_inputs(whet_import_node *n, int32_t index, bool *poisoned) {
     const whet_onnx_node *node = n->onnx;
     n->in = WHET_NEW_ARRAY(n->imp->arena, whet_value *, node->n_in);
-    if (!n->in) return whet_import_nomem(n->imp);
+    n->in_lists = WHET_NEW_ARRAY(n->imp->arena, const whet_import_list *, node->n_in);
+    if (!n->in || !n->in_lists) return whet_import_nomem(n->imp);
     for (int32_t i = 0; i < node->n_in; i++) {
         if (!*node->in[i]) continue;
         const whet_binding *b = whet_scope_find(n->scope, node->in[i]);
         if (b && b->absent) continue;
         n->n_in = i + 1;
-        if (b && b->defined && b->value) {
+        if (b && b->defined && (b->value || b->list)) {
             n->in[i] = b->value;
+            n->in_lists[i] = b->list;
             continue;
         }
         *poisoned = true;
@@ -75,7 +77,7 @@ static void define_results(whet_import_node *n) {
             name_result(n, name, v);
             if (b) whet_import_compare(n->imp, n, v, b->info);
         }
-        whet_scope_define(n->imp, n->scope, name, v);
+        whet_scope_define(n->imp, n->scope, name, v, n->failed ? NULL : n->out_lists[i]);
     }
 }
 
@@ -91,15 +93,24 @@ static void report_unused_attrs(whet_import_node *n) {
 
 static void report_missing_results(whet_import_node *n) {
     for (int32_t i = 0; i < n->onnx->n_out && !n->failed; i++)
-        if (whet_import_wants(n, i) && !n->out[i])
+        if (whet_import_wants(n, i) && !n->out[i] && !n->out_lists[i])
             whet_import_fail(n, WHET_E_UNSUPPORTED, "its result %d '%s' is not supported", i,
                              n->onnx->out[i]);
 }
 
 // ---- one node ----
 
+// Only functions without an operator know what to do with sequences.
+static bool lists_fit(whet_import_node *n) {
+    for (int32_t i = 0; i < n->n_in && n->op; i++)
+        if (n->in_lists[i])
+            whet_import_fail(n, WHET_E_UNSUPPORTED, "its input %d is a sequence", i);
+    return !n->failed;
+}
+
 static void import_by_row(whet_import_node *n, const whet_import_row *row) {
     n->op = row->op;
+    if (!lists_fit(n)) return;
     if (row->import) row->import(n);
     else whet_import_own(n, NULL, n->in, n->n_in);
     report_unused_attrs(n);
@@ -125,9 +136,10 @@ static bool prepare(whet_import_node *n, int32_t index, bool *poisoned) {
     if (!n->onnx) return false;
     n->name = node_name(n, index);
     n->out = WHET_NEW_ARRAY(imp->arena, whet_value *, n->onnx->n_out);
+    n->out_lists = WHET_NEW_ARRAY(imp->arena, const whet_import_list *, n->onnx->n_out);
     n->used = WHET_NEW_ARRAY(imp->arena, bool, n->onnx->n_attrs);
     if (!n->name) return false;
-    if (!n->out || !n->used) return whet_import_nomem(imp);
+    if (!n->out || !n->out_lists || !n->used) return whet_import_nomem(imp);
     n->version = whet_import_opset(n->scope->opsets, n->onnx->domain);
     return collect_inputs(n, index, poisoned);
 }

@@ -104,10 +104,12 @@ void whet_scope_rename(whet_importer *imp, const whet_scope *scope, const char *
     whet_import_nomem(imp);
 }
 
-void whet_scope_define(whet_importer *imp, whet_scope *scope, const char *name, whet_value *v) {
+void whet_scope_define(whet_importer *imp, whet_scope *scope, const char *name, whet_value *v,
+                       const whet_import_list *list) {
     whet_binding *b = whet_scope_put(imp, scope, name);
     if (!b) return;
-    if (!v && b->info) v = whet_import_stand_in(imp, b->info);
+    if (!v && !list && b->info) v = whet_import_stand_in(imp, b->info);
     b->value = v;
+    b->list = list;
     b->defined = true;
 }

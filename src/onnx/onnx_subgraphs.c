@@ -51,6 +51,8 @@ static void take_results(whet_import_node *n, const whet_scope *scope) {
         const whet_binding *b = i < g->n_outputs ? whet_scope_find(scope, g->outputs[i].name) : NULL;
         if (!b || !(b->defined || b->node >= 0))
             whet_import_fail(n, WHET_E_MODEL, "its subgraph does not define result %d", i);
+        else if (b->list)
+            whet_import_result_list(n, i, b->list->v, b->list->n);
         else if (!b->value)
             n->failed = true; // for a reason already reported
         else {

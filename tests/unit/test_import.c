@@ -126,6 +126,19 @@ static void test_branches(void **state) {
                "out/t: f32[n, 4] = relu(x) @out/Relu_0", "add(out/t, out/in/k) @out/in/Add_0");
 }
 
+static void test_sequences(void **state) {
+    (void)state;
+    CHECK_TEXT("sequences", "split(x, ", "squeeze(", "a: f32[3, 4] = concat(", "b: f32[8] = concat(",
+               "output d", "output e");
+    import_case *c = load_good("sequences", NULL);
+    const whet_graph *g = c->import.graph;
+    double v;
+    assert_true(whet_value_scalar(g->outputs[0], &v) && v == 3);
+    assert_true(whet_value_scalar(g->outputs[1], &v) && v == 1);
+    assert_true(whet_value_scalar(g->outputs[2], &v) && v == 0);
+    import_case_free(c);
+}
+
 static void test_overridable(void **state) {
     (void)state;
     import_case *c = load_good("overridable", NULL);
@@ -215,7 +228,7 @@ int main(void) {
         cmocka_unit_test(test_dtypes),        cmocka_unit_test(test_constants),
         cmocka_unit_test(test_external),      cmocka_unit_test(test_external_link),
         cmocka_unit_test(test_functions),     cmocka_unit_test(test_overridable),
-        cmocka_unit_test(test_branches),
+        cmocka_unit_test(test_branches),      cmocka_unit_test(test_sequences),
         cmocka_unit_test(test_legacy),        cmocka_unit_test(test_shapes),
         cmocka_unit_test(test_shapes_by_name), cmocka_unit_test(test_no_memory),
     };
