@@ -132,6 +132,28 @@ static whet_status relu_rule(whet_node *n, int32_t *changed, whet_error *err) {
     return whet_make_unary(&whet_op_relu, n->in[0], n, changed, err) ? WHET_OK : whet_failed(err);
 }
 
+// ---- reductions over all spatial dimensions ----
+
+static whet_status pool_rule(whet_node *n, int32_t *changed, whet_error *err) {
+    static const int64_t copy[2] = {0, 0};
+    uint32_t axes;
+    int32_t rank = n->in[0]->type.rank;
+    bool mean = n->op == &whet_op_reduce_mean;
+    if (rank < 4 || n->out[0]->type.dtype != WHET_DTYPE_F32 || !whet_match_axes(n, &axes) ||
+        axes != (1u << rank) - 4)
+        return WHET_OK;
+    whet_node *pool = whet_make_node(mean ? &whet_op_global_average_pool : &whet_op_global_max_pool,
+                                     NULL, n->in, 1, n, err);
+    if (pool && !((const whet_reduce_attrs *)n->attrs)->keepdims) {
+        whet_value *in[] = {pool->out[0], whet_make_ints(n->graph, "shape", copy, 2, err)};
+        pool->name = n->name;
+        pool = in[1] ? whet_make_node(&whet_op_reshape, NULL, in, 2, n, err) : NULL;
+    }
+    if (!pool) return whet_failed(err);
+    ++*changed;
+    return whet_take_over(pool, n, err);
+}
+
 // ---- gemm: alpha A B + beta C ----
 
 static whet_value *scaled(whet_value *v, float factor, whet_node *before, whet_error *err) {
@@ -175,13 +197,14 @@ static whet_status run(whet_graph *g, int32_t *changed, whet_error *err) {
         {&whet_op_div, div_rule},           {&whet_op_sub, sub_rule},
         {&whet_op_pow, pow_rule},           {&whet_op_mean, mean_rule},
         {&whet_op_clip_t, clip_rule},       {&whet_op_clip, relu_rule},
-        {&whet_op_gemm, gemm_rule},
+        {&whet_op_gemm, gemm_rule},         {&whet_op_reduce_mean, pool_rule},
+        {&whet_op_reduce_max, pool_rule},
     };
     return whet_rewrite_run(g, rows, WHET_COUNT(rows), changed, err);
 }
 
 const whet_pass whet_pass_canon = {
     .name = "canon",
-    .help = "one spelling for arithmetic, casts, clips and gemm; drops what does nothing",
+    .help = "one spelling for arithmetic, casts, clips, poolings and gemm; drops what does nothing",
     .run = run,
 };

@@ -127,7 +127,7 @@ whet_value *whet_make_ints(whet_graph *g, const char *hint, const int64_t *v, in
     return made;
 }
 
-static void *attr_field(whet_node *n, const char *name) {
+static void *attr_field(const whet_node *n, const char *name) {
     return (char *)n->attrs + whet_op_attr_find(n->op, name)->offset;
 }
 
@@ -137,6 +137,10 @@ void whet_set_float(whet_node *n, const char *name, double v) {
 
 void whet_set_enum(whet_node *n, const char *name, int32_t v) {
     *(int32_t *)attr_field(n, name) = v;
+}
+
+int32_t whet_get_enum(const whet_node *n, const char *name) {
+    return *(const int32_t *)attr_field(n, name);
 }
 
 static void move_output(whet_value *from, whet_value *to) {

@@ -3,18 +3,28 @@
 
 // ---- looking ----
 
+static bool has_fixed_end(const whet_value *x, int32_t axis) {
+    for (int32_t i = axis; i < x->type.rank; i++)
+        if (!whet_dim_is_const(x->type.dims[i]) || x->type.dims[i] < 1) return false;
+    return true;
+}
+
 bool whet_match_mean(const whet_value *v, whet_value **x, int32_t *axis) {
     const whet_node *n = whet_match_op(v, &whet_op_reduce_mean);
+    const whet_node *pool = whet_match_op(v, &whet_op_global_average_pool);
     uint32_t axes;
+    if (pool) {
+        *x = pool->in[0];
+        *axis = 2;
+        return has_fixed_end(*x, 2);
+    }
     if (!n || !((const whet_reduce_attrs *)n->attrs)->keepdims || !whet_match_axes(n, &axes))
         return false;
     int32_t rank = n->in[0]->type.rank;
     *x = n->in[0];
     for (*axis = 0; *axis < rank && !(axes >> *axis & 1); ++*axis) {}
     if (*axis == rank || axes != (((1u << rank) - 1) & ~((1u << *axis) - 1))) return false;
-    for (int32_t i = *axis; i < rank; i++)
-        if (!whet_dim_is_const((*x)->type.dims[i]) || (*x)->type.dims[i] < 1) return false;
-    return true;
+    return has_fixed_end(*x, *axis);
 }
 
 // v is mean(s^2) + epsilon.
