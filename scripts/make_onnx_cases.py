@@ -133,9 +133,9 @@ case("sum_8", "Sum", [f32(2, 3), f32(3), f32(2, 1)], opset=8)
 case("mean_8", "Mean", [f32(2, 3), f32(3), f32(2, 1)], opset=8)
 case("max_one_8", "Max", [f32(2, 3)], opset=8)
 case("group_norm_18", "GroupNormalization", [f32(2, 4, 3), f32(2), f32(2)], opset=18, num_groups=2)
-case("roi_align_10", "RoiAlign", [f32(1, 2, 6, 6), np.array([[0, 0, 4, 5], [1, 2, 5, 4]], np.float32),
-                                  i64([0, 0])], opset=10, output_height=2, output_width=3,
-     sampling_ratio=2, spatial_scale=0.8)
+rois = np.array([[0, 0, 4, 5], [1, 2, 5, 4]], np.float32)
+case("roi_align_10", "RoiAlign", [f32(1, 2, 6, 6), rois, i64([0, 0])], opset=10,
+     output_height=2, output_width=3, sampling_ratio=2, spatial_scale=0.8)
 
 
 def build(op, inputs, outputs, opset, domain, constant, attrs):

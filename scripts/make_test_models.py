@@ -357,7 +357,7 @@ def branches():
 
 @model
 def branches_known():
-    """If on a rank, nested, with an initializer and an outer name; the other branch is not known."""
+    """If on a rank, nested, with an initializer and an outer name; the other branch is unknown."""
     inner = h.make_graph([h.make_node("Add", ["t", "k"], ["r"])], "i", [], [info("r")],
                          [const("k", [1, 2, 3, 4])])
     never = h.make_graph([h.make_node("Frobnicate", ["x"], ["r"])], "n", [], [info("r")])

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What enters and leaves the graph: constants, inputs with their named dimensions, outputs; declared
-// types.
+// What enters and leaves the graph: constants, inputs with their named dimensions, outputs;
+// declared types.
 #include <string.h>
 
 #include "onnx/importer.h"

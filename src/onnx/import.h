@@ -57,8 +57,8 @@ typedef struct whet_import {
     const char *inputs_text, *outputs_text; // "name: f32[N,3,224,224]" lines
 } whet_import;
 
-// WHET_OK and import->graph, or the status of the first problem, its text in err (with the number of
-// further problems). The import must be closed in either case.
+// WHET_OK and import->graph, or the status of the first problem, its text in err (with the number
+// of further problems). The import must be closed in either case.
 whet_status whet_import_onnx(whet_import *import, const void *data, size_t size,
                              const whet_import_options *options, whet_error *err);
 void whet_import_close(whet_import *import); // destroys the graph too

@@ -91,9 +91,9 @@ void whet_import_clip(whet_import_node *n) {
         whet_import_own(n, NULL, n->in, n->n_in);
         return;
     }
-    whet_import_result(n, 0, whet_import_emit(n, "clip",
-                                              WHET_SETS({"min", .number = lo}, {"max", .number = hi}),
-                                              WHET_VALUES(x)));
+    whet_value *y = whet_import_emit(
+        n, "clip", WHET_SETS({"min", .number = lo}, {"max", .number = hi}), WHET_VALUES(x));
+    whet_import_result(n, 0, y);
 }
 
 // ---- dropout ----

@@ -90,8 +90,8 @@ bool whet_import_emit_many(whet_import_node *n, const char *op, const whet_impor
 // The same with attributes from the ONNX node by the operator's table, then `sets`.
 whet_value *whet_import_emit_table(whet_import_node *n, const char *op, const whet_import_set *sets,
                                    whet_value *const *in, int32_t n_in);
-// A node of the row's own operator: attributes from the ONNX node by table, then `sets`; its results
-// become the results of the ONNX node.
+// A node of the row's own operator: attributes from the ONNX node by table, then `sets`; its
+// results become the results of the ONNX node.
 void whet_import_own(whet_import_node *n, const whet_import_set *sets, whet_value *const *in,
                      int32_t n_in);
 // Constants. A negative count makes a scalar.

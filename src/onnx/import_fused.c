@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Activations and products that onnxruntime's optimizer fuses (domain com.microsoft), taken apart again:
-// our own passes fuse them as this machine likes it.
+// Activations and products that onnxruntime's optimizer fuses (domain com.microsoft), taken apart
+// again: our own passes fuse them as this machine likes it.
 #include <string.h>
 
 #include "onnx/importer.h"

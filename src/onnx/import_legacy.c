@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Old spellings of operators that are the same today: attributes that became inputs, other defaults,
-// other rules of broadcasting.
+// Old spellings of operators that are the same today: attributes that became inputs, other
+// defaults, other rules of broadcasting.
 #include <math.h>
 #include <string.h>
 
@@ -182,11 +182,11 @@ void whet_import_pad_2(whet_import_node *n) {
 static void old_resize(whet_import_node *n, whet_value *scales) {
     const char *mode = whet_import_string(n, "mode", "nearest");
     if (!strcmp(mode, "bilinear")) mode = "linear";
-    whet_value *v = whet_import_emit(n, "resize",
-                                     WHET_SETS({"coordinate_transformation_mode", .text = "asymmetric"},
-                                               {"nearest_mode", .text = "simple"},
-                                               {"mode", .text = mode}),
-                                     WHET_VALUES(whet_import_in(n, 0), NULL, scales));
+    whet_value *v = whet_import_emit(
+        n, "resize",
+        WHET_SETS({"coordinate_transformation_mode", .text = "asymmetric"},
+                  {"nearest_mode", .text = "simple"}, {"mode", .text = mode}),
+        WHET_VALUES(whet_import_in(n, 0), NULL, scales));
     whet_import_result(n, 0, v);
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Normalizations: the forms of onnxruntime with a residual sum before them, and group norm of opset 18.
+// Normalizations: the forms of onnxruntime with a residual sum before them, and group norm of
+// opset 18.
 #include "onnx/importer.h"
 
 void whet_import_simplified_layer_norm(whet_import_node *n) {
@@ -49,7 +50,8 @@ static whet_value *repeat(whet_import_node *n, whet_value *v, int64_t groups, in
 }
 
 void whet_import_group_norm_18(whet_import_node *n) {
-    whet_value *x = whet_import_in(n, 0), *scale = whet_import_in(n, 1), *bias = whet_import_in(n, 2);
+    whet_value *x = whet_import_in(n, 0);
+    whet_value *scale = whet_import_in(n, 1), *bias = whet_import_in(n, 2);
     int64_t groups = whet_import_int(n, "num_groups", 0);
     if (whet_import_rank(x) < 2 || !whet_dim_is_const(x->type.dims[1])) {
         whet_import_fail(n, WHET_E_UNSUPPORTED, "the number of channels must be known");

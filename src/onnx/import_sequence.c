@@ -95,8 +95,9 @@ void whet_import_concat_from_sequence(whet_import_node *n) {
     for (int32_t i = 0; i < list->n; i++)
         items[i] = widen ? whet_import_emit(n, "unsqueeze", NULL, WHET_VALUES(list->v[i], axes))
                          : list->v[i];
-    whet_import_result(n, 0, whet_import_emit(n, "concat", WHET_SETS({"axis", .number = (double)axis}),
-                                              items, list->n));
+    whet_value *y = whet_import_emit(n, "concat", WHET_SETS({"axis", .number = (double)axis}),
+                                     items, list->n);
+    whet_import_result(n, 0, y);
 }
 
 // Sizes of the parts as an i64 constant, or the input that holds them; NULL after a failure.

@@ -96,7 +96,8 @@ void whet_scope_define(whet_importer *imp, whet_scope *scope, const char *name, 
 // model's graph: the one that people know. from: its binding in the body.
 void whet_scope_rename(whet_importer *imp, const whet_scope *scope, const char *name,
                        const whet_binding *from);
-// Makes `name` unique in `names` and keeps it there. NULL: out of memory or above the limit on text.
+// Makes `name` unique in `names` and keeps it there. NULL: out of memory or above the limit on
+// text.
 const char *whet_import_unique(whet_importer *imp, whet_names *names, const char *prefix,
                                const char *name);
 // Reports nodes that are not in topological order and cycles.

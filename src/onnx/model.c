@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// ModelProto, GraphProto, NodeProto, FunctionProto, ValueInfoProto. Numbers of fields as in onnx.proto.
+// ModelProto, GraphProto, NodeProto, FunctionProto, ValueInfoProto; field numbers as in onnx.proto.
 #include "onnx/model.h"
 
 #include <string.h>
@@ -12,7 +12,7 @@ static bool text_valid(const uint8_t *s, size_t n) {
         uint8_t c = s[i++];
         if (!c) return false;
         if (c < 0x80) continue;
-        int more = c >= 0xc2 && c < 0xe0 ? 1 : c >= 0xe0 && c < 0xf0 ? 2 : c >= 0xf0 && c < 0xf5 ? 3 : 0;
+        int more = c < 0xc2 || c > 0xf4 ? 0 : c < 0xe0 ? 1 : c < 0xf0 ? 2 : 3;
         if (!more || n - i < (size_t)more) return false;
         uint8_t lo = c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : 0x80;
         uint8_t hi = c == 0xed ? 0x9f : c == 0xf4 ? 0x8f : 0xbf;

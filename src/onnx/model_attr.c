@@ -172,7 +172,8 @@ whet_status whet_onnx_tensor_read(whet_onnx_reader *r, whet_span span, whet_onnx
         switch (f.number) {
         case 1: read_dims(&w, &f, t); break;
         case 2:
-            if (whet_wire_is(&w, &f, WHET_WIRE_VARINT, "data_type")) t->data_type = (int32_t)f.value;
+            if (whet_wire_is(&w, &f, WHET_WIRE_VARINT, "data_type"))
+                t->data_type = (int32_t)f.value;
             break;
         case 3: t->segment = true; break;
         case 8: t->name = whet_onnx_read_text(r, &w, &f, "tensor name"); break;

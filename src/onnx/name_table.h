@@ -17,7 +17,8 @@ typedef struct whet_names {
 
 // NULL when absent.
 void *whet_names_get(const whet_names *names, const char *name);
-// The slot of the name, made with item NULL when absent; valid until the next put. NULL: out of memory.
+// The slot of the name, made with item NULL when absent; valid until the next put. NULL: out of
+// memory.
 whet_name_slot *whet_names_put(whet_names *names, whet_arena *arena, const char *name);
 
 #endif

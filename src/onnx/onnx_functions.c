@@ -91,8 +91,8 @@ static void bind_outputs(const whet_import_node *n, const whet_scope *scope,
         if (!*name) continue;
         const whet_binding *b = i < fn->n_out ? whet_scope_find(scope, fn->out[i]) : NULL;
         if (i >= fn->n_out || !b || !(b->defined || b->node >= 0))
-            whet_import_problem_add(n->imp, n, WHET_E_MODEL, "function %s does not define result %d",
-                                    fn->name, i);
+            whet_import_problem_add(n->imp, n, WHET_E_MODEL,
+                                    "function %s does not define result %d", fn->name, i);
         whet_value *v = b ? b->value : NULL;
         const whet_binding *own = whet_scope_find(n->scope, name);
         if (b) whet_scope_rename(n->imp, n->scope, name, b);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which ONNX spellings can be imported: the rows of all operators, and those of import_rows.def that
-// have no operator of their own.
+// Which ONNX spellings can be imported: the rows of all operators, and those of import_rows.def
+// that have no operator of their own.
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Subgraphs of nodes: no operator here takes one. One that surely runs is inlined; of others a report
-// still names what is in them.
+// Subgraphs of nodes: no operator here takes one. One that surely runs is inlined; of others a
+// report still names what is in them.
 #include "onnx/importer.h"
 
 static bool read_graph(whet_importer *imp, whet_span span, whet_onnx_graph *g) {
@@ -33,7 +33,8 @@ static void check_graph(whet_importer *imp, const whet_scope *scope, whet_span s
     for (int32_t i = 0; i < g.n_nodes && !imp->stopped; i++) {
         check_node(imp, scope, &g.nodes[i], i);
         for (int32_t k = 0; k < g.nodes[i].n_attrs; k++)
-            if (g.nodes[i].attrs[k].g.data) check_graph(imp, scope, g.nodes[i].attrs[k].g, depth + 1);
+            if (g.nodes[i].attrs[k].g.data)
+                check_graph(imp, scope, g.nodes[i].attrs[k].g, depth + 1);
     }
 }
 
@@ -48,7 +49,8 @@ void whet_import_subgraphs(whet_importer *imp, const whet_scope *scope,
 static void take_results(whet_import_node *n, const whet_scope *scope) {
     const whet_onnx_graph *g = scope->graph;
     for (int32_t i = 0; i < n->onnx->n_out; i++) {
-        const whet_binding *b = i < g->n_outputs ? whet_scope_find(scope, g->outputs[i].name) : NULL;
+        const char *name = i < g->n_outputs ? g->outputs[i].name : "";
+        const whet_binding *b = *name ? whet_scope_find(scope, name) : NULL;
         if (!b || !(b->defined || b->node >= 0))
             whet_import_fail(n, WHET_E_MODEL, "its subgraph does not define result %d", i);
         else if (b->list)
@@ -56,7 +58,7 @@ static void take_results(whet_import_node *n, const whet_scope *scope) {
         else if (!b->value)
             n->failed = true; // for a reason already reported
         else {
-            if (whet_scope_own(scope, g->outputs[i].name) && *n->onnx->out[i])
+            if (whet_scope_own(scope, name) && *n->onnx->out[i])
                 whet_scope_rename(n->imp, n->scope, n->onnx->out[i], b);
             whet_import_result(n, i, b->value);
         }

@@ -128,8 +128,9 @@ static whet_status load_external(const whet_onnx_tensor *t, whet_arena *arena, w
 
 static whet_status check_head(const whet_onnx_tensor *t, whet_error *err) {
     if (!whet_dtype_known(t->data_type))
-        WHET_FAIL(err, WHET_E_UNSUPPORTED, "tensor '%s': elements of type %s (%d) are not supported",
-                  t->name, whet_onnx_dtype_text(t->data_type), t->data_type);
+        WHET_FAIL(err, WHET_E_UNSUPPORTED,
+                  "tensor '%s': elements of type %s (%d) are not supported", t->name,
+                  whet_onnx_dtype_text(t->data_type), t->data_type);
     if (t->rank > WHET_MAX_RANK)
         WHET_FAIL(err, WHET_E_UNSUPPORTED, "tensor '%s': %lld dimensions, at most %d are supported",
                   t->name, (long long)t->rank, WHET_MAX_RANK);

@@ -94,8 +94,9 @@ static onnx_case_result run_set(const whet_graph *g, const char *folder, int set
     whet_tensor *out = WHET_NEW_ARRAY(arena, whet_tensor, g->n_outputs);
     if (!in || !out) return ONNX_CASE_FAIL;
     whet_status status = WHET_OK;
-    for (int i = 0; i < g->n_inputs && tensor_path(path, sizeof path, folder, set, "input", i); i++) {
+    for (int i = 0; i < g->n_inputs; i++) {
         whet_tensor t;
+        if (!tensor_path(path, sizeof path, folder, set, "input", i)) break;
         status = read_tensor(path, arena, &name, &t, err);
         if (status != WHET_OK) break;
         in[input_index(g, name, i)] = t;

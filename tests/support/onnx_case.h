@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One case of ONNX's backend tests: a folder with model.onnx and test_data_set_*/{input,output}_*.pb,
-// imported and evaluated with the operators' C references.
+// One case of ONNX's backend tests: a folder with model.onnx and
+// test_data_set_*/{input,output}_*.pb, imported and evaluated with the operators' C references.
 #ifndef WHET_TESTS_ONNX_CASE_H
 #define WHET_TESTS_ONNX_CASE_H
 

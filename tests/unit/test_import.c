@@ -128,8 +128,8 @@ static void test_branches(void **state) {
 
 static void test_sequences(void **state) {
     (void)state;
-    CHECK_TEXT("sequences", "split(x, ", "squeeze(", "a: f32[3, 4] = concat(", "b: f32[8] = concat(",
-               "output d", "output e");
+    CHECK_TEXT("sequences", "split(x, ", "squeeze(", "a: f32[3, 4] = concat(",
+               "b: f32[8] = concat(", "output d", "output e");
     import_case *c = load_good("sequences", NULL);
     const whet_graph *g = c->import.graph;
     double v;
