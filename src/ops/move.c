@@ -165,6 +165,15 @@ static whet_dim *unknowns(whet_infer *ctx, int64_t n) {
     return v;
 }
 
+// Numbers below all dims were saturated when they were read: what they are is not known.
+static whet_dim *without_saturated(whet_infer *ctx, const whet_dim *v, int64_t n) {
+    whet_dim *w = whet_arena_memdup(ctx->arena, v, (size_t)n * sizeof *v);
+    for (int64_t i = 0; w && i < n; i++)
+        if (w[i] == WHET_DIM_EXPR_END)
+            w[i] = ctx->dims ? whet_dim_unknown(ctx->dims) : WHET_DIM_ERROR;
+    return w;
+}
+
 static bool all_const(const whet_dim *v, int64_t n) {
     for (int64_t i = 0; i < n; i++)
         if (!whet_dim_is_const(v[i])) return false;
@@ -186,7 +195,8 @@ static bool move_inputs(whet_infer *ctx, uint64_t data, whet_tensor *in) {
             in[i] = as_tensor(ctx->in[i], NULL, 0);
             continue;
         }
-        if (!known && moved) v = unknowns(ctx, n = small_count(ctx->in[i]));
+        if (moved) v = known ? without_saturated(ctx, v, n)
+                             : unknowns(ctx, n = small_count(ctx->in[i]));
         if (!v || (!moved && !all_const(v, n))) return false;
         in[i] = as_tensor(ctx->in[i], v, n);
     }

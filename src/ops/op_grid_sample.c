@@ -50,11 +50,16 @@ typedef struct edge {
     int32_t padding;
 } edge;
 
+static bool is_cubic(const grid_sample_attrs *a) {
+    return a->mode == CUBIC || a->mode == BICUBIC;
+}
+
 static double place(const grid_sample_attrs *a, const edge *d, double g) {
     double size = (double)d->size;
     double x = a->align_corners ? (g + 1) / 2 * (size - 1) : ((g + 1) * size - 1) / 2;
     if (!(fabs(x) < 0x1p40)) x = x > 0 ? 0x1p40 : -0x1p40; // NaN too
     if (a->mode == NEAREST) x = nearbyint(x);
+    if (is_cubic(a)) return x; // its pixels are placed one by one
     if (x >= d->low && x <= d->high) return x;
     if (d->padding == BORDER) return x < 0 ? 0 : x > size - 1 ? size - 1 : x;
     return d->padding == REFLECTION ? reflect(x, d->low, d->high) : x;
@@ -77,7 +82,7 @@ static double cubic_weight(double x) {
 
 static int32_t dim_taps(const grid_sample_attrs *a, const edge *d, double x, int64_t *at,
                         double *weight) {
-    bool cubic = a->mode == CUBIC || a->mode == BICUBIC;
+    bool cubic = is_cubic(a);
     int64_t base = (int64_t)floor(x);
     double rest = x - (double)base;
     int32_t n = a->mode == NEAREST ? 1 : cubic ? 4 : 2;

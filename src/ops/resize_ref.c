@@ -5,8 +5,8 @@
 
 // ---- coordinates ----
 
-// Position in the input of position x in the output, as ONNX defines it: `size` is the exact product of
-// scale and input size, not rounded down to the output's.
+// Position in the input of position x in the output. Where corners are aligned ONNX's own data takes
+// the exact product of scale and input size, not the output's size that it is rounded down to.
 static double coordinate(const whet_resize_attrs *a, const whet_resize_dim *d, int64_t at) {
     double x = (double)at, in = (double)d->in, out = (double)d->out;
     double size = d->scale_is_ratio ? out : d->scale * in;
@@ -14,12 +14,12 @@ static double coordinate(const whet_resize_attrs *a, const whet_resize_dim *d, i
     switch (a->coordinate_mode) {
     case WHET_RESIZE_ASYMMETRIC: return d->scale_is_ratio ? x * in / out : x / d->scale;
     case WHET_RESIZE_ALIGN_CORNERS: return size == 1 ? 0 : x * (in - 1) / (size - 1);
-    case WHET_RESIZE_PYTORCH_HALF_PIXEL: return size == 1 ? -0.5 : half - 0.5;
+    case WHET_RESIZE_PYTORCH_HALF_PIXEL: return d->out == 1 ? 0 : half - 0.5;
     case WHET_RESIZE_HALF_PIXEL_SYMMETRIC: return in / 2 * (1 - out / size) + half - 0.5;
     case WHET_RESIZE_TF_HALF_PIXEL_FOR_NN: return half;
     case WHET_RESIZE_TF_CROP_AND_RESIZE: {
         double width = d->roi_end - d->roi_begin;
-        double offset = size == 1 ? width * (in - 1) / 2 : x * width * (in - 1) / (size - 1);
+        double offset = (d->out == 1 ? width / 2 : x * width / (out - 1)) * (in - 1);
         return offset + d->roi_begin * (in - 1);
     }
     default: return half - 0.5;
