@@ -23,17 +23,20 @@ whet_env *whet_env_get(whet_env *env) {
 
 void whet_env_log(whet_env *env, whet_severity severity, const char *format, ...) {
     if (!env || severity > env->verbosity) return;
-    char text[WHET_ERROR_TEXT];
-    va_list args;
+    char text[1024], *all = NULL;
+    va_list args, again;
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    va_copy(again, args);
+    int n = vsnprintf(text, sizeof text, format, args);
+    // dumps of graphs are long; without memory for one its start must do
+    if (n >= (int)sizeof text && (all = malloc((size_t)n + 1)))
+        vsnprintf(all, (size_t)n + 1, format, again);
+    va_end(again);
     va_end(args);
-    if (env->log) {
-        env->log(env->log_user, severity, text);
-        return;
-    }
     static const char *const prefix[] = {"error", "warning", "info", "verbose"};
-    fprintf(stderr, "whet: %s: %s\n", prefix[severity], text);
+    if (env->log) env->log(env->log_user, severity, all ? all : text);
+    else fprintf(stderr, "whet: %s: %s\n", prefix[severity], all ? all : text);
+    free(all);
 }
 
 static whet_status push_kernel(whet_env *env, const whet_kernel *k) {
