@@ -94,6 +94,10 @@ static whet_status export_all(exporter *x) {
     for (int32_t i = 0; i < g->root->n_values; i++) x->id[i] = -1;
     to->imported_nodes = g->n_imported_nodes;
     for (int32_t i = 0; i < g->n_inputs; i++) {
+        if (g->inputs[i]->type.rank < 0)
+            WHET_FAIL(x->err, WHET_E_UNSUPPORTED,
+                      "input \"%s\" has no rank in the model: fix its shape (--shapes=%s:...)",
+                      g->inputs[i]->name, g->inputs[i]->name);
         WHET_TRY(add_value(x, g->inputs[i], WHET_PVALUE_INPUT));
         to->inputs[to->n_inputs++] = x->id[g->inputs[i]->id];
     }
