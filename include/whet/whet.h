@@ -299,6 +299,14 @@ WHET_API whet_status whet_engine_output(const whet_engine *engine, int32_t index
  * memory, sections; text or JSON. Owned by the engine, valid until the next call. Never NULL. */
 WHET_API const char *whet_engine_inspect(whet_engine *engine, bool json);
 
+/* Tunes an engine for this machine and gives another one that has a section for it beside those of
+ * `engine`; a section for this same machine is replaced. config NULL: defaults; options that change
+ * the graph (shapes, passes) are refused. The error text is on `engine`. WHET_E_UNSUPPORTED (built
+ * with portable=none, or such an option), WHET_E_CHECKSUM, WHET_E_VERIFY, WHET_E_CANCELLED,
+ * WHET_E_NOMEM and what whet_builder_build gives. In libwhet only. */
+WHET_API whet_status whet_engine_tune(whet_engine *engine, whet_config *config,
+                                      whet_engine **tuned);
+
 /* ---- running ------------------------------------------------------------------------------ */
 
 typedef struct whet_context whet_context;

@@ -8,6 +8,7 @@
 #include "build/tuner.h"
 #include "env/env.h"
 #include "onnx/import.h"
+#include "pass/pass.h"
 #include "run/engine_impl.h"
 
 struct whet_builder {
@@ -23,6 +24,35 @@ struct whet_builder {
     whet_status load_status;
     whet_str report;
 };
+
+// One build, or one tuning of an engine that is there.
+typedef struct whet_build {
+    whet_builder *b; // NULL when an engine is tuned
+    const whet_config *c;
+    whet_env *env;
+    whet_error *err;
+    int32_t threads;
+    whet_pgraph *graph;
+    whet_plan *plan;
+    whet_engine *before; // the engine that is tuned, or NULL
+    whet_timing_cache *cache;
+    whet_tuner *tuner;
+    whet_arena arena;
+    const char *phase;
+    double phase_start;
+    whet_pass_stats *stats;
+} whet_build;
+void whet_build_init(whet_build *x, whet_env *env, const whet_config *config, whet_error *err);
+void whet_build_fini(whet_build *x);
+// Tells how far the phase is; false: cancelled.
+bool whet_build_report(whet_build *x, int64_t done, int64_t total);
+whet_status whet_build_start(whet_build *x, const char *phase);
+// Makes x->plan of x->graph, packed.
+whet_status whet_build_plan(whet_build *x);
+// The engine of graph and plan.
+whet_status whet_build_write(whet_build *x, whet_engine **engine);
+// The same, verified as the config says.
+whet_status whet_build_finish(whet_build *x, whet_engine **engine);
 
 // Compares the engine with a plan without fusions in plain layout on one sample. WHET_E_VERIFY.
 whet_status whet_verify_auto(whet_env *env, whet_engine *engine, whet_pgraph *graph,

@@ -20,6 +20,7 @@ typedef struct {
 
 static const char *const verify_choices[] = {"auto", "off", "!full", NULL};
 static const char *const portable_choices[] = {"full", "none", NULL};
+static const char *const plan_choices[] = {"tuned", "plain", "reference", NULL};
 static const char *const precision_choices[] = {"fp32",  "!tf32", "!bf16", "!fp16",
                                                 "!int8", "!int4", "!best", NULL};
 
@@ -36,6 +37,9 @@ static const char *const precision_choices[] = {"fp32",  "!tf32", "!bf16", "!fp1
       "auto: compare one sample with a plan without fusions in plain layout and refuse an engine " \
       "that differs",                                                                              \
       "comparing every boundary with the C references is not available in this version")           \
+    X("plan", OPT_CHOICE, plan, 0, 0, plan_choices, "tuned|plain|reference", "tuned",              \
+      "plain: no fusions, plain layouts, nothing timed; reference: the same with the C references " \
+      "only, slow and exact", NULL)                                                                \
     X("portable", OPT_CHOICE, portable, 0, 0, portable_choices, "full|none", "full",               \
       "none leaves the source weights out: smaller, for this kind of machine only", NULL)          \
     X("deterministic", OPT_BOOL, deterministic, 0, 0, NULL, "true|false", "false",                 \

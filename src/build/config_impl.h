@@ -8,6 +8,7 @@
 #include "onnx/import.h"
 
 enum { WHET_VERIFY_AUTO, WHET_VERIFY_OFF };
+enum { WHET_PLAN_TUNED, WHET_PLAN_PLAIN, WHET_PLAN_REFERENCE };
 enum { WHET_PORTABLE_FULL, WHET_PORTABLE_NONE };
 
 struct whet_config {
@@ -15,7 +16,7 @@ struct whet_config {
     whet_env *env;
     whet_arena arena;
     int64_t level, threads;
-    int32_t verify, portable, precision;
+    int32_t verify, portable, precision, plan;
     bool deterministic, timing_cache_readonly;
     const char *timing_cache, *disable_pass, *dump_ir, *disable_kernels;
     whet_import_shape *shapes;

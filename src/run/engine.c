@@ -15,8 +15,7 @@ void whet_machine_here(const whet_env *env, whet_machine *m) {
     memcpy(m->vendor, c->vendor, sizeof m->vendor);
 }
 
-// 2: exact, 1: usable, 0: not.
-static int32_t fit(const whet_machine *file, const whet_machine *here) {
+int32_t whet_machine_fit(const whet_machine *file, const whet_machine *here) {
     if ((file->features & here->features) != file->features) return 0;
     whet_machine a = *file, b = *here;
     bool same = a.threads == b.threads && a.family == b.family &&
@@ -26,9 +25,10 @@ static int32_t fit(const whet_machine *file, const whet_machine *here) {
     return same ? 2 : 1;
 }
 
-static whet_status attach_sources(whet_engine *e, whet_error *err) {
-    whet_section *index = whet_engine_file_find(&e->file, WHET_SECTION_INDEX, 0);
-    whet_section *sources = whet_engine_file_find(&e->file, WHET_SECTION_SOURCES, 0);
+whet_status whet_engine_attach_sources(whet_engine_file *file, whet_pgraph *graph,
+                                       whet_error *err) {
+    whet_section *index = whet_engine_file_find(file, WHET_SECTION_INDEX, 0);
+    whet_section *sources = whet_engine_file_find(file, WHET_SECTION_SOURCES, 0);
     if (!index || !sources) return WHET_OK;
     WHET_TRY(whet_section_check(index, err));
     whet_reader r;
@@ -37,11 +37,11 @@ static whet_status attach_sources(whet_engine *e, whet_error *err) {
     for (uint32_t i = 0; i < n; i++) {
         uint32_t v = whet_read_u32(&r);
         uint64_t offset = whet_read_u64(&r);
-        if (v >= (uint32_t)e->graph->n_values ||
-            e->graph->values[v].kind != WHET_PVALUE_SOURCE || offset % 64 ||
+        if (v >= (uint32_t)graph->n_values ||
+            graph->values[v].kind != WHET_PVALUE_SOURCE || offset % 64 ||
             offset > sources->size)
             WHET_FAIL(err, WHET_E_PARSE, "engine file: bad index of constants");
-        whet_pvalue *value = &e->graph->values[v];
+        whet_pvalue *value = &graph->values[v];
         whet_tensor t = whet_pvalue_tensor(value);
         if (t.bytes > sources->size - offset)
             WHET_FAIL(err, WHET_E_PARSE, "engine file: constant \"%s\" runs past its section",
@@ -92,7 +92,7 @@ static whet_status choose_plan(whet_engine *e, whet_error *err) {
         if (s->kind != WHET_SECTION_MACHINE) continue;
         WHET_TRY(whet_section_check(s, err));
         WHET_TRY(whet_machine_decode(s->data, s->size, &m, err));
-        int32_t f = fit(&m, &here);
+        int32_t f = whet_machine_fit(&m, &here);
         if (f <= best) continue;
         best = f;
         id = s->id;
@@ -119,7 +119,7 @@ static whet_status open_sections(whet_engine *e, const void *data, size_t size, 
     if (!graph) WHET_FAIL(err, WHET_E_PARSE, "engine file: it has no graph");
     WHET_TRY(whet_section_check(graph, err));
     WHET_TRY(whet_pgraph_decode(graph->data, graph->size, &e->env->ops, &e->graph, err));
-    WHET_TRY(attach_sources(e, err));
+    WHET_TRY(whet_engine_attach_sources(&e->file, e->graph, err));
     return choose_plan(e, err);
 }
 

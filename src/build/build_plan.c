@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// The plan of a build: candidates priced by the tuner, a few whole plans timed against each other.
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bench.h"
+#include "build/builder_impl.h"
+
+static bool plan_progress(void *user, int32_t done, int32_t total) {
+    return whet_build_report(user, done, total);
+}
+
+static void warn_unknown_dims(whet_build *x) {
+    for (int32_t i = 0; i < x->graph->n_inputs; i++) {
+        const whet_pvalue *v = &x->graph->values[x->graph->inputs[i]];
+        for (int32_t d = 0; d < v->type.rank; d++)
+            if (!whet_dim_is_const(v->type.dims[d]))
+                whet_env_log(x->env, WHET_LOG_INFO,
+                             "input \"%s\": dimension %d is not fixed: tuned as 1, right at any size",
+                             v->name, d);
+    }
+}
+
+// Seconds of one run of a plan on random input; negative when it cannot run.
+static double time_plan(whet_build *x, whet_plan *plan) {
+    whet_engine *e = NULL;
+    whet_context *c = NULL;
+    double samples[32], t = -1;
+    int64_t n = 0;
+    whet_arena arena;
+    whet_arena_init(&arena);
+    whet_tensor *inputs;
+    whet_error err = {0};
+    if (whet_plan_pack(plan, x->graph, x->env, &err) == WHET_OK &&
+        whet_engine_wrap(x->env, x->graph, plan, &e, &err) == WHET_OK &&
+        whet_context_create(e, &c) == WHET_OK &&
+        whet_sample_inputs(e, &arena, &inputs, &err) == WHET_OK) {
+        whet_context_set_threads(c, x->threads);
+        whet_bench_result r;
+        if (whet_context_bench(c, inputs, x->graph->n_inputs, 0, 0.2, 3, samples, 32, &n) ==
+            WHET_OK) {
+            whet_bench_summarize(samples, n, &r);
+            t = r.median;
+        }
+    }
+    whet_context_destroy(c);
+    if (e) {
+        e->graph = NULL;
+        e->plan = NULL;
+        whet_engine_destroy(e);
+    }
+    free(plan->owned);
+    plan->owned = NULL;
+    whet_arena_fini(&arena);
+    return t;
+}
+
+static bool same_plan(const whet_plan *a, const whet_plan *b) {
+    if (a->n_steps != b->n_steps) return false;
+    for (int32_t i = 0; i < a->n_steps; i++)
+        if (a->steps[i].kernel != b->steps[i].kernel ||
+            memcmp(a->steps[i].params, b->steps[i].params, sizeof a->steps[i].params))
+            return false;
+    return true;
+}
+
+// Whole plans solved with conversions weighed differently: what a sum of single times cannot see
+// (caches, memory traffic between steps) is seen by running them.
+static whet_status pick_plan(whet_build *x, whet_plan_options *o) {
+    static const double scales[] = {1, 2, 4, 0.5};
+    double best = -1;
+    bool time = x->c->level >= 3 && !x->c->deterministic && x->c->plan == WHET_PLAN_TUNED;
+    int32_t n = time ? 4 : 1;
+    whet_plan *tried[4] = {0};
+    int32_t n_tried = 0, chosen = 0;
+    whet_status status = WHET_OK;
+    for (int32_t i = 0; i < n && status == WHET_OK; i++) {
+        whet_plan *p;
+        o->move_scale = scales[i];
+        status = whet_plan_make(x->graph, x->env, o, &p, x->err);
+        if (status != WHET_OK) break;
+        bool seen = false;
+        for (int32_t k = 0; k < n_tried; k++) seen |= same_plan(tried[k], p);
+        if (seen) {
+            whet_plan_destroy(p);
+            continue;
+        }
+        tried[n_tried++] = p;
+    }
+    for (int32_t i = 0; i < n_tried && n_tried > 1 && status == WHET_OK; i++) {
+        double t = time_plan(x, tried[i]);
+        if (t < 0 || (best >= 0 && t >= best)) continue;
+        best = t;
+        chosen = i;
+    }
+    for (int32_t i = 0; i < n_tried; i++)
+        if (i != chosen || status != WHET_OK) whet_plan_destroy(tried[i]);
+    if (status == WHET_OK) x->plan = tried[chosen];
+    return status;
+}
+
+whet_status whet_build_plan(whet_build *x) {
+    static const int32_t candidates[] = {1, 3, 8, 16, 32, 0};
+    WHET_TRY(whet_build_start(x, "tuning"));
+    warn_unknown_dims(x);
+    whet_status status = whet_timing_cache_load(x->env, x->c->timing_cache, &x->cache);
+    if (status != WHET_OK) return whet_error_set(x->err, status, "%s", x->env->handle.error.text);
+    bool measure = x->c->level > 0 && !x->c->deterministic;
+    WHET_TRY(whet_tuner_create(x->env, x->cache, x->threads, measure, &x->tuner, x->err));
+    whet_cost_source source = {.price = whet_tuner_price, .user = x->tuner,
+                               .max_candidates = candidates[x->c->level]};
+    whet_plan_options o = {.threads = x->threads, .progress = plan_progress, .progress_user = x,
+                           .disable_kernels = x->c->disable_kernels,
+                           .cost = x->c->level > 0 ? &source : NULL};
+    if (x->before) { // the sizes that it was tuned at
+        o.dim = whet_plan_dim;
+        o.dim_user = x->before->plan;
+    }
+    if (x->c->plan != WHET_PLAN_TUNED) {
+        o.no_fusion = o.plain_only = true;
+        o.cost = NULL;
+    }
+    if (x->c->plan == WHET_PLAN_REFERENCE) o.disable_kernels = "*";
+    WHET_TRY(pick_plan(x, &o));
+    whet_env_log(x->env, WHET_LOG_INFO, "%d steps for %d nodes of the model, %lld kernels timed",
+                 x->plan->n_steps, x->graph->imported_nodes,
+                 (long long)whet_tuner_measured(x->tuner));
+    if (x->c->timing_cache && !x->c->timing_cache_readonly && x->cache->changed) {
+        status = whet_timing_cache_save(x->cache, x->c->timing_cache);
+        if (status != WHET_OK)
+            return whet_error_set(x->err, status, "%s", x->cache->handle.error.text);
+    }
+    return whet_plan_pack(x->plan, x->graph, x->env, x->err);
+}
