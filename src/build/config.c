@@ -49,7 +49,7 @@ static const char *const precision_choices[] = {"fp32",  "!tf32", "!bf16", "!fp1
       "times are read from and added to this file", NULL)                                          \
     X("timing-cache-readonly", OPT_BOOL, timing_cache_readonly, 0, 0, NULL, "true|false", "false", \
       "never write the timing cache", NULL)                                                        \
-    X("disable-pass", OPT_TEXT, disable_pass, 0, 0, NULL, "NAME,...", "", "passes to leave out",   \
+    X("disable-pass", OPT_TEXT, disable_pass, 0, 0, NULL, "NAME,...|all", "", "passes to leave out", \
       NULL)                                                                                        \
     X("dump-ir", OPT_TEXT, dump_ir, 0, 0, NULL, "after:NAME|after:all", "",                        \
       "log the graph's text form after a pass", NULL)                                              \

@@ -92,7 +92,8 @@ whet_status whet_passes_run(whet_graph *g, const whet_pass_options *options, whe
     if (!err) err = &own;
     whet_error_clear(err);
     runner r = {.graph = g, .options = options, .stats = stats, .err = err};
-    WHET_TRY(parse_list(options->disable, &r.disabled, err));
+    if (options->disable && !strcmp(options->disable, "all")) r.disabled = UINT64_MAX;
+    else WHET_TRY(parse_list(options->disable, &r.disabled, err));
     if (options->dump_after && !strcmp(options->dump_after, "all")) r.dumped = UINT64_MAX;
     else WHET_TRY(parse_list(options->dump_after, &r.dumped, err));
     for (int32_t i = 0; stats && i < WHET_COUNT(passes); i++)

@@ -7,7 +7,7 @@
 #include "ir/graph.h"
 
 typedef struct whet_pass_options {
-    const char *disable;    // comma-separated names
+    const char *disable;    // comma-separated names, or "all"
     const char *dump_after; // name or "all"; NULL: none
     void (*dump)(void *user, const char *pass, const char *text);
     void *dump_user;
