@@ -47,7 +47,6 @@ typedef struct ck_case {
     bool no_edges;          // skip the fill with edge values
     bool nonfinite;         // edge values include infinities and NaN
     double k;               // length of the sums behind an output element
-    double floor;           // absolute error of an element that is always allowed
 } ck_case;
 
 whet_port ck_port(whet_dtype dtype, bool constant, int32_t rank, const int64_t *dims);

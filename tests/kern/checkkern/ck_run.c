@@ -183,7 +183,7 @@ typedef struct judge {
     const char *where;
     ck_result *r;
     double c_k; // c k; 0: exact
-    double k, floor;
+    double k;
 } judge;
 
 static bool same(double a, double b) {
@@ -208,7 +208,7 @@ static bool compare_floats(judge *j, int32_t o, const void *got, const double *r
     for (int64_t i = 0; i < n; i++) {
         double g = whet_load_f64(got, p->dtype, i), r = ref[i], f = (double)(float)r;
         if (same(g, f) || same(g, r)) continue;
-        double limit = j->c_k * u * mag[i] + j->floor;
+        double limit = j->c_k * u * mag[i] + (j->c_k > 0 ? j->k * (double)FLT_MIN : 0);
         if (mag[i] > (double)FLT_MAX / 4 && j->c_k > 0) continue; // may overflow on the way
         double error = fabs(g - r);
         if (!(error <= limit)) return wrong(j, o, i, g, r, limit);
@@ -316,8 +316,7 @@ static bool run_once(ck_setup *s, const ck_case *c, const ck_values *v, const do
     bool exact = s->kernel->tolerance == 0 ||
                  (fill == CK_INTEGERS && c->exact && s->kernel->tolerance <= 4 &&
                   epilogue_exact(&s->p.epi));
-    judge j = {s, where, r, exact ? 0 : s->kernel->tolerance * c->k, c->k, 0};
-    if (j.c_k > 0) j.floor = c->floor + c->k * (double)FLT_MIN;
+    judge j = {s, where, r, exact ? 0 : s->kernel->tolerance * c->k, c->k};
     ok = canaries(s, where) && compare(&j, c, v, other);
     r->runs++;
 done:
