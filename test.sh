@@ -15,7 +15,8 @@ give_up() {
 scripts/install_tools.sh test || give_up "packages are missing"
 mkdir -p build
 rm -f build/ctest.xml build/pytest.xml
-cmake --preset release -DPython_EXECUTABLE="$(command -v python3)" >build/configure.log || { cat build/configure.log; give_up "cmake failed"; }
+cmake --preset release -DPython_EXECUTABLE="$(command -v python3)" >build/configure.log ||
+    { cat build/configure.log; give_up "cmake failed"; }
 cmake --build build -j "$jobs" || give_up "the build failed"
 
 results=(build/ctest.xml)

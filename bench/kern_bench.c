@@ -90,8 +90,8 @@ typedef struct conv_shape {
 } conv_shape;
 
 static void conv_case(bench_case *b, conv_shape s, int32_t spatial, bool bias) {
-    snprintf(b->title, sizeof b->title, "n%d c%d %dx%d k%d ker%d s%d p%d d%d g%d %dd", s.n, s.c, s.h,
-             s.w, s.k, s.ker, s.stride, s.pad, s.dil, s.group, spatial);
+    snprintf(b->title, sizeof b->title, "n%d c%d %dx%d k%d ker%d s%d p%d d%d g%d %dd", s.n, s.c,
+             s.h, s.w, s.k, s.ker, s.stride, s.pad, s.dil, s.group, spatial);
     b->op = "conv";
     for (int i = 0; i < 3; i++)
         b->strides[i] = s.stride, b->dilations[i] = s.dil, b->pads[i] = b->pads[i + 3] = s.pad;
@@ -183,7 +183,8 @@ static void attention_case(bench_case *b, attention_shape s) {
         if (i < 3) b->in[i] = p;
         else b->out = p;
     }
-    if (s.three) b->attrs.attention.q_num_heads = s.heads, b->attrs.attention.kv_num_heads = s.kv_heads;
+    if (s.three)
+        b->attrs.attention.q_num_heads = s.heads, b->attrs.attention.kv_num_heads = s.kv_heads;
     int64_t m[4] = {s.batch, s.heads, s.rows, s.keys};
     int32_t rank = s.mask == 1 ? 1 : s.mask == 2 ? 2 : 4;
     b->in[3] = port(rank, m + 4 - rank, false);

@@ -410,7 +410,8 @@ static void add_tap(void *user, const char *value, const whet_tensor *t) {
     PyGILState_Release(gil);
 }
 
-// tap(inputs): [(value name, bytes, dtype number, shape)] of every value that one run makes visible.
+// tap(inputs): [(value name, bytes, dtype number, shape)] of every value that one run makes
+// visible.
 static PyObject *context_tap(PyObject *object, PyObject *args) {
     ContextObject *self = (ContextObject *)object;
     PyObject *inputs;
@@ -464,7 +465,8 @@ static bool set_options(whet_config *config, PyObject *options) {
     PyObject *key, *value;
     Py_ssize_t at = 0;
     while (PyDict_Next(options, &at, &key, &value)) {
-        const char *k = PyUnicode_AsUTF8AndSize(key, NULL), *v = k ? PyUnicode_AsUTF8AndSize(value, NULL) : NULL;
+        const char *k = PyUnicode_AsUTF8AndSize(key, NULL),
+                   *v = k ? PyUnicode_AsUTF8AndSize(value, NULL) : NULL;
         if (!v) return false;
         whet_status status = whet_config_set(config, k, v);
         if (status) {
@@ -493,7 +495,8 @@ static bool set_shapes(whet_config *config, PyObject *shapes) {
 
 static bool call_progress(void *user, const char *phase, int64_t done, int64_t total, double left) {
     PyGILState_STATE gil = PyGILState_Ensure();
-    PyObject *r = PyObject_CallFunction(user, "sLLd", phase, (long long)done, (long long)total, left);
+    PyObject *r =
+        PyObject_CallFunction(user, "sLLd", phase, (long long)done, (long long)total, left);
     bool go_on = r && r != Py_False;
     if (!r) PyErr_WriteUnraisable(user);
     Py_XDECREF(r);
@@ -673,9 +676,11 @@ PyMODINIT_FUNC PyInit__whet(void) {
     PyObject *module = PyModule_Create(&module_def);
     if (!module) return NULL;
     error_type = PyErr_NewExceptionWithDoc(
-        "whet.Error", "What the library says of a failure; `status` is its number, `name` its name.",
+        "whet.Error",
+        "What the library says of a failure; `status` is its number, `name` its name.",
         PyExc_RuntimeError, NULL);
-    engine_type = make_type("whet._whet.Engine", sizeof(EngineObject), engine_dealloc, engine_methods);
+    engine_type =
+        make_type("whet._whet.Engine", sizeof(EngineObject), engine_dealloc, engine_methods);
     context_type =
         make_type("whet._whet.Context", sizeof(ContextObject), context_dealloc, context_methods);
     if (!error_type || !engine_type || !context_type ||

@@ -105,7 +105,8 @@ class Context:
 
     def _reads_shapes(self):
         """Whether shapes may depend on contents, so that they cannot be remembered."""
-        return any(np.issubdtype(numpy_of(dtype), np.integer) for _, dtype, _ in self.engine._inputs)
+        return any(np.issubdtype(numpy_of(dtype), np.integer)
+                   for _, dtype, _ in self.engine._inputs)
 
     def run(self, inputs, outputs=None):
         """{name: array} -> {name: array}. Arrays that are contiguous, and anything with __dlpack__

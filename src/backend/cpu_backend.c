@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The CPU backend: one fork a segment, all workers walk the same stages (a phase of a step each). A
-// stage's tasks are split into one range a worker, taken in chunks; who is done with its own range takes
-// chunks of the others', and nobody waits for a worker that has not come: a stage is over when its tasks
-// are done. So a worker that the system has put aside delays at most the chunk it holds.
+// stage's tasks are split into one range a worker, taken in chunks; who is done with its own range
+// takes chunks of the others', and nobody waits for a worker that has not come: a stage is over
+// when its tasks are done. So a worker that the system has put aside delays at most the chunk it
+// holds.
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -41,7 +42,8 @@ static void run_tasks(fork_state *f, const whet_step *step, int32_t phase, int64
 }
 
 static void wait_until(counter *done, int64_t tasks) {
-    for (int32_t turn = 0; atomic_load_explicit(&done->value, memory_order_acquire) < tasks; turn++) {
+    for (int32_t turn = 0; atomic_load_explicit(&done->value, memory_order_acquire) < tasks;
+         turn++) {
 #if defined(__x86_64__)
         __builtin_ia32_pause();
 #endif

@@ -2,8 +2,8 @@
 // Worker threads of an environment. A fork runs fn(user, index, n) on the calling thread (index 0)
 // and on as many free workers as asked for and free right now; n says how many really run, so work
 // must be right with n = 1 and when some of them never begin. Several threads may fork at once:
-// each worker serves one fork at a time. Workers spin a short time (by clock, at most 50 us) for the
-// next fork, then sleep on a futex.
+// each worker serves one fork at a time. Workers spin a short time (by clock, at most 50 us) for
+// the next fork, then sleep on a futex.
 #ifndef WHET_BASE_WORKERS_H
 #define WHET_BASE_WORKERS_H
 

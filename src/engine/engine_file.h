@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The engine file: header, section table, aligned and checksummed sections. docs/engine-format.md is
-// the normative text.
+// The engine file: header, section table, aligned and checksummed sections. docs/engine-format.md
+// is the normative text.
 #ifndef WHET_ENGINE_ENGINE_FILE_H
 #define WHET_ENGINE_ENGINE_FILE_H
 

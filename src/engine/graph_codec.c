@@ -26,7 +26,9 @@ static void write_attr(whet_writer *w, const whet_attr *a, const void *attrs) {
     case WHET_ATTR_FLOAT: whet_write_f32(w, *(const float *)(const void *)field); break;
     case WHET_ATTR_BOOL: whet_write_u8(w, *(const bool *)field); break;
     case WHET_ATTR_ENUM:
-    case WHET_ATTR_DTYPE: whet_write_u32(w, (uint32_t) * (const int32_t *)(const void *)field); break;
+    case WHET_ATTR_DTYPE:
+        whet_write_u32(w, (uint32_t) * (const int32_t *)(const void *)field);
+        break;
     case WHET_ATTR_STRING: whet_write_text(w, *(const char *const *)(const void *)field); break;
     case WHET_ATTR_INTS: {
         const whet_ints *v = (const whet_ints *)(const void *)field;
@@ -260,7 +262,8 @@ static whet_status read_node(decoder *d, whet_pnode *n) {
     WHET_TRY(read_text(d, &n->origin));
     n->op = whet_op_find(d->ops, op);
     if (!n->op)
-        WHET_FAIL(d->err, WHET_E_UNSUPPORTED, "%s: this library has no operator \"%s\"", n->name, op);
+        WHET_FAIL(d->err, WHET_E_UNSUPPORTED, "%s: this library has no operator \"%s\"", n->name,
+                  op);
     n->recipe = whet_read_u8(&d->r) != 0;
     WHET_TRY(read_ids(d, &n->in, &n->n_in, d->g->n_values, true));
     WHET_TRY(read_ids(d, &n->out, &n->n_out, d->g->n_values, true));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The portable graph: what the passes leave, flat and immutable, as it lies in the engine file (layer
-// one). Plan and run read it; build writes it. Values that run sees are dense tensors.
+// The portable graph: what the passes leave, flat and immutable, as it lies in the engine file
+// (layer one). Plan and run read it; build writes it. Values that run sees are dense tensors.
 #ifndef WHET_ENGINE_PGRAPH_H
 #define WHET_ENGINE_PGRAPH_H
 
@@ -62,8 +62,8 @@ static inline bool whet_pvalue_is_const(const whet_pvalue *v) {
 // Types of every value from the inputs' types and the constants; sets needs_value. Errors name the
 // node.
 whet_status whet_pgraph_infer(whet_pgraph *g, whet_error *err);
-// Computes the derived constants that hold no data, from sources through the recipe nodes, in order.
-// Memory is the graph's arena. WHET_E_UNSUPPORTED when a source it needs is not held.
+// Computes the derived constants that hold no data, from sources through the recipe nodes, in
+// order. Memory is the graph's arena. WHET_E_UNSUPPORTED when a source it needs is not held.
 whet_status whet_pgraph_replay(whet_pgraph *g, whet_error *err);
 // Hash of structure and constants' types, for matching a plan to its graph.
 uint64_t whet_pgraph_hash(const whet_pgraph *g);

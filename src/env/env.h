@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The environment: logger, workers, CPU facts, tables of operators, kernels and backends, filled from
-// the .def files and by whet_env_register (backends of other libraries, the mock of the tests).
+// The environment: logger, workers, CPU facts, tables of operators, kernels and backends, filled
+// from the .def files and by whet_env_register (backends of other libraries, the mock of the
+// tests).
 #ifndef WHET_ENV_ENV_H
 #define WHET_ENV_ENV_H
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The build-time graph: typed values, nodes in topological order, subgraphs, constants with recipes.
-// Everything lives in the graph's arena; passes never free. Passes edit through the functions here,
-// so that use counts stay true; whet_graph_verify() checks the rest.
+// The build-time graph: typed values, nodes in topological order, subgraphs, constants with
+// recipes. Everything lives in the graph's arena; passes never free. Passes edit through the
+// functions here, so that use counts stay true; whet_graph_verify() checks the rest.
 #ifndef WHET_IR_GRAPH_H
 #define WHET_IR_GRAPH_H
 
@@ -15,10 +15,10 @@ typedef struct whet_graph whet_graph;
 typedef struct whet_node whet_node;
 typedef struct whet_value whet_value;
 
-// A value that has `data` is a constant. A source constant has no producer; a derived constant keeps
-// its producer, a node with `recipe` set, whose inputs are constants: folding evaluates a node and
-// keeps it as the recipe, so refit and re-planning can replay it. The recipes of a graph come before
-// its other nodes.
+// A value that has `data` is a constant. A source constant has no producer; a derived constant
+// keeps its producer, a node with `recipe` set, whose inputs are constants: folding evaluates a
+// node and keeps it as the recipe, so refit and re-planning can replay it. The recipes of a graph
+// come before its other nodes.
 struct whet_value {
     int32_t id;         // index in graph->root->values; stable
     const char *name;   // unique within the root graph and its subgraphs; "" is "%<n>" in text
@@ -79,7 +79,8 @@ const char *whet_graph_unique_name(whet_graph *g, const char *hint);
 bool whet_graph_add_input(whet_graph *g, whet_value *v);
 bool whet_graph_add_output(whet_graph *g, whet_value *v, const char *name);
 // A source constant. data is borrowed (the mapped model) unless `copy`.
-whet_value *whet_graph_constant(whet_graph *g, const char *name, const whet_tensor *data, bool copy);
+whet_value *whet_graph_constant(whet_graph *g, const char *name, const whet_tensor *data,
+                                bool copy);
 // Appended, or put before `before` when not NULL. attrs NULL: defaults; otherwise copied shallowly.
 // in entries may be NULL. Outputs are fresh values without type; whet_graph_infer_node sets them.
 whet_node *whet_graph_node(whet_graph *g, const whet_op *op, const char *name, const void *attrs,
@@ -98,8 +99,10 @@ whet_status whet_graph_fold_node(whet_node *n, whet_error *err);
 // Small constants made by passes: source constants named "<hint>" made unique. The same contents in
 // the same graph give the same value.
 whet_value *whet_graph_literal(whet_graph *g, const char *hint, const whet_tensor *data);
-whet_value *whet_graph_const_i64(whet_graph *g, const char *hint, const int64_t *v, int32_t n); // n < 0: scalar
-whet_value *whet_graph_const_f32(whet_graph *g, const char *hint, float v);                     // scalar
+// n < 0: scalar
+whet_value *whet_graph_const_i64(whet_graph *g, const char *hint, const int64_t *v, int32_t n);
+// scalar
+whet_value *whet_graph_const_f32(whet_graph *g, const char *hint, float v);
 
 // ---- editing ----
 void whet_node_set_input(whet_node *n, int32_t i, whet_value *v);

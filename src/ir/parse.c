@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Text to graph, in one pass: a name stands for the value defined before it. Types of results may be
-// left out; recipes are evaluated, so their contents are never in the text.
+// Text to graph, in one pass: a name stands for the value defined before it. Types of results may
+// be left out; recipes are evaluated, so their contents are never in the text.
 #include <stdlib.h>
 #include <string.h>
 
@@ -390,8 +390,8 @@ static whet_status parse_root(parser *p) {
     return WHET_OK;
 }
 
-// Dimensions "?7" and "?v7" of the text must not meet those that inference makes, which are numbered
-// from the largest known number on.
+// Dimensions "?7" and "?v7" of the text must not meet those that inference makes, which are
+// numbered from the largest known number on.
 static whet_status reserve_fresh(parser *p, const char *text) {
     long long largest = 0;
     for (const char *at = text; (at = strchr(at, '?'));) {

@@ -6,7 +6,8 @@
 #include "kern/kernel.h"
 
 // Where attribute `name` of the problem's operator lies; NULL when there is none of that type.
-static inline const void *whet_problem_attr(const whet_problem *p, const char *name, whet_attr_type type) {
+static inline const void *whet_problem_attr(const whet_problem *p, const char *name,
+                                            whet_attr_type type) {
     const whet_op *op = whet_op_find(whet_ops_builtin(), p->op);
     const whet_attr *a = op && p->attrs ? whet_op_attr_find(op, name) : NULL;
     return a && a->type == type ? (const char *)p->attrs + a->offset : NULL;

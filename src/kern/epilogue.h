@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How the vector kernels apply an epilogue. Clamps and an addition are done on registers by the tile
-// (microtile.h); everything else on the stored tile, which is in the first-level cache.
+// How the vector kernels apply an epilogue. Clamps and an addition are done on registers by the
+// tile (microtile.h); everything else on the stored tile, which is in the first-level cache.
 #ifndef WHET_KERN_EPILOGUE_H
 #define WHET_KERN_EPILOGUE_H
 
@@ -18,8 +18,8 @@ typedef struct whet_epi_plan {
     float lo, hi;
 } whet_epi_plan;
 
-// Whether apply takes it: known functions, and an operand of the dtype f32, the shape and the layout
-// of `out`.
+// Whether apply takes it: known functions, and an operand of the dtype f32, the shape and the
+// layout of `out`.
 bool whet_epilogue_accepts(const whet_epilogue *e, const whet_port *out);
 whet_epi_plan whet_epilogue_plan(const whet_epilogue *e);
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A kernel is a tactic: one way to compute one operator (with an epilogue) on one kind of processor.
-// A descriptor is a const whet_kernel in its family's file plus one row KERNEL(isa, name) in
-// kern/<family>/<family>.def, which kern/kernels.def includes. Engines store the name and params.
+// A kernel is a tactic: one way to compute one operator (with an epilogue) on one kind of
+// processor. A descriptor is a const whet_kernel in its family's file plus one row KERNEL(isa,
+// name) in kern/<family>/<family>.def, which kern/kernels.def includes. Engines store the name and
+// params.
 #ifndef WHET_KERN_KERNEL_H
 #define WHET_KERN_KERNEL_H
 
@@ -12,8 +13,8 @@
 
 // ---- layouts ----
 
-// Blocked layouts split dimension 1 (channels): C8 is [n, ceil(c/8), spatial..., 8], for rank 3 to 5.
-// Lanes of the last block beyond c hold anything: no consumer may let them reach a real output.
+// Blocked layouts split dimension 1 (channels): C8 is [n, ceil(c/8), spatial..., 8], for rank 3 to
+// 5. Lanes of the last block beyond c hold anything: no consumer may let them reach a real output.
 typedef enum whet_layout {
     WHET_LAYOUT_PLAIN = 0, // row major
     WHET_LAYOUT_C8 = 1,
@@ -41,8 +42,8 @@ typedef struct whet_port {
     const void *data; // plain contents of a constant where they are held, else NULL
 } whet_port;
 
-// out = act2(act1(acc) binary other): stages with NONE (0) are absent. `other` has the shape, dtype and
-// layout of output 0. For SUB and DIV act1(acc) is the left operand.
+// out = act2(act1(acc) binary other): stages with NONE (0) are absent. `other` has the shape, dtype
+// and layout of output 0. For SUB and DIV act1(acc) is the left operand.
 typedef struct whet_epilogue {
     whet_pw act1, binary, act2; // binary: ADD, SUB, MUL, DIV, MAX, MIN
     float p1[2], p2[2];
@@ -101,8 +102,8 @@ typedef struct whet_call {
     void *scratch;             // of this worker, 64-byte aligned
     whet_error *err;           // of this worker
     const char *node;
-    // For steps of one task only, on the calling thread: memory that is forgotten after the call, and
-    // memory for outputs whose shape only the computation knows.
+    // For steps of one task only, on the calling thread: memory that is forgotten after the call,
+    // and memory for outputs whose shape only the computation knows.
     whet_arena *arena;
     whet_status (*alloc)(whet_eval *e, int32_t i, int32_t rank, const int64_t *dims);
     void *alloc_user;
@@ -115,20 +116,22 @@ typedef struct whet_kernel {
     uint32_t revision;         // raised when its timing may have changed
     uint32_t cpu;              // features it needs
     uint32_t layouts;          // WHET_LAYOUT_BIT variants offered; 0 means PLAIN only
-    // Sets the layouts of all ports (and epilogue operand) for the variant `l`. NULL: variant l on every
-    // non-constant port that has the rank of out[0] when that is 3 to 5, PLAIN on the others.
+    // Sets the layouts of all ports (and epilogue operand) for the variant `l`. NULL: variant l on
+    // every non-constant port that has the rank of out[0] when that is 3 to 5, PLAIN on the others.
     void (*ports)(const whet_problem *p, whet_layout l, whet_layout *in, whet_layout *out);
-    // Whether this problem, layouts filled in, can be computed. Must check everything that run relies
-    // on: dtypes, ranks, layouts, attributes, epilogue. A hostile engine ends here.
+    // Whether this problem, layouts filled in, can be computed. Must check everything that run
+    // relies on: dtypes, ranks, layouts, attributes, epilogue. A hostile engine ends here.
     bool (*accepts)(const whet_problem *p);
-    // The i-th parameter setting for this problem, false behind the last; cheapest guess first. NULL:
-    // one setting, all zeros. `valid` re-checks parameters read from a file (NULL: must be all zeros).
+    // The i-th parameter setting for this problem, false behind the last; cheapest guess first.
+    // NULL: one setting, all zeros. `valid` re-checks parameters read from a file (NULL: must be
+    // all zeros).
     bool (*param)(const whet_problem *p, int32_t i, int32_t params[WHET_MAX_PARAMS]);
     bool (*valid)(const whet_problem *p, const int32_t params[WHET_MAX_PARAMS]);
-    // Predicted seconds on one machine of this class; orders candidates. NULL: from flops and bytes.
+    // Predicted seconds on one machine of this class; orders candidates. NULL: from flops and
+    // bytes.
     double (*cost)(const whet_problem *p, const int32_t *params);
-    // Bytes of the packed form of constant input i, 0 when it is used as it is. Depends on shapes of
-    // constant ports, attributes and params only, never on the shapes of activations.
+    // Bytes of the packed form of constant input i, 0 when it is used as it is. Depends on shapes
+    // of constant ports, attributes and params only, never on the shapes of activations.
     size_t (*pack_bytes)(const whet_problem *p, const int32_t *params, int32_t i);
     whet_status (*pack)(const whet_problem *p, const int32_t *params, int32_t i,
                         const whet_tensor *src, void *dst);
@@ -136,7 +139,8 @@ typedef struct whet_kernel {
     size_t (*scratch)(const whet_problem *p, const int32_t *params);   // per worker; NULL: 0
     size_t state_bytes;
     void (*prepare)(const whet_problem *p, const int32_t *params, void *state); // once a signature
-    // Work is tasks 0 .. n-1 of each phase, any contiguous split over workers; a barrier between phases.
+    // Work is tasks 0 .. n-1 of each phase, any contiguous split over workers; a barrier between
+    // phases.
     int32_t phases;            // 0 means 1
     int64_t (*tasks)(const whet_problem *p, const int32_t *params, int32_t phase); // NULL: 1
     whet_status (*run)(const whet_call *c, int32_t phase, int64_t begin, int64_t end);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one inner kernel of convolutions and matrix products: a tile of up to `rows` pixels (rows of a
-// matrix) by 1 or 2 vectors of output columns, kept in registers over the whole reduction:
+// The one inner kernel of convolutions and matrix products: a tile of up to `rows` pixels (rows of
+// a matrix) by 1 or 2 vectors of output columns, kept in registers over the whole reduction:
 //   y[i][j] = epilogue(bias[j] + row_bias[i] + sum over k of a[i][k] w[k][j])
 // The reduction is a walk of n0 x n1 x n2 runs: run (u, v, x) starts at a + u s0 + v s1 + x s2 and
 // takes `len` consecutive floats (`last` in the runs of the last u); w goes on by `w_step` floats a
@@ -27,7 +27,8 @@ typedef struct whet_tile_out {
     whet_epi_plan plan;
 } whet_tile_out;
 
-// Pixel i of row r is at a + r a_row + i a_pixel; weights of a step are `vectors` consecutive vectors.
+// Pixel i of row r is at a + r a_row + i a_pixel; weights of a step are `vectors` consecutive
+// vectors.
 typedef void (*whet_tile_fn)(const float *a, int64_t a_pixel, int64_t a_row, const float *w,
                              const whet_walk *walk, const whet_tile_out *out);
 

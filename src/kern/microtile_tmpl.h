@@ -9,7 +9,8 @@
 #define UNROLL _Pragma("GCC unroll 32")
 
 // Functions outside the register set: on what has been stored.
-static __attribute__((noinline)) void finish_stored(const whet_tile_out *o, int nv, int nr, int np) {
+static __attribute__((noinline)) void finish_stored(const whet_tile_out *o, int nv, int nr,
+                                                    int np) {
     for (int r = 0; r < nr; r++) {
         int64_t at = r * o->row;
         if (o->pixel == V_W) {

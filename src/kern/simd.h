@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One vector abstraction for every instruction set. A kernel is written once, in a template header
-// that x_scalar.c, x_avx2.c and x_avx512.c include; the suffix chooses the compiler flags and thereby
-// the width V_W here: 16 (AVX-512), 8 (AVX2), and 8 as plain generic vectors elsewhere.
+// that x_scalar.c, x_avx2.c and x_avx512.c include; the suffix chooses the compiler flags and
+// thereby the width V_W here: 16 (AVX-512), 8 (AVX2), and 8 as plain generic vectors elsewhere.
 //   vf: V_W floats   vi: V_W int32 (use the operators + - & | ^ << >> on both)   vm: a lane mask
 // No function here reads or writes a lane that it is not asked for.
 #ifndef WHET_KERN_SIMD_H
@@ -194,7 +194,8 @@ V_FN vm vm_first(int64_t n) {
 #endif
 V_FN vm v_isnan(vf a) { return v_ne(a, a); }
 
-// ---- minimum, maximum: b when either operand is NaN, so write v_max(bound, x) to keep NaN of x ----
+// ---- minimum, maximum: b when either operand is NaN, so write v_max(bound, x) to keep NaN of x
+// ----
 
 V_FN vf v_max(vf a, vf b) {
 #if defined(__AVX512F__)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Vector math on simd.h. Each function states its largest error in units in the last place (ulp) of
-// the result, measured against libm in double on every instruction set; NaN gives NaN and infinities
-// their limits. Coefficients are own minimax fits. Results below the smallest normal number may be
-// rounded twice or flushed to zero.
+// the result, measured against libm in double on every instruction set; NaN gives NaN and
+// infinities their limits. Coefficients are own minimax fits. Results below the smallest normal
+// number may be rounded twice or flushed to zero.
 #ifndef WHET_KERN_VMATH_H
 #define WHET_KERN_VMATH_H
 

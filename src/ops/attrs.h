@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Attribute structs that passes and kernels read. Those of other operators are in the operator's file.
+// Attribute structs that passes and kernels read. Those of other operators are in the operator's
+// file.
 #ifndef WHET_OPS_ATTRS_H
 #define WHET_OPS_ATTRS_H
 
@@ -39,7 +40,8 @@ typedef struct whet_softmax_attrs { // softmax, log_softmax, hardmax: along one 
     int64_t axis;
 } whet_softmax_attrs;
 
-typedef struct whet_norm_attrs { // layer_norm (X, scale, bias?), rms_norm (X, scale): over axes >= axis
+// layer_norm (X, scale, bias?), rms_norm (X, scale): over axes >= axis
+typedef struct whet_norm_attrs {
     int64_t axis;
     float epsilon;
     int64_t stash_type; // dtype number of the computation
@@ -50,7 +52,8 @@ typedef struct whet_batch_norm_attrs { // batch_norm: X, scale, bias, mean, var
     bool training_mode;
 } whet_batch_norm_attrs;
 
-typedef struct whet_group_norm_attrs { // group_norm: X, scale [c], bias [c]; instance_norm: same inputs
+// group_norm: X, scale [c], bias [c]; instance_norm: same inputs
+typedef struct whet_group_norm_attrs {
     float epsilon;
     int64_t num_groups;
     int64_t stash_type;

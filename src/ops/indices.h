@@ -11,9 +11,9 @@
 // [0, dim). WHET_E_RANGE, WHET_E_NOMEM.
 whet_status whet_eval_indices(whet_eval *e, int32_t in, int64_t dim, const int64_t **indices);
 
-// Tuples of n indices in the last dimension of input `in` to offsets of the blocks that they name in a
-// tensor with these dims; `batch` leading dims are indexed by the position in the index tensor.
-// offsets: one a tuple, in elements. WHET_E_SHAPE, WHET_E_RANGE, WHET_E_NOMEM.
+// Tuples of n indices in the last dimension of input `in` to offsets of the blocks that they name
+// in a tensor with these dims; `batch` leading dims are indexed by the position in the index
+// tensor. offsets: one a tuple, in elements. WHET_E_SHAPE, WHET_E_RANGE, WHET_E_NOMEM.
 whet_status whet_eval_index_tuples(whet_eval *e, int32_t in, const whet_tensor *data,
                                    int32_t batch, const int64_t **offsets);
 

@@ -8,8 +8,8 @@
 
 #define WHET_MOVE_MAX_RANK (2 * WHET_MAX_RANK)
 
-// For every index x below dims: dst[sum x_k to_k] = src[sum x_k from_k]. Strides in elements; zero and
-// negative source strides are fine. Destinations must not overlap each other or the source.
+// For every index x below dims: dst[sum x_k to_k] = src[sum x_k from_k]. Strides in elements; zero
+// and negative source strides are fine. Destinations must not overlap each other or the source.
 typedef struct whet_move {
     int32_t rank;
     int64_t dims[WHET_MOVE_MAX_RANK], to[WHET_MOVE_MAX_RANK], from[WHET_MOVE_MAX_RANK];
@@ -42,10 +42,10 @@ void whet_move_fill(void *dst, int64_t n, const void *value, size_t size);
 // The next index below dims in row-major order; false behind the last.
 bool whet_index_next(int32_t rank, const int64_t *dims, int64_t *index);
 
-// For shape functions, called when the shapes of outputs are set: runs the operator's reference on the
-// known contents of small integer inputs, expressions being moved like numbers. Bit i of `data` (63
-// for later ones): contents of input i are moved; the other present inputs must be constants. At
-// least one moved input must be known; elements of the others are unknown.
+// For shape functions, called when the shapes of outputs are set: runs the operator's reference on
+// the known contents of small integer inputs, expressions being moved like numbers. Bit i of `data`
+// (63 for later ones): contents of input i are moved; the other present inputs must be constants.
+// At least one moved input must be known; elements of the others are unknown.
 void whet_infer_move(whet_infer *ctx, uint64_t data);
 
 // Copy of input 0 to output 0, with the element counts checked: the reference of views.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an operator is: names, arity, types, attributes, shape function, C reference. A descriptor is
-// a const whet_op in its family's file plus one row OP(name) in ops.def; import, text IR, engine file,
-// hash and inspector are driven by the attribute table alone. No backend facts in here.
+// What an operator is: names, arity, types, attributes, shape function, C reference. A descriptor
+// is a const whet_op in its family's file plus one row OP(name) in ops.def; import, text IR, engine
+// file, hash and inspector are driven by the attribute table alone. No backend facts in here.
 #ifndef WHET_OPS_OP_H
 #define WHET_OPS_OP_H
 
@@ -86,20 +86,22 @@ typedef struct whet_infer {
     whet_type *out;              // [n_out], dtype preset from the type variables
     whet_arena *arena;           // for out[].value
     whet_error *err;
-    uint64_t needs_value;        // set: bit i when the contents of input i were asked for but unknown
+    // set: bit i when the contents of input i were asked for but unknown
+    uint64_t needs_value;
 } whet_infer;
 
-// Checks arity and dtypes against the descriptor, sets output dtypes (from type variables, from a set
-// of one, from the first DTYPE attribute that is not NONE), calls op->infer, verifies that it filled
-// everything; error text starts with the node's name. When an input's rank is unknown, infer is not called and every output has
-// rank -1. WHET_E_SHAPE, WHET_E_DTYPE, WHET_E_INVALID, WHET_E_UNSUPPORTED.
+// Checks arity and dtypes against the descriptor, sets output dtypes (from type variables, from a
+// set of one, from the first DTYPE attribute that is not NONE), calls op->infer, verifies that it
+// filled everything; error text starts with the node's name. When an input's rank is unknown, infer
+// is not called and every output has rank -1. WHET_E_SHAPE, WHET_E_DTYPE, WHET_E_INVALID,
+// WHET_E_UNSUPPORTED.
 whet_status whet_op_infer(whet_infer *ctx);
 
 // Contents of input i as dims, from data or the symbolic value: false (and needs_value set) when
 // unknown. n is the element count. Integer types only.
 bool whet_infer_value(whet_infer *ctx, int32_t i, const whet_dim **value, int64_t *n);
-// The same without asking: needs_value stays as it is, and data of more than WHET_VALUE_LIMIT elements
-// counts as unknown. For propagating values.
+// The same without asking: needs_value stays as it is, and data of more than WHET_VALUE_LIMIT
+// elements counts as unknown. For propagating values.
 bool whet_infer_peek(whet_infer *ctx, int32_t i, const whet_dim **value, int64_t *n);
 // All must be constants.
 bool whet_infer_ints(whet_infer *ctx, int32_t i, const int64_t **value, int64_t *n);
@@ -119,14 +121,15 @@ whet_status whet_infer_axis(whet_infer *ctx, int64_t axis, int32_t rank, int32_t
 whet_status whet_infer_broadcast_dim(whet_infer *ctx, whet_dim a, whet_dim b, whet_dim *result);
 // Fails unless a and b are equal; symbolic dims that may be equal pass.
 whet_status whet_infer_same(whet_infer *ctx, whet_dim a, whet_dim b, const char *what);
-whet_status whet_infer_rank(whet_infer *ctx, int32_t in, int32_t rank); // input has exactly this rank
+// input has exactly this rank
+whet_status whet_infer_rank(whet_infer *ctx, int32_t in, int32_t rank);
 // infer for: output 0 has the shape of input 0.
 whet_status whet_infer_same_as_input(whet_infer *ctx);
-// Output `out` has the contents of input `in` as far as they are known and its dtype holds them; the
-// counts must be equal.
+// Output `out` has the contents of input `in` as far as they are known and its dtype holds them;
+// the counts must be equal.
 whet_status whet_infer_pass_value(whet_infer *ctx, int32_t out, int32_t in);
-// infer for: output 0 is the broadcast of all inputs; propagates values for the integer operators of
-// the pointwise table (add, sub, mul, div, min, max, ...).
+// infer for: output 0 is the broadcast of all inputs; propagates values for the integer operators
+// of the pointwise table (add, sub, mul, div, min, max, ...).
 whet_status whet_infer_elementwise(whet_infer *ctx);
 
 // ---- C reference ----

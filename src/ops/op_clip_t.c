@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// clip with bounds that are tensors: min(max(X, min), max). An absent bound is the lowest or largest
-// finite number of the type, so infinities do not pass.
+// clip with bounds that are tensors: min(max(X, min), max). An absent bound is the lowest or
+// largest finite number of the type, so infinities do not pass.
 #include <float.h>
 
 #include "ops/op.h"

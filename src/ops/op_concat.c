@@ -39,7 +39,8 @@ static whet_status concat_eval(whet_eval *e) {
     int64_t row = whet_dims_product(y->dims, axis, y->rank), at = 0;
     for (int32_t i = 0; i < e->n_in; i++) {
         int64_t part = whet_dims_product(e->in[i].dims, axis, e->in[i].rank);
-        if (at + part > row) WHET_FAIL(e->err, WHET_E_SHAPE, "the inputs are larger than the output");
+        if (at + part > row)
+            WHET_FAIL(e->err, WHET_E_SHAPE, "the inputs are larger than the output");
         whet_move m = {0};
         whet_move_add(&m, rows, row, part);
         whet_move_add(&m, part, 1, 1);
@@ -164,8 +165,8 @@ static const whet_arg split_out[] = {{"outputs", 0, 'T', WHET_ARG_VARIADIC}};
 static const whet_attr split_attr_rows[] = {
     {"axis", WHET_ATTR_INT, offsetof(split_attrs, axis)},
     {"num_outputs", WHET_ATTR_INT, offsetof(split_attrs, num_outputs), .def = -0x1p63}};
-// split_2: the attribute `split`, when present, becomes a constant i64 input 1 (version 1 has either
-// the attribute or an input 1, which stays).
+// split_2: the attribute `split`, when present, becomes a constant i64 input 1 (version 1 has
+// either the attribute or an input 1, which stays).
 static const whet_onnx_row split_onnx[] = {
     {"", "Split", 1, 12, "split_2"}, {"", "Split", 13, 0, NULL}};
 const whet_op whet_op_split = {

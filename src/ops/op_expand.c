@@ -113,8 +113,8 @@ static whet_status tile_eval(whet_eval *e) {
 
 static const whet_arg tile_in[] = {{"input", 0, 'T'}, {"repeats", INDEX, 0, WHET_ARG_SHAPE}};
 static const whet_arg tile_out[] = {{"output", 0, 'T'}};
-// tile_1: inputs input, tiles, axis (scalars of T, must be constants) become input, repeats: i64, ones
-// but for tiles at axis; needs the rank of the input.
+// tile_1: inputs input, tiles, axis (scalars of T, must be constants) become input, repeats: i64,
+// ones but for tiles at axis; needs the rank of the input.
 static const whet_onnx_row tile_onnx[] = {{"", "Tile", 1, 5, "tile_1"}, {"", "Tile", 6, 0, NULL}};
 const whet_op whet_op_tile = {
     .name = "tile", .in = tile_in, .n_in = 2, .out = tile_out, .n_out = 1,

@@ -30,7 +30,8 @@ static int64_t range_count_f64(double start, double limit, double delta) {
 
 static int64_t range_count_i64(int64_t start, int64_t limit, int64_t delta) {
     if (delta > 0 ? start >= limit : start <= limit) return 0;
-    uint64_t gap = delta > 0 ? (uint64_t)limit - (uint64_t)start : (uint64_t)start - (uint64_t)limit;
+    uint64_t gap =
+        delta > 0 ? (uint64_t)limit - (uint64_t)start : (uint64_t)start - (uint64_t)limit;
     uint64_t step = delta > 0 ? (uint64_t)delta : 0 - (uint64_t)delta;
     uint64_t n = (gap - 1) / step + 1;
     return n > UINT64_C(1) << 59 ? -1 : (int64_t)n;
@@ -67,8 +68,9 @@ static whet_status range_infer(whet_infer *ctx) {
     int64_t n;
     bool known = true, numbers = true;
     for (int32_t i = 0; i < 3; i++)
-        if (ctx->in[i]->rank > 1 || (ctx->in[i]->rank == 1 && whet_dim_is_const(ctx->in[i]->dims[0]) &&
-                                     ctx->in[i]->dims[0] != 1))
+        if (ctx->in[i]->rank > 1 ||
+            (ctx->in[i]->rank == 1 && whet_dim_is_const(ctx->in[i]->dims[0]) &&
+             ctx->in[i]->dims[0] != 1))
             WHET_FAIL(ctx->err, WHET_E_SHAPE, "input %d must be a scalar", i);
     if (whet_dtype_is_float(ctx->in[0]->dtype)) return range_floats(ctx);
     for (int32_t i = 0; i < 3; i++) {
@@ -252,7 +254,8 @@ static whet_status trilu_eval(whet_eval *e) {
     int64_t rows = x->dims[x->rank - 2], columns = x->dims[x->rank - 1], k = 0;
     size_t size = whet_element_bytes(x->dtype);
     if (whet_eval_has(e, 1)) {
-        if (whet_tensor_count(&e->in[1]) != 1) WHET_FAIL(e->err, WHET_E_SHAPE, "k must be a scalar");
+        if (whet_tensor_count(&e->in[1]) != 1)
+            WHET_FAIL(e->err, WHET_E_SHAPE, "k must be a scalar");
         k = whet_load_i64(e->in[1].data, e->in[1].dtype, 0);
     }
     k = k < -rows ? -rows : k > columns ? columns : k;

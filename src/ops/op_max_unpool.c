@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Puts values back to the places that max_pool took them from. Indices count through the whole tensor
-// of the unpooled shape; an output_shape may be larger than that.
+// Puts values back to the places that max_pool took them from. Indices count through the whole
+// tensor of the unpooled shape; an output_shape may be larger than that.
 #include <string.h>
 
 #include "ops/indices.h"

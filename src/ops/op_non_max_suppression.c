@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// boxes [batch, n, 4], scores [batch, classes, n] to selected [count, 3] (batch, class, box): in each
-// class the best boxes that do not overlap a better one by more than the threshold.
+// boxes [batch, n, 4], scores [batch, classes, n] to selected [count, 3] (batch, class, box): in
+// each class the best boxes that do not overlap a better one by more than the threshold.
 #include "ops/op.h"
 #include "ops/sort.h"
 
@@ -118,7 +118,8 @@ static whet_status eval(whet_eval *e) {
         const float *v = (const float *)boxes->data + b * n * 4;
         for (int64_t i = 0; i < n; i++) s.boxes[i] = box_of(v + 4 * i, a->center_point_box != 0);
         for (int64_t c = 0; c < classes; c++)
-            WHET_TRY(select_class(e, &s, b, c, (const float *)scores->data + (b * classes + c) * n));
+            WHET_TRY(
+                select_class(e, &s, b, c, (const float *)scores->data + (b * classes + c) * n));
     }
     WHET_TRY(whet_eval_output(e, 0, 2, (const int64_t[]){s.n_found, 3}));
     int64_t *y = e->out[0].data;

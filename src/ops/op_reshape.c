@@ -32,8 +32,9 @@ static whet_status reshape_rest(whet_infer *ctx, whet_dim total, whet_dim others
         WHET_FAIL(ctx->err, WHET_E_LIMIT, "the number of elements is too large");
     if (whet_dim_divides(ctx->dims, total, others, rest)) return WHET_OK;
     if (whet_dim_is_const(total) && whet_dim_is_const(others))
-        WHET_FAIL(ctx->err, WHET_E_SHAPE, "%lld elements do not fill a shape with multiples of %lld",
-                  (long long)total, (long long)others);
+        WHET_FAIL(ctx->err, WHET_E_SHAPE,
+                  "%lld elements do not fill a shape with multiples of %lld", (long long)total,
+                  (long long)others);
     *rest = whet_dim_floordiv(ctx->dims, total, others);
     return WHET_OK;
 }
@@ -190,7 +191,8 @@ static whet_status squeeze_infer(whet_infer *ctx) {
 static const whet_arg squeeze_in[] = {
     {"data", 0, 'T'}, {"axes", INDEX, 0, WHET_ARG_SHAPE | WHET_ARG_OPTIONAL}};
 static const whet_arg squeeze_out[] = {{"squeezed", 0, 'T'}};
-// squeeze_1, unsqueeze_1: the attribute `axes` (optional for squeeze) becomes a constant i64 input 1.
+// squeeze_1, unsqueeze_1: the attribute `axes` (optional for squeeze) becomes a constant i64 input
+// 1.
 static const whet_onnx_row squeeze_onnx[] = {
     {"", "Squeeze", 1, 12, "squeeze_1"}, {"", "Squeeze", 13, 0, NULL}};
 const whet_op whet_op_squeeze = {

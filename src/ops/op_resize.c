@@ -283,10 +283,11 @@ static const whet_attr attrs[] = {
     {"keep_aspect_ratio_policy", WHET_ATTR_ENUM, AT(aspect_policy), .choices = aspect_policies},
     {"mode", WHET_ATTR_ENUM, AT(mode), .choices = modes},
     {"nearest_mode", WHET_ATTR_ENUM, AT(nearest_mode), .choices = nearest_modes}};
-// upsample_7: the attribute `scales` becomes a constant f32 tensor, then as upsample_9. Version 1 had
-// the attributes height_scale and width_scale: scales are 1, 1, height_scale, width_scale.
-// upsample_9 (Resize 10 too): inputs X, scales become X, absent, scales; coordinate_transformation_mode
-// is asymmetric, nearest_mode is simple; mode bilinear (version 1) is linear.
+// upsample_7: the attribute `scales` becomes a constant f32 tensor, then as upsample_9. Version 1
+// had the attributes height_scale and width_scale: scales are 1, 1, height_scale, width_scale.
+// upsample_9 (Resize 10 too): inputs X, scales become X, absent, scales;
+// coordinate_transformation_mode is asymmetric, nearest_mode is simple; mode bilinear (version 1)
+// is linear.
 static const whet_onnx_row onnx[] = {
     {"", "Upsample", 1, 8, "upsample_7"}, {"", "Upsample", 9, 9, "upsample_9"},
     {"", "Resize", 10, 10, "upsample_9"}, {"", "Resize", 11, 0, NULL}};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Inputs data, starts, ends, axes?, steps?; numpy's rules. Shapes come from a symbolic form of the same
-// rules, with the unusual cases (a start or an end of unknown sign) left unknown.
+// Inputs data, starts, ends, axes?, steps?; numpy's rules. Shapes come from a symbolic form of the
+// same rules, with the unusual cases (a start or an end of unknown sign) left unknown.
 #include "ops/move.h"
 
 // A symbolic dimension is not expected to reach this: ends as large mean "to the end".
@@ -156,7 +156,8 @@ static const whet_arg slice_in[] = {
     {"data", 0, 'T'}, {"starts", INDEX, 'I'}, {"ends", INDEX, 'I'},
     {"axes", INDEX, 'I', WHET_ARG_OPTIONAL}, {"steps", INDEX, 'I', WHET_ARG_OPTIONAL}};
 static const whet_arg slice_out[] = {{"output", 0, 'T'}};
-// slice_1: the attributes `starts`, `ends` and, when present, `axes` become constant i64 inputs 1 to 3.
+// slice_1: the attributes `starts`, `ends` and, when present, `axes` become constant i64 inputs 1
+// to 3.
 static const whet_onnx_row slice_onnx[] = {
     {"", "Slice", 1, 9, "slice_1"}, {"", "Slice", 10, 0, NULL}};
 const whet_op whet_op_slice = {

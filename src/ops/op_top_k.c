@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The k largest or smallest along an axis, in order, ties to the lower index; NaN counts as largest.
-// A heap holds the k best of a line, the worst of them on top.
+// The k largest or smallest along an axis, in order, ties to the lower index; NaN counts as
+// largest. A heap holds the k best of a line, the worst of them on top.
 #include <math.h>
 
 #include "ops/move.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One spelling for what exporters write in several ways, so that the passes behind need to know only
-// that one.
+// One spelling for what exporters write in several ways, so that the passes behind need to know
+// only that one.
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>

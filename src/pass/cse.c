@@ -37,8 +37,8 @@ static void *table_add(table *t, void *item, uint64_t hash,
 static bool equal_constants(const void *a, const void *b) {
     const whet_value *x = a, *y = b;
     const whet_tensor *s = x->data, *t = y->data;
-    return x->graph == y->graph && x->literal == y->literal && s->dtype == t->dtype && s->rank == t->rank &&
-           x->type_set == y->type_set && s->bytes == t->bytes &&
+    return x->graph == y->graph && x->literal == y->literal && s->dtype == t->dtype &&
+           s->rank == t->rank && x->type_set == y->type_set && s->bytes == t->bytes &&
            !memcmp(s->dims, t->dims, (size_t)s->rank * sizeof s->dims[0]) &&
            !memcmp(s->data, t->data, s->bytes);
 }

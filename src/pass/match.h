@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the rewrites share: a driver, predicates on values, replacing a node by another. Patterns are
-// matched from their last node backwards, over producers; a value in the middle of a pattern must
-// have one use, else its producer would be computed twice.
+// What the rewrites share: a driver, predicates on values, replacing a node by another. Patterns
+// are matched from their last node backwards, over producers; a value in the middle of a pattern
+// must have one use, else its producer would be computed twice.
 #ifndef WHET_PASS_MATCH_H
 #define WHET_PASS_MATCH_H
 
@@ -91,8 +91,8 @@ whet_value *whet_make_value(const whet_op *op, const void *attrs, whet_value *co
 whet_value *whet_make_number(const whet_value *like, const char *hint, double v, whet_error *err);
 whet_value *whet_make_ints(whet_graph *g, const char *hint, const int64_t *v, int32_t n,
                            whet_error *err); // n < 0: scalar
-// `fresh` takes the place of `old`: uses and name of output 0, node name and origin. old is removed,
-// with the nodes before it that only it used: they are what fresh stands for too.
+// `fresh` takes the place of `old`: uses and name of output 0, node name and origin. old is
+// removed, with the nodes before it that only it used: they are what fresh stands for too.
 whet_status whet_take_over(whet_node *fresh, whet_node *old, whet_error *err);
 // `kept` now computes what `gone`, a user of it, computed: uses and name of output 0 go over, the
 // origin is added, gone is removed as above.

@@ -5,8 +5,8 @@
 
 #include "pass/match.h"
 
-// d / sqrt(mean(s^2) + epsilon) in one of its spellings; the mean is over the dimensions from `axis`
-// on, which have fixed sizes.
+// d / sqrt(mean(s^2) + epsilon) in one of its spellings; the mean is over the dimensions from
+// `axis` on, which have fixed sizes.
 typedef struct whet_normalized {
     whet_value *d, *s;
     double epsilon;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Root-mean-square normalization from its arithmetic: x / sqrt(mean(x^2) + epsilon) becomes rms_norm
-// with ones, a product with a constant behind it becomes its scale.
+// Root-mean-square normalization from its arithmetic: x / sqrt(mean(x^2) + epsilon) becomes
+// rms_norm with ones, a product with a constant behind it becomes its scale.
 #include "pass/norm.h"
 #include "pass/pass.h"
 

@@ -189,7 +189,8 @@ whet_status whet_plan_reorder(whet_env *env, const whet_plan_options *o, const w
     int32_t params[WHET_MAX_PARAMS] = {0};
     for (int32_t i = 0; i < env->n_kernels; i++) {
         const whet_kernel *k = env->kernels[i];
-        if (strcmp(k->op, "reorder") || !whet_env_can_run(env, k) || whet_kernel_disabled(o, k)) continue;
+        if (strcmp(k->op, "reorder") || !whet_env_can_run(env, k) || whet_kernel_disabled(o, k))
+            continue;
         if (k->accepts(&p) && !push(&l, &p, k, params)) return WHET_NOMEM(err);
     }
     if (!l.n && !push(&l, &p, &whet_kernel_reference, params)) return WHET_NOMEM(err);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Grouping: liveness (shape-only nodes do not run), segments, epilogues of heavy operators, chains of
-// pointwise operators, views. A group runs at the position of its last node, which is right because
-// everything it needs from outside is made before that and nothing inside is seen before it.
+// Grouping: liveness (shape-only nodes do not run), segments, epilogues of heavy operators, chains
+// of pointwise operators, views. A group runs at the position of its last node, which is right
+// because everything it needs from outside is made before that and nothing inside is seen before
+// it.
 #include "plan/group.h"
 
 #include <stdio.h>

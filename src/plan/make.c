@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Planning: group, list candidates, solve for layouts over the whole graph, emit steps, conversions,
-// copies between memories, views and segments.
+// Planning: group, list candidates, solve for layouts over the whole graph, emit steps,
+// conversions, copies between memories, views and segments.
 #include <stdlib.h>
 #include <string.h>
 
@@ -129,7 +129,8 @@ static bool solve(maker *m) {
 
 static int32_t find_tensor(const maker *m, int32_t v, whet_layout layout, int32_t backend) {
     for (int32_t t = m->first[v]; t >= 0; t = m->next[t])
-        if (m->plan->tensors[t].layout == layout && m->plan->tensors[t].backend == backend) return t;
+        if (m->plan->tensors[t].layout == layout && m->plan->tensors[t].backend == backend)
+            return t;
     return -1;
 }
 
@@ -208,7 +209,8 @@ static int32_t want_tensor(maker *m, int32_t v, whet_layout layout, int32_t back
         t = m->first[v];
         if (t < 0) return -1;
         if (m->plan->tensors[t].layout != WHET_LAYOUT_PLAIN)
-            t = want_tensor(m, v, WHET_LAYOUT_PLAIN, m->plan->tensors[t].backend, position, segment);
+            t = want_tensor(m, v, WHET_LAYOUT_PLAIN, m->plan->tensors[t].backend, position,
+                            segment);
         t = t < 0 ? -1 : emit_copy(m, t, 0, position, segment);
     } else {
         t = want_tensor(m, v, WHET_LAYOUT_PLAIN, 0, position, segment);
@@ -305,7 +307,8 @@ static whet_status list_packed(maker *m) {
     for (int32_t i = 0; i < p->n_steps; i++) {
         whet_pstep *s = &p->steps[i];
         whet_problem pr;
-        if (whet_plan_problem(p, m->g, s, m->shapes, m->env, m->o->threads, &m->scratch, &ports, &pr))
+        if (whet_plan_problem(p, m->g, s, m->shapes, m->env, m->o->threads, &m->scratch, &ports,
+                              &pr))
             return WHET_NOMEM(m->err);
         for (int32_t k = 0; k < s->n_in; k++) {
             if (s->in[k] < 0) continue;
@@ -328,8 +331,8 @@ static whet_status list_packed(maker *m) {
         if (alias >= 0 && whet_pvalue_is_const(&m->g->values[p->tensors[alias].value]))
             plain[p->tensors[alias].value] = true;
     }
-    // every constant that some step reads lies in the plan, unless it is inline in the graph; sources
-    // may share the bytes of the source section
+    // every constant that some step reads lies in the plan, unless it is inline in the graph;
+    // sources may share the bytes of the source section
     for (int32_t v = 0; v < m->g->n_values; v++) {
         if (!plain[v]) continue;
         whet_tensor t = whet_pvalue_tensor(&m->g->values[v]);
@@ -348,7 +351,8 @@ static bool make_segments(maker *m) {
         bool any = false;
         while (i < p->n_steps && m->segment_of[i] <= part) {
             int32_t begin = i, backend = p->steps[i].backend;
-            while (i < p->n_steps && m->segment_of[i] <= part && p->steps[i].backend == backend) i++;
+            while (i < p->n_steps && m->segment_of[i] <= part && p->steps[i].backend == backend)
+                i++;
             whet_psegment s = {begin, i - begin, any ? to : from, to, backend};
             if (!WHET_ARENA_PUSH(&p->arena, p->segments, p->n_segments, cap, s)) return false;
             any = true;

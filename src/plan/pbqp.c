@@ -181,8 +181,8 @@ static bool reduce_many(whet_pbqp *p, int32_t i) {
 static bool reduce(whet_pbqp *p, int32_t i, int32_t degree, const int32_t *edges) {
     p->nodes[i].done = true;
     if (degree == 0) {
-        p->stack[p->n_stack++] =
-            (decision){.node = i, .degree = 3, .nb = {argmin(p->nodes[i].costs, p->nodes[i].n), -1}};
+        p->stack[p->n_stack++] = (decision){
+            .node = i, .degree = 3, .nb = {argmin(p->nodes[i].costs, p->nodes[i].n), -1}};
         return true;
     }
     if (degree == 1) return reduce_one(p, i, &p->edges[edges[0]]);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Partitioned boolean quadratic problem: pick one alternative a node so that the sum of node costs and
-// edge costs is least. Reductions R0, R1 and R2 are exact, so chains and residual graphs are solved
-// exactly; what is left is reduced greedily (RN). (Scholz and Eckstein, "Register allocation for
-// irregular architectures", 2002; Hames and Scholz, 2006.)
+// Partitioned boolean quadratic problem: pick one alternative a node so that the sum of node costs
+// and edge costs is least. Reductions R0, R1 and R2 are exact, so chains and residual graphs are
+// solved exactly; what is left is reduced greedily (RN). (Scholz and Eckstein, "Register allocation
+// for irregular architectures", 2002; Hames and Scholz, 2006.)
 #ifndef WHET_PLAN_PBQP_H
 #define WHET_PLAN_PBQP_H
 

@@ -103,7 +103,8 @@ void whet_plan_destroy(whet_plan *p);
 whet_status whet_plan_make(const whet_pgraph *g, whet_env *env, const whet_plan_options *options,
                            whet_plan **plan, whet_error *err);
 // Packs every constant that a step wants packed into one block owned by the plan; derived constants
-// that are read as they are go there too. The graph's constants must hold data (whet_pgraph_replay).
+// that are read as they are go there too. The graph's constants must hold data
+// (whet_pgraph_replay).
 whet_status whet_plan_pack(whet_plan *p, const whet_pgraph *g, whet_env *env, whet_error *err);
 // Lookup for whet_plan_shapes with user = the plan: the shapes it was planned for.
 int64_t whet_plan_dim(void *user, const char *name);
@@ -115,7 +116,8 @@ extern const whet_kernel whet_kernel_reference;
 // Moves a value between memories; done by the host between segments, never run as a kernel.
 extern const whet_kernel whet_kernel_copy;
 
-// Shapes of all values with named dimensions replaced; unknown ones become `unknown` (1 to plan with).
+// Shapes of all values with named dimensions replaced; unknown ones become `unknown` (1 to plan
+// with).
 void whet_plan_shapes(const whet_pgraph *g, whet_dim_lookup lookup, void *user, int64_t unknown,
                       whet_vshape *shapes);
 typedef struct whet_problem_ports { // storage behind a problem

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The plan section of an engine file: docs/engine-format.md, section "Plan". A file may be hostile, so
-// ids, kernels, parameters, packed sizes and the order of definitions are checked here; shapes are
-// checked by each kernel's accepts when a signature is instantiated.
+// The plan section of an engine file: docs/engine-format.md, section "Plan". A file may be hostile,
+// so ids, kernels, parameters, packed sizes and the order of definitions are checked here; shapes
+// are checked by each kernel's accepts when a signature is instantiated.
 #include <stdlib.h>
 #include <string.h>
 
@@ -130,7 +130,8 @@ static whet_status read_text(decoder *d, const char **text) {
 
 static whet_status read_id(decoder *d, int32_t bound, bool absent, int32_t *id) {
     *id = (int32_t)whet_read_u32(&d->r);
-    if (d->r.failed || *id >= bound || *id < (absent ? -1 : 0)) return malformed(d, "id out of range");
+    if (d->r.failed || *id >= bound || *id < (absent ? -1 : 0))
+        return malformed(d, "id out of range");
     return WHET_OK;
 }
 
@@ -453,13 +454,15 @@ static whet_status check_order(decoder *d) {
             if (t < 0) continue;
             if (made[t] || p->tensors[t].alias >= 0 ||
                 d->g->values[p->tensors[t].value].kind != WHET_PVALUE_NODE)
-                if (made[t] || p->tensors[t].alias >= 0 || s->n_nodes) return malformed(d, "tensor made twice");
+                if (made[t] || p->tensors[t].alias >= 0 || s->n_nodes)
+                    return malformed(d, "tensor made twice");
             made[t] = true;
         }
     }
     for (int32_t i = 0; i < d->g->n_outputs; i++) {
         int32_t t = p->outputs[i];
-        if (p->tensors[t].value != d->g->outputs[i] || p->tensors[t].layout || p->tensors[t].backend)
+        if (p->tensors[t].value != d->g->outputs[i] || p->tensors[t].layout ||
+            p->tensors[t].backend)
             return malformed(d, "bad output");
         while (p->tensors[t].alias >= 0) t = p->tensors[t].alias;
         if (!made[t]) return malformed(d, "output that nothing makes");
@@ -469,7 +472,8 @@ static whet_status check_order(decoder *d) {
 
 static whet_status read_plan(decoder *d) {
     whet_plan *p = d->p;
-    if (whet_read_u64(&d->r) != whet_pgraph_hash(d->g)) return malformed(d, "plan of another graph");
+    if (whet_read_u64(&d->r) != whet_pgraph_hash(d->g))
+        return malformed(d, "plan of another graph");
     WHET_TRY(read_backends(d));
     WHET_TRY(read_dims(d));
     WHET_TRY(read_tensors(d));

@@ -106,7 +106,8 @@ bool whet_kernel_disabled(const whet_plan_options *o, const whet_kernel *k) {
 bool whet_plan_acceptable(const whet_env *env, const whet_plan_options *o, whet_problem *p) {
     for (int32_t i = 0; i < env->n_kernels; i++) {
         const whet_kernel *k = env->kernels[i];
-        if (strcmp(k->op, p->op) || !whet_env_can_run(env, k) || whet_kernel_disabled(o, k)) continue;
+        if (strcmp(k->op, p->op) || !whet_env_can_run(env, k) || whet_kernel_disabled(o, k))
+            continue;
         uint32_t layouts = k->layouts ? k->layouts : WHET_LAYOUT_BIT(WHET_LAYOUT_PLAIN);
         for (int32_t l = 0; l < WHET_LAYOUT_COUNT; l++) {
             if (!(layouts >> l & 1) || (o->plain_only && l != WHET_LAYOUT_PLAIN)) continue;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The reference kernel: runs any operator through its C reference, in any layout, with any epilogue;
-// chains and conversions too. It is the last tactic of every step, and what runs when a kernel does
-// not take a new shape.
+// The reference kernel: runs any operator through its C reference, in any layout, with any
+// epilogue; chains and conversions too. It is the last tactic of every step, and what runs when a
+// kernel does not take a new shape.
 #include <string.h>
 
 #include "plan/plan.h"
@@ -159,4 +159,5 @@ static bool never(const whet_problem *p) {
     return false;
 }
 
-const whet_kernel whet_kernel_copy = {.name = "copy", .op = "copy", .revision = 1, .accepts = never};
+const whet_kernel whet_kernel_copy = {
+    .name = "copy", .op = "copy", .revision = 1, .accepts = never};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Running: for each segment find or make the frame of the signature, set the pointers, hand it to the
-// backend. After the first run at a signature nothing here allocates.
+// Running: for each segment find or make the frame of the signature, set the pointers, hand it to
+// the backend. After the first run at a signature nothing here allocates.
 #include "run/context_impl.h"
 
 #include <stdlib.h>
@@ -79,7 +79,8 @@ static whet_status start_key(whet_context *c) {
     return WHET_OK;
 }
 
-// What the finished segment adds: shapes of dynamic outputs, contents that shape functions will read.
+// What the finished segment adds: shapes of dynamic outputs, contents that shape functions will
+// read.
 static whet_status extend_key(whet_context *c) {
     const whet_pgraph *g = c->engine->graph;
     const whet_plan *p = c->engine->plan;
@@ -103,7 +104,8 @@ static whet_status extend_key(whet_context *c) {
     // views of such tensors
     for (int32_t t = 0; t < p->n_tensors; t++) {
         const whet_ptensor *pt = &p->tensors[t];
-        if (pt->alias < 0 || !g->values[pt->value].host_value || c->host_values[pt->value]) continue;
+        if (pt->alias < 0 || !g->values[pt->value].host_value || c->host_values[pt->value])
+            continue;
         int32_t made = g->values[pt->value].node;
         if (made < seg->first_node || made >= seg->end_node || !c->pointers[t]) continue;
         const whet_vshape *shape = &c->frame->shapes[pt->value];
@@ -139,7 +141,8 @@ static whet_status find_frame(whet_context *c) {
     whet_frame **oldest = &kept[0];
     for (int32_t i = 0; i < WHET_FRAMES_KEPT; i++) {
         whet_frame *f = kept[i];
-        if (f && f->n_key == c->n_key && !memcmp(f->key, c->key, (size_t)c->n_key * sizeof *c->key)) {
+        if (f && f->n_key == c->n_key &&
+            !memcmp(f->key, c->key, (size_t)c->n_key * sizeof *c->key)) {
             c->frame = f;
             f->used = ++c->clock;
             return WHET_OK;
@@ -182,11 +185,14 @@ static whet_status set_pointers(whet_context *c) {
             c->pointers[t] = (void *)c->engine->graph->values[p->tensors[s->index].value].data;
             break;
         case WHET_PLACE_INPUT: c->pointers[t] = c->inputs[s->index].data; break;
-        case WHET_PLACE_OUTPUT: WHET_TRY(output_pointer(c, s->index, s->bytes, &c->pointers[t])); break;
+        case WHET_PLACE_OUTPUT:
+            WHET_TRY(output_pointer(c, s->index, s->bytes, &c->pointers[t]));
+            break;
         case WHET_PLACE_ARENA: c->pointers[t] = (char *)c->arena.data + s->offset; break;
         case WHET_PLACE_CROSS:
             if (s->index == t)
-                WHET_TRY(grow(backend_of(c, pt->backend), &c->cross[t], s->bytes, &c->handle.error));
+                WHET_TRY(
+                    grow(backend_of(c, pt->backend), &c->cross[t], s->bytes, &c->handle.error));
             if (c->cross[s->index].data)
                 c->pointers[t] = (char *)c->cross[s->index].data + s->offset;
             break;
@@ -459,7 +465,8 @@ whet_status whet_context_infer(whet_context *c, const whet_tensor *inputs, int32
     for (int32_t i = 0; i < n_outputs; i++) {
         whet_tensor *t = &outputs[i];
         const whet_vshape *s = &c->frame->shapes[g->outputs[i]];
-        bool known = s->rank >= 0 && c->engine->plan->segments[0].end_node > g->values[g->outputs[i]].node;
+        bool known =
+            s->rank >= 0 && c->engine->plan->segments[0].end_node > g->values[g->outputs[i]].node;
         int32_t node = g->values[g->outputs[i]].node;
         if (node >= 0 && (g->nodes[node].op->flags & WHET_OP_DYNAMIC_OUT)) known = false;
         const whet_type *symbolic = &g->values[g->outputs[i]].type;

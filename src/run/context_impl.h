@@ -48,7 +48,8 @@ struct whet_context {
     size_t arena_bytes;
 };
 
-// Checks inputs against the engine's: count, dtype, rank, fixed and equally named dimensions, bytes.
+// Checks inputs against the engine's: count, dtype, rank, fixed and equally named dimensions,
+// bytes.
 whet_status whet_context_check_inputs(whet_context *c, const whet_tensor *inputs, int32_t n,
                                       bool with_data, whet_error *err);
 

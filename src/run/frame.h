@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A segment bound to one signature: shapes, problems, offsets. Made at the first run of a signature,
-// kept in a small cache of the context. Inside run/ only.
+// A segment bound to one signature: shapes, problems, offsets. Made at the first run of a
+// signature, kept in a small cache of the context. Inside run/ only.
 #ifndef WHET_RUN_FRAME_H
 #define WHET_RUN_FRAME_H
 
@@ -45,8 +45,10 @@ typedef struct whet_frame_input {
     int32_t segment;
     int32_t threads;
     const whet_tensor *inputs;         // of the run
-    const void *const *host_values;    // [values] contents that shape functions may ask for, or NULL
-    const whet_tensor *dynamic;        // [values] made shapes of dynamic outputs (dtype NONE: not yet)
+    // [values] contents that shape functions may ask for, or NULL
+    const void *const *host_values;
+    // [values] made shapes of dynamic outputs (dtype NONE: not yet)
+    const whet_tensor *dynamic;
 } whet_frame_input;
 
 whet_status whet_frame_make(const whet_frame_input *in, whet_frame **frame, whet_error *err);

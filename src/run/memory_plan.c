@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where the tensors of a segment live. Views and concatenations share the bytes of a larger tensor,
-// in-place steps those of their input; what is left gets arena offsets from its lifetime, largest first
-// (greedy by size: Pisarchyk and Lee, "Efficient memory management for deep neural net inference", 2020).
+// in-place steps those of their input; what is left gets arena offsets from its lifetime, largest
+// first (greedy by size: Pisarchyk and Lee, "Efficient memory management for deep neural net
+// inference", 2020).
 #include <stdlib.h>
 #include <string.h>
 
@@ -111,7 +112,8 @@ static whet_status link_views(placer *m, whet_error *err) {
 // A tensor that is made by a step of this segment, read in it only, and shares with nothing yet.
 static bool free_to_move(const placer *m, int32_t t) {
     return m->root[t] == t && m->made[t] >= 0 && m->made_part[t] == m->in->segment &&
-           m->last_part[t] <= m->in->segment && !dynamic_made(m, t) && m->p->tensors[t].backend == 0;
+           m->last_part[t] <= m->in->segment && !dynamic_made(m, t) &&
+           m->p->tensors[t].backend == 0;
 }
 
 // Parts one after the other in memory: what comes before the axis is one element.

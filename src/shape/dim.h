@@ -3,8 +3,8 @@
 // Constants are themselves; values below WHET_DIM_EXPR_END are handles into a pool of expressions.
 // Expressions are polynomials with integer coefficients over atoms (named dimensions, floor
 // divisions, minima, maxima), kept in a normal form and hash-consed: two handles are equal exactly
-// when the normal forms are. Constant operands fold without touching the pool, so one shape function
-// serves the build (symbolic) and the run (numbers only, pool NULL is allowed there).
+// when the normal forms are. Constant operands fold without touching the pool, so one shape
+// function serves the build (symbolic) and the run (numbers only, pool NULL is allowed there).
 #ifndef WHET_SHAPE_DIM_H
 #define WHET_SHAPE_DIM_H
 
@@ -37,7 +37,8 @@ whet_dim whet_dim_unknown(whet_dims *pool);
 whet_dim whet_dim_add(whet_dims *pool, whet_dim a, whet_dim b);
 whet_dim whet_dim_sub(whet_dims *pool, whet_dim a, whet_dim b);
 whet_dim whet_dim_mul(whet_dims *pool, whet_dim a, whet_dim b);
-whet_dim whet_dim_floordiv(whet_dims *pool, whet_dim a, whet_dim b); // rounds down; exact where possible
+// rounds down; exact where possible
+whet_dim whet_dim_floordiv(whet_dims *pool, whet_dim a, whet_dim b);
 whet_dim whet_dim_ceildiv(whet_dims *pool, whet_dim a, whet_dim b);
 whet_dim whet_dim_mod(whet_dims *pool, whet_dim a, whet_dim b);      // sign of b
 whet_dim whet_dim_min(whet_dims *pool, whet_dim a, whet_dim b);

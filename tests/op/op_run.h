@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs one operator on tensors: attributes from text, inference with numbers and with symbols (which
-// must agree), then the C reference into memory of exactly the right size.
+// Runs one operator on tensors: attributes from text, inference with numbers and with symbols
+// (which must agree), then the C reference into memory of exactly the right size.
 #ifndef WHET_TESTS_OP_RUN_H
 #define WHET_TESTS_OP_RUN_H
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ONNX's own backend cases (of the installed onnx package) through whet.onnx_backend: a case passes,
-or is refused as unsupported by name and counts as skipped; a wrong answer or another error fails."""
+"""ONNX's own backend cases (of the installed onnx package) through whet.onnx_backend.
+
+A case passes, or is refused as unsupported by name and counts as skipped; a wrong answer or another
+error fails."""
 
 import unittest
 

@@ -56,8 +56,8 @@ struct whet_cli_command {
     int32_t min_args, max_args;
     bool builds; // takes the options of a build
     int (*run)(whet_cli *cli);
-    // A command that reads its arguments itself; argv[0] is the program. `program`: this command also
-    // answers when the program is called by that name.
+    // A command that reads its arguments itself; argv[0] is the program. `program`: this command
+    // also answers when the program is called by that name.
     int (*raw)(int argc, char **argv);
     const char *program;
 };

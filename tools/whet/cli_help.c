@@ -95,8 +95,9 @@ void whet_cli_print_command_help(FILE *out, const whet_cli_command *c) {
 }
 
 void whet_cli_print_help(FILE *out) {
-    fprintf(out, "whet turns a trained network into an engine tuned for this machine, and runs it.\n"
-                 "\nusage: whet COMMAND [ARGUMENTS] [OPTIONS]\n\ncommands:\n");
+    fprintf(out,
+            "whet turns a trained network into an engine tuned for this machine, and runs it.\n"
+            "\nusage: whet COMMAND [ARGUMENTS] [OPTIONS]\n\ncommands:\n");
     int32_t n;
     const whet_cli_command *const *c = whet_cli_commands(&n);
     for (int32_t i = 0; i < n; i++) fprintf(out, "  %-10s %s\n", c[i]->name, c[i]->summary);
@@ -144,17 +145,19 @@ static void markdown_command(FILE *out, const whet_cli_command *c) {
 }
 
 void whet_cli_print_markdown(FILE *out) {
-    fprintf(out, "# The command line\n\n"
-                 "`whet help --markdown` prints this page from the program's own tables.\n\n"
-                 "A failure is one sentence on standard error that says what and where; the exit "
-                 "code is then 1,\nor 2 when the command line itself is wrong. A file that a failed "
-                 "command would have written is\nnot there or as it was.\n");
+    fprintf(out,
+            "# The command line\n\n"
+            "`whet help --markdown` prints this page from the program's own tables.\n\n"
+            "A failure is one sentence on standard error that says what and where; the exit "
+            "code is then 1,\nor 2 when the command line itself is wrong. A file that a failed "
+            "command would have written is\nnot there or as it was.\n");
     int32_t n;
     const whet_cli_option *globals = whet_cli_global_options(&n);
     fprintf(out, "\n## Options of every command\n");
     markdown_options(out, globals, n);
-    fprintf(out, "\n## Options of the build\n\nTaken by every command that can build an engine from "
-                 "a model. `--name` alone is `--name=true`.\n");
+    fprintf(out,
+            "\n## Options of the build\n\nTaken by every command that can build an engine from "
+            "a model. `--name` alone is `--name=true`.\n");
     markdown_settings(out);
     const whet_cli_command *const *c = whet_cli_commands(&n);
     for (int32_t i = 0; i < n; i++) markdown_command(out, c[i]);

@@ -110,7 +110,8 @@ static bool complete_shape(const whet_engine *engine, whet_tensor *inputs, int32
 static bool size_of(const whet_tensor *t, const char *name, size_t *bytes, int64_t *count) {
     *count = 1;
     bool large = false;
-    for (int32_t d = 0; d < t->rank; d++) large |= __builtin_mul_overflow(*count, t->dims[d], count);
+    for (int32_t d = 0; d < t->rank; d++)
+        large |= __builtin_mul_overflow(*count, t->dims[d], count);
     *bytes = large ? SIZE_MAX : whet_tensor_bytes(t->dtype, *count);
     if (*bytes == SIZE_MAX) whet_cli_fail("input \"%s\": its shape is too large", name);
     return *bytes != SIZE_MAX;

@@ -5,7 +5,8 @@
 
 #include "kern/kernel.h"
 
-// A matrix a head: element (batch, head, row, i) is at batch * by[0] + head * by[1] + row * by[2] + i.
+// A matrix a head: element (batch, head, row, i) is at batch * by[0] + head * by[1] + row * by[2] +
+// i.
 typedef struct whet_attention_view {
     int64_t by[3];
 } whet_attention_view;
@@ -19,8 +20,8 @@ typedef struct whet_attention_geom {
     float scale;
 } whet_attention_geom;
 
-// False unless this is f32 attention in plain layout with one output, 4-D or 3-D with head counts, no
-// past, no soft cap, the mask (f32 or bool) full in its last dimension.
+// False unless this is f32 attention in plain layout with one output, 4-D or 3-D with head counts,
+// no past, no soft cap, the mask (f32 or bool) full in its last dimension.
 bool whet_attention_geom_init(whet_attention_geom *g, const whet_problem *p);
 
 #endif

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Template of attention: Y = softmax(scale Q K' + mask) V, a head at a time, scores never leaving the
-// cache. A task is a block of rows of one head; keys go by chunks with the running maximum and sum of
-// Milakov and Gimelshein, "Online normalizer calculation for softmax". In the worker's scratch:
-//   K panels [chunk of 2 vectors of keys][depth][key lane], V panels [2 vectors of columns][key][lane]
+// Template of attention: Y = softmax(scale Q K' + mask) V, a head at a time, scores never leaving
+// the cache. A task is a block of rows of one head; keys go by chunks with the running maximum and
+// sum of Milakov and Gimelshein, "Online normalizer calculation for softmax". In the worker's
+// scratch:
+//   K panels [chunk of 2 vectors of keys][depth][key lane]
+//   V panels [2 vectors of columns][key][lane]
 //   scores [tile rows][chunk], result [block rows][padded width], a maximum and a sum a row
 #include "kern/attention/attention_geom.h"
 #include "kern/microtile.h"
@@ -115,8 +117,8 @@ static const float *mask_row(const whet_call *call, const plan *c, local *l, int
     return l->mask;
 }
 
-// s [n] becomes exp(scale s + mask - maximum); *top and *sum go on from the chunks before. Returns by
-// what the result so far is to be multiplied.
+// s [n] becomes exp(scale s + mask - maximum); *top and *sum go on from the chunks before. Returns
+// by what the result so far is to be multiplied.
 static float softmax_row(float *s, const float *mask, int64_t n, float scale, float *top,
                          float *sum) {
     vf most = v_set1(*top), by = v_set1(scale), total = v_zero();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The elementwise functions on vectors, and a table of loops over tiles.
-// A loop computes dst[0 .. n) of n / CHAIN_GRAIN grains; operand s advances by step[s] floats (a grain
-// or 0) a grain. dst may be an operand.
+// A loop computes dst[0 .. n) of n / CHAIN_GRAIN grains; operand s advances by step[s] floats (a
+// grain or 0) a grain. dst may be an operand.
 #ifndef WHET_KERN_CHAIN_FN_H
 #define WHET_KERN_CHAIN_FN_H
 

@@ -7,7 +7,8 @@ static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
 
 static bool chain_valid(const whet_problem *p) {
     const whet_chain *c = p->chain;
-    if (!c || c->n_in != p->n_in || c->n_out != p->n_out || c->n_in < 0 || c->n_ops < 1) return false;
+    if (!c || c->n_in != p->n_in || c->n_out != p->n_out || c->n_in < 0 || c->n_ops < 1)
+        return false;
     if (c->n_in > WHET_CHAIN_MAX_IN || c->n_ops > WHET_CHAIN_MAX_OPS) return false;
     if (c->n_out < 1 || c->n_out > WHET_CHAIN_MAX_OUT) return false;
     for (int32_t k = 0; k < c->n_ops; k++) {
@@ -29,13 +30,15 @@ static bool ports_valid(const whet_problem *p) {
     if (blocked ? out->rank < 3 || out->rank > 5 : out->layout != WHET_LAYOUT_PLAIN) return false;
     for (int32_t o = 0; o < p->n_out; o++) {
         const whet_port *q = &p->out[o];
-        if (q->dtype != WHET_DTYPE_F32 || q->layout != out->layout || q->rank != out->rank) return false;
+        if (q->dtype != WHET_DTYPE_F32 || q->layout != out->layout || q->rank != out->rank)
+            return false;
         if (memcmp(q->dims, out->dims, (size_t)out->rank * sizeof *q->dims)) return false;
     }
     for (int32_t i = 0; i < p->n_in; i++) {
         const whet_port *q = &p->in[i];
         if (q->dtype != WHET_DTYPE_F32 || q->rank < 0 || q->rank > out->rank) return false;
-        if (q->layout != WHET_LAYOUT_PLAIN && (q->layout != out->layout || q->rank != out->rank)) return false;
+        if (q->layout != WHET_LAYOUT_PLAIN && (q->layout != out->layout || q->rank != out->rank))
+            return false;
         for (int32_t d = 0; d < q->rank; d++) {
             int64_t o = out->dims[out->rank - q->rank + d];
             if (q->dims[d] != o && q->dims[d] != 1) return false;
@@ -102,7 +105,8 @@ static void drop_loop(chain_plan *plan, int32_t n_in, int32_t d) {
 static void merge_loops(chain_plan *plan, int32_t n_in) {
     bool ragged = plan->channel_loop >= 0;
     for (int32_t d = plan->n - 1; d >= 0; d--)
-        if (plan->size[d] == 1 && plan->n > 1 && !(ragged && (d == plan->n - 1 || d == plan->channel_loop)))
+        if (plan->size[d] == 1 && plan->n > 1 &&
+            !(ragged && (d == plan->n - 1 || d == plan->channel_loop)))
             drop_loop(plan, n_in, d);
     for (int32_t d = plan->n - 2; d >= 0; d--) {
         if (!mergeable(plan, n_in, d, ragged)) continue;
@@ -238,7 +242,8 @@ void whet_chain_gather(const chain_plan *plan, int32_t i, const float *in, const
     for (int64_t e = 0; e < n;) {
         int64_t run = min64(width - pos[plan->n - 1], n - e), step = input->stride[plan->n - 1];
         if (input->ragged) {
-            for (int64_t j = 0; j < run; j++, pos[plan->n - 1]++) out[e + j] = in[offset_at(plan, input, pos)];
+            for (int64_t j = 0; j < run; j++, pos[plan->n - 1]++)
+                out[e + j] = in[offset_at(plan, input, pos)];
         } else {
             const float *from = in + offset_at(plan, input, pos);
             for (int64_t j = 0; j < run; j++) out[e + j] = from[j * step];

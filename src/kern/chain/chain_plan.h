@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a pointwise chain walks memory, worked out once a signature and shared by all instruction sets.
-// The output is seen as nested loops; dimensions that every tensor walks alike are merged. A tile is
-// `chunk` steps of loop `split` with all loops inside it, at most CHAIN_TILE elements: it is computed
-// one instruction at a time, results staying in the L1 cache.
+// How a pointwise chain walks memory, worked out once a signature and shared by all instruction
+// sets. The output is seen as nested loops; dimensions that every tensor walks alike are merged. A
+// tile is `chunk` steps of loop `split` with all loops inside it, at most CHAIN_TILE elements: it
+// is computed one instruction at a time, results staying in the L1 cache.
 #ifndef WHET_KERN_CHAIN_PLAN_H
 #define WHET_KERN_CHAIN_PLAN_H
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pointwise chains: out_o[i] = f(inputs[i]), a straight program of elementwise instructions over f32.
-// Every instruction is one loop over a tile in L1; see chain_plan.h for the walk. Nothing is read
-// behind an input: the last, partial grain of a tile is copied aside first.
+// Pointwise chains: out_o[i] = f(inputs[i]), a straight program of elementwise instructions over
+// f32. Every instruction is one loop over a tile in L1; see chain_plan.h for the walk. Nothing is
+// read behind an input: the last, partial grain of a tile is copied aside first.
 #include "kern/chain/chain_fn.h"
 #include "kern/cost.h"
 
@@ -106,7 +106,8 @@ static void run_tile(chain_run *r, int64_t tile) {
     int64_t whole = n / CHAIN_GRAIN * CHAIN_GRAIN;
     float *out[WHET_CHAIN_MAX_OUT];
     for (int32_t i = 0; i < r->chain->n_in; i++) bind_input(r, i, at, n);
-    for (int32_t o = 0; o < r->chain->n_out; o++) out[o] = (float *)r->c->out[o] + base * plan->inner;
+    for (int32_t o = 0; o < r->chain->n_out; o++)
+        out[o] = (float *)r->c->out[o] + base * plan->inner;
     if (whole) run_program(r, r->in, out, whole);
     if (whole < n) run_tail(r, out, whole, n);
 }

@@ -2,8 +2,8 @@
 // Template of the direct convolution: blocked or plain input, blocked output, rank 3 and 4.
 //   packed weights: [group][panel of 2 vectors of output channels][block of input channels][kh][kw]
 //   [channel in the block][lane]; the last panel of a group may be one vector wide.
-// A task is (image, block of output rows, panel). Where the window reaches into padding, the rows of
-// the block are first copied, padded, into the worker's scratch, where they serve all panels.
+// A task is (image, block of output rows, panel). Where the window reaches into padding, the rows
+// of the block are first copied, padded, into the worker's scratch, where they serve all panels.
 #include <string.h>
 
 #include "kern/conv/conv_geom.h"

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Template of the depthwise convolution and of groups of 2, 4 or 8 channels in and out, fewer than a
-// vector: blocked on both sides, rank 3 and 4, any window. A vector is the channels of a block; lanes
-// meet only those of their group, by a permutation for each channel of it, so garbage lanes stay among
-// themselves (groups never straddle the last real channel). A task is a channel block of an image and
-// a range of output rows.
+// Template of the depthwise convolution and of groups of 2, 4 or 8 channels in and out, fewer than
+// a vector: blocked on both sides, rank 3 and 4, any window. A vector is the channels of a block;
+// lanes meet only those of their group, by a permutation for each channel of it, so garbage lanes
+// stay among themselves (groups never straddle the last real channel). A task is a channel block of
+// an image and a range of output rows.
 //   packed weights: [channel block][kh][kw][input channel of the group][lane]
 #include "kern/conv/conv_geom.h"
 #include "kern/microtile.h"
@@ -60,8 +60,8 @@ V_FN void finish(const row_task *t, float *y, const float *other, vf x) {
 // Lane of the first channel of each lane's group.
 V_FN vi group_lanes(int64_t cg) { return vi_iota() & vi_set1((int32_t)-cg); }
 
-// n neighbouring pixels whose windows are inside; s: first tap of the first; cg, kw, sw, dw constants
-// where the caller has them
+// n neighbouring pixels whose windows are inside; s: first tap of the first; cg, kw, sw, dw
+// constants where the caller has them
 V_FN void pixels(const row_task *t, int n, int64_t cg, const float *s, int64_t kw, int64_t sw,
                  int64_t dw, float *y, const float *other) {
     vf acc[WIDE];

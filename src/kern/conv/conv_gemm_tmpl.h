@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Template of the convolution of last resort that is still fast: plain layout, one to three spatial
 // dimensions, any groups, strides, dilations, paddings, weights constant or not. A task gathers the
-// window of up to 2 vectors of output pixels, panel [channel, tap][pixel], in scratch, and multiplies
-// the weights of a block of output channels by it.
+// window of up to 2 vectors of output pixels, panel [channel, tap][pixel], in scratch, and
+// multiplies the weights of a block of output channels by it.
 //   packed weights: the rows [output channel][channel, tap], a fixed pitch apart
 #include <string.h>
 

@@ -14,9 +14,9 @@ typedef struct whet_conv_geom {
     int64_t in_size, out_size;   // products of in and out
 } whet_conv_geom;
 
-// False unless this is an f32 convolution ("conv" or "conv_transpose") that holds together: positive
-// dimensions, channels and windows that fit, a bias of [k] if any, a known epilogue. Layouts are the
-// caller's to check.
+// False unless this is an f32 convolution ("conv" or "conv_transpose") that holds together:
+// positive dimensions, channels and windows that fit, a bias of [k] if any, a known epilogue.
+// Layouts are the caller's to check.
 bool whet_conv_geom_init(whet_conv_geom *g, const whet_problem *p);
 bool whet_conv_padded(const whet_conv_geom *g); // any padding
 

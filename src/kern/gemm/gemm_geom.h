@@ -15,7 +15,8 @@ typedef enum whet_gemm_bias {
 
 typedef struct whet_gemm_geom {
     int64_t m, n, k;
-    int64_t batches;        // products; 1 when B has no batch, whose rows of A then follow each other
+    // products; 1 when B has no batch, whose rows of A then follow each other
+    int64_t batches;
     int64_t b_batches;      // matrices that B holds
     bool trans_a, trans_b;
     float alpha, beta;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Template of the matrix product C [m,n] = alpha A' B' + bias, plain layout, then the epilogue.
-//   packed B: [matrix][panel of 2 vectors of columns][k][lane]; the last panel may be one vector wide
+//   packed B: [matrix][panel of 2 vectors of columns][k][lane]; the last panel may be one
+//   vector wide
 // A constant B is packed at build, another one panel by panel into the worker's scratch, unless few
 // rows would use it. A task is (batch, block of rows, panel). Rows of A are read in place; they are
-// first copied to scratch when transposed, or when their distance would map them to the same sets of
-// the first-level cache. alpha is applied to the sums: an operand's denormals it would round.
+// first copied to scratch when transposed, or when their distance would map them to the same sets
+// of the first-level cache. alpha is applied to the sums: an operand's denormals it would round.
 #include <string.h>
 
 #include "kern/gemm/gemm_geom.h"

@@ -75,9 +75,17 @@ static void copy_run(const whet_box *b, char *dst, const char *src, int64_t n) {
     }
     switch (b->size) {
     case 1: copy_run_uint8_t((uint8_t *)dst, to, (const uint8_t *)src, from, n); break;
-    case 2: copy_run_uint16_t((uint16_t *)(void *)dst, to, (const uint16_t *)(const void *)src, from, n); break;
-    case 4: copy_run_uint32_t((uint32_t *)(void *)dst, to, (const uint32_t *)(const void *)src, from, n); break;
-    default: copy_run_uint64_t((uint64_t *)(void *)dst, to, (const uint64_t *)(const void *)src, from, n);
+    case 2:
+        copy_run_uint16_t((uint16_t *)(void *)dst, to, (const uint16_t *)(const void *)src, from,
+                          n);
+        break;
+    case 4:
+        copy_run_uint32_t((uint32_t *)(void *)dst, to, (const uint32_t *)(const void *)src, from,
+                          n);
+        break;
+    default:
+        copy_run_uint64_t((uint64_t *)(void *)dst, to, (const uint64_t *)(const void *)src, from,
+                          n);
     }
 }
 
@@ -97,7 +105,8 @@ void whet_box_copy(const whet_box *b, void *dst, const void *src, int64_t task, 
     for (;;) {
         int64_t at = chunk * b->run, left = b->dims[last] - at;
         copy_run(b, (char *)dst + (to + at * b->to[last]) * size,
-                 (const char *)src + (from + at * b->from[last]) * size, left < b->run ? left : b->run);
+                 (const char *)src + (from + at * b->from[last]) * size,
+                 left < b->run ? left : b->run);
         if (--n == 0) return;
         if (++chunk < b->chunks) continue;
         chunk = 0;
@@ -117,12 +126,13 @@ size_t whet_port_bytes(const whet_port *port) {
 }
 
 bool whet_port_plain(const whet_port *port) {
-    return whet_dtype_bits(port->dtype) >= 8 && port->layout == WHET_LAYOUT_PLAIN && port->rank >= 0 &&
-           port->rank <= WHET_MAX_RANK && whet_port_bytes(port) < SIZE_MAX / 2;
+    return whet_dtype_bits(port->dtype) >= 8 && port->layout == WHET_LAYOUT_PLAIN &&
+           port->rank >= 0 && port->rank <= WHET_MAX_RANK && whet_port_bytes(port) < SIZE_MAX / 2;
 }
 
 int64_t whet_tasks_of_bytes(const whet_problem *p) {
     size_t bytes = 0;
-    for (int32_t i = 0; i < p->n_out; i++) bytes += p->out[i].dtype ? whet_port_bytes(&p->out[i]) : 0;
+    for (int32_t i = 0; i < p->n_out; i++)
+        bytes += p->out[i].dtype ? whet_port_bytes(&p->out[i]) : 0;
     return (int64_t)(bytes / WHET_BOX_TASK) + 1;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Copies between strided boxes of elements of 1, 2, 4 or 8 bytes, cut into units so that any share of
-// the work can be done alone. The movement operators are one or a few boxes each.
+// Copies between strided boxes of elements of 1, 2, 4 or 8 bytes, cut into units so that any share
+// of the work can be done alone. The movement operators are one or a few boxes each.
 #ifndef WHET_KERN_BOX_H
 #define WHET_KERN_BOX_H
 

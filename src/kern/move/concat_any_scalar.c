@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// concat and split of any dtype: one box a part. In blocked layouts the channel axis counts blocks, so
-// all parts but the last must be whole blocks.
+// concat and split of any dtype: one box a part. In blocked layouts the channel axis counts blocks,
+// so all parts but the last must be whole blocks.
 #include <string.h>
 
 #include "kern/move/move.h"
@@ -26,7 +26,8 @@ static bool parts_fit(const whet_port *whole, const whet_port *parts, int32_t n,
     int32_t at = whet_axis(axis, whole->rank);
     for (int32_t i = 0; i < n; i++) {
         const whet_port *q = &parts[i];
-        if (q->dtype != whole->dtype || q->layout != whole->layout || q->rank != whole->rank) return false;
+        if (q->dtype != whole->dtype || q->layout != whole->layout || q->rank != whole->rank)
+            return false;
         for (int32_t d = 0; d < q->rank; d++)
             if (d != at && q->dims[d] != whole->dims[d]) return false;
         if (at == 1 && i < n - 1 && q->dims[1] % block) return false;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// gather along an axis, any dtype: y[r, i, :] = x[r, index[i], :]. Every index is checked before its
-// row is read; negative ones count from the end.
+// gather along an axis, any dtype: y[r, i, :] = x[r, index[i], :]. Every index is checked before
+// its row is read; negative ones count from the end.
 #include <string.h>
 
 #include "kern/move/move.h"
@@ -29,8 +29,8 @@ static whet_status run_gather(const whet_call *c, int32_t phase, int64_t begin, 
     for (int64_t u = first; u < last; u++) {
         int64_t i = whet_load_i64(c->in[1], c->p->in[1].dtype, u % s.n);
         if (i < -s.dim || i >= s.dim)
-            WHET_FAIL(c->err, WHET_E_RANGE, "%s: index %lld is outside a dimension of %lld", c->node,
-                      (long long)i, (long long)s.dim);
+            WHET_FAIL(c->err, WHET_E_RANGE, "%s: index %lld is outside a dimension of %lld",
+                      c->node, (long long)i, (long long)s.dim);
         if (i < 0) i += s.dim;
         const char *from = (const char *)c->in[0] + (size_t)(u / s.n * s.dim + i) * s.bytes;
         char *to = (char *)c->out[0] + (size_t)u * s.bytes;

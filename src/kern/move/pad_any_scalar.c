@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// pad of any dtype, all modes, row by row of the last dimension. Negative pads crop; the other modes
-// continue what is left.
+// pad of any dtype, all modes, row by row of the last dimension. Negative pads crop; the other
+// modes continue what is left.
 #include <string.h>
 
 #include "kern/move/move.h"
@@ -25,8 +25,10 @@ static whet_status pad_dims(const whet_call *c, int32_t mode, pad_dim *d) {
     int64_t n = axes ? whet_dims_count(c->p->in[3].dims, c->p->in[3].rank) : x->rank;
     for (int64_t i = 0; i < n; i++) {
         int64_t axis = axes ? item(c, 3, i) : i, low = item(c, 1, i), high = item(c, 1, n + i);
-        if (axis < -x->rank || axis >= x->rank || low < -NO_PAD || low > NO_PAD || high < -NO_PAD || high > NO_PAD)
-            WHET_FAIL(c->err, WHET_E_RANGE, "%s: axis %lld or its pads are out of range", c->node, (long long)axis);
+        if (axis < -x->rank || axis >= x->rank || low < -NO_PAD || low > NO_PAD || high < -NO_PAD ||
+            high > NO_PAD)
+            WHET_FAIL(c->err, WHET_E_RANGE, "%s: axis %lld or its pads are out of range", c->node,
+                      (long long)axis);
         begin[whet_axis(axis, x->rank)] = low;
         end[whet_axis(axis, x->rank)] = high;
     }
@@ -36,8 +38,10 @@ static whet_status pad_dims(const whet_call *c, int32_t mode, pad_dim *d) {
         high = high > x->dims[k] - low ? x->dims[k] - low : high;
         d[k] = (pad_dim){low, x->dims[k] - low - high, begin[k] + low, step};
         step *= x->dims[k];
-        if (y->dims[k] != x->dims[k] + begin[k] + end[k] || (mode != CONSTANT && d[k].size == 0 && y->dims[k]))
-            WHET_FAIL(c->err, WHET_E_SHAPE, "%s: dimension %d is not that of the padded input", c->node, (int)k);
+        if (y->dims[k] != x->dims[k] + begin[k] + end[k] ||
+            (mode != CONSTANT && d[k].size == 0 && y->dims[k]))
+            WHET_FAIL(c->err, WHET_E_SHAPE, "%s: dimension %d is not that of the padded input",
+                      c->node, (int)k);
     }
     return WHET_OK;
 }
@@ -66,7 +70,8 @@ static void fill(const pad_run *r, char *y, const char *row, int64_t i, int64_t 
     const pad_dim *d = &r->d[r->last];
     for (; i < end; i++) {
         int64_t s = row ? source_of(d, r->mode, i) : -1;
-        memcpy(y + (size_t)i * r->size, s < 0 ? r->value : row + (size_t)(s * d->stride) * r->size, r->size);
+        memcpy(y + (size_t)i * r->size, s < 0 ? r->value : row + (size_t)(s * d->stride) * r->size,
+               r->size);
     }
 }
 
@@ -92,7 +97,8 @@ static whet_status run_pad(const whet_call *c, int32_t phase, int64_t begin, int
                  whet_move_has(c, 2) ? c->in[2] : (const char *)&zero};
     (void)phase;
     WHET_TRY(pad_dims(c, r.mode, d));
-    int64_t n = y->dims[r.last], rows = whet_dims_count(y->dims, r.last), tasks = whet_tasks_of_bytes(c->p);
+    int64_t n = y->dims[r.last], rows = whet_dims_count(y->dims, r.last),
+            tasks = whet_tasks_of_bytes(c->p);
     int64_t share = rows / tasks, rest = rows % tasks;
     int64_t first = share * begin + (begin < rest ? begin : rest);
     int64_t stop = share * end + (end < rest ? end : rest);
@@ -114,12 +120,15 @@ static bool accepts_pad(const whet_problem *p) {
     const whet_port *x = &p->in[0], *y = &p->out[0];
     int32_t mode = whet_problem_enum(p, "mode");
     if (mode < CONSTANT || mode > WRAP || x->rank < 1 || x->rank != y->rank) return false;
-    if (!whet_port_plain(x) || !whet_port_plain(y) || p->in[1].dtype == WHET_DTYPE_NONE) return false;
+    if (!whet_port_plain(x) || !whet_port_plain(y) || p->in[1].dtype == WHET_DTYPE_NONE)
+        return false;
     if (!whet_move_index_port(p, 1) || !whet_move_index_port(p, 3)) return false;
     if (p->n_in > 2 && p->in[2].dtype &&
-        (p->in[2].dtype != x->dtype || whet_dims_count(p->in[2].dims, p->in[2].rank) != 1 || p->in[2].layout))
+        (p->in[2].dtype != x->dtype || whet_dims_count(p->in[2].dims, p->in[2].rank) != 1 ||
+         p->in[2].layout))
         return false;
-    int64_t axes = p->n_in > 3 && p->in[3].dtype ? whet_dims_count(p->in[3].dims, p->in[3].rank) : x->rank;
+    int64_t axes =
+        p->n_in > 3 && p->in[3].dtype ? whet_dims_count(p->in[3].dims, p->in[3].rank) : x->rank;
     return axes <= x->rank && whet_dims_count(p->in[1].dims, p->in[1].rank) == 2 * axes &&
            whet_dims_count(y->dims, y->rank) > 0;
 }

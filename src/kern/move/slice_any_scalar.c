@@ -5,7 +5,8 @@
 #include "kern/move/move.h"
 
 // begin and count of [start : end : step] on a dimension, by numpy's rules.
-static void slice_dim(int64_t dim, int64_t start, int64_t end, int64_t step, int64_t *begin, int64_t *count) {
+static void slice_dim(int64_t dim, int64_t start, int64_t end, int64_t step, int64_t *begin,
+                      int64_t *count) {
     int64_t low = step < 0 ? -1 : 0, high = step < 0 ? dim - 1 : dim;
     if (start < 0) start += dim;
     if (end < 0) end += dim;
@@ -27,9 +28,11 @@ static whet_status slice_box(const whet_call *c, whet_box *b, int64_t *offset) {
     int64_t from[WHET_MAX_RANK], to[WHET_MAX_RANK];
     for (int32_t d = 0; d < x->rank; d++) count[d] = x->dims[d], step[d] = 1;
     for (int64_t i = 0; i < c->p->in[1].dims[0]; i++) {
-        int64_t axis = whet_move_has(c, 3) ? item(c, 3, i) : i, by = whet_move_has(c, 4) ? item(c, 4, i) : 1;
+        int64_t axis = whet_move_has(c, 3) ? item(c, 3, i) : i,
+                by = whet_move_has(c, 4) ? item(c, 4, i) : 1;
         if (axis < -x->rank || axis >= x->rank || by == 0)
-            WHET_FAIL(c->err, WHET_E_RANGE, "%s: axis %lld or its step is out of range", c->node, (long long)axis);
+            WHET_FAIL(c->err, WHET_E_RANGE, "%s: axis %lld or its step is out of range", c->node,
+                      (long long)axis);
         int32_t d = whet_axis(axis, x->rank);
         step[d] = by;
         slice_dim(x->dims[d], item(c, 1, i), item(c, 2, i), by, &begin[d], &count[d]);
@@ -47,7 +50,8 @@ static whet_status slice_box(const whet_call *c, whet_box *b, int64_t *offset) {
     return WHET_OK;
 }
 
-static whet_status copy(const whet_call *c, whet_box *b, int64_t offset, int64_t begin, int64_t end) {
+static whet_status copy(const whet_call *c, whet_box *b, int64_t offset, int64_t begin,
+                        int64_t end) {
     int64_t tasks = whet_tasks_of_bytes(c->p);
     b->size = whet_port_size(&c->p->out[0]);
     whet_box_finish(b);
@@ -73,7 +77,8 @@ static whet_status run_expand(const whet_call *c, int32_t phase, int64_t begin, 
     whet_dims_strides(x->rank, x->dims, from);
     whet_dims_strides(y->rank, y->dims, to);
     for (int32_t d = 0; d < y->rank; d++)
-        whet_box_add(&b, y->dims[d], to[d], d < lead || x->dims[d - lead] == 1 ? 0 : from[d - lead]);
+        whet_box_add(&b, y->dims[d], to[d],
+                     d < lead || x->dims[d - lead] == 1 ? 0 : from[d - lead]);
     return copy(c, &b, 0, begin, end);
 }
 
@@ -92,15 +97,18 @@ static whet_status run_tile(const whet_call *c, int32_t phase, int64_t begin, in
 }
 
 static bool plain_ends(const whet_problem *p) {
-    return p->n_out == 1 && whet_move_ports(p, 1) && whet_port_plain(&p->in[0]) && whet_port_plain(&p->out[0]);
+    return p->n_out == 1 && whet_move_ports(p, 1) && whet_port_plain(&p->in[0]) &&
+           whet_port_plain(&p->out[0]);
 }
 
 static bool accepts_slice(const whet_problem *p) {
-    if (p->n_in < 3 || p->n_in > 5 || !plain_ends(p) || p->in[0].rank != p->out[0].rank) return false;
+    if (p->n_in < 3 || p->n_in > 5 || !plain_ends(p) || p->in[0].rank != p->out[0].rank)
+        return false;
     if (p->in[1].dtype == WHET_DTYPE_NONE || p->in[2].dtype == WHET_DTYPE_NONE) return false;
     for (int32_t i = 1; i < p->n_in; i++) {
         if (!whet_move_index_port(p, i)) return false;
-        if (p->in[i].dtype && (p->in[i].rank != 1 || p->in[i].dims[0] != p->in[1].dims[0])) return false;
+        if (p->in[i].dtype && (p->in[i].rank != 1 || p->in[i].dims[0] != p->in[1].dims[0]))
+            return false;
     }
     return true;
 }

@@ -17,12 +17,14 @@ static bool same_f32(const whet_problem *p) {
 norm_rows whet_norm_rows(const whet_problem *p) {
     const whet_port *x = &p->in[0];
     int32_t axis = whet_axis(((const whet_norm_attrs *)p->attrs)->axis, x->rank);
-    return (norm_rows){whet_dims_count(x->dims, axis), whet_dims_count(x->dims + axis, x->rank - axis)};
+    return (norm_rows){whet_dims_count(x->dims, axis),
+                       whet_dims_count(x->dims + axis, x->rank - axis)};
 }
 
 // One value for each element of a row, the same for all rows.
 static bool row_parameter(const whet_port *x, int32_t axis, const whet_port *q) {
-    if (q->dtype != WHET_DTYPE_F32 || q->layout != WHET_LAYOUT_PLAIN || q->rank > x->rank) return false;
+    if (q->dtype != WHET_DTYPE_F32 || q->layout != WHET_LAYOUT_PLAIN || q->rank > x->rank)
+        return false;
     for (int32_t d = 0; d < x->rank; d++) {
         int32_t e = d - (x->rank - q->rank);
         if ((e < 0 ? 1 : q->dims[e]) != (d < axis ? 1 : x->dims[d])) return false;
@@ -47,7 +49,8 @@ norm_planes whet_norm_planes(const whet_problem *p) {
                      whet_layout_block(x->layout), 0, 0};
     n.blocks = (n.channels + n.block - 1) / n.block;
     if (!strcmp(p->op, "instance_norm")) n.groups = n.channels;
-    else if (!strcmp(p->op, "group_norm")) n.groups = a->num_groups > 0 ? a->num_groups : n.channels;
+    else if (!strcmp(p->op, "group_norm"))
+        n.groups = a->num_groups > 0 ? a->num_groups : n.channels;
     return n;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Normalisations of f32: y = (x - mean) / sqrt(var + epsilon) * scale + bias, the variance from centred
-// values (two passes), sums in double over short runs of float vectors.
+// Normalisations of f32: y = (x - mean) / sqrt(var + epsilon) * scale + bias, the variance from
+// centred values (two passes), sums in double over short runs of float vectors.
 //   rows      layer_norm, rms_norm (mean 0): statistics over the last dimensions
 //   groups    group_norm, instance_norm: over the channels of a group and all pixels
 //   given     batch_norm
@@ -36,7 +36,8 @@ static double sum_all(const float *x, int64_t n) {
 
 static double sum_squares(const float *x, int64_t n, float mean) {
     double sum = 0;
-    for (int64_t i = 0; i < n; i += RUN) sum += sum_run(x + i, n - i < RUN ? n - i : RUN, true, mean);
+    for (int64_t i = 0; i < n; i += RUN)
+        sum += sum_run(x + i, n - i < RUN ? n - i : RUN, true, mean);
     return sum;
 }
 
@@ -86,7 +87,8 @@ V_FN vf channel_values(const float *v, int64_t first, int64_t channels) {
 }
 
 // The same for V_W lanes of a block.
-V_FN void apply_lanes(const float *x, float *y, int64_t pixels, int64_t block, vf mean, vf k, vf b) {
+V_FN void apply_lanes(const float *x, float *y, int64_t pixels, int64_t block, vf mean, vf k,
+                      vf b) {
     for (int64_t s = 0; s < pixels; s++)
         v_store(y + s * block, v_fma(v_load(x + s * block) - mean, k, b));
 }
@@ -136,7 +138,8 @@ static void group_task(const whet_call *c, const norm_planes *n, float epsilon, 
     float k = inverse_of(sum_squares(x, size, mean), size, epsilon);
     if (n->block == 1) {
         for (int64_t i = 0; i < each; i++)
-            apply_plain(x + i * n->pixels, y + i * n->pixels, n->pixels, mean, k * scale[first + i], bias[first + i]);
+            apply_plain(x + i * n->pixels, y + i * n->pixels, n->pixels, mean, k * scale[first + i],
+                        bias[first + i]);
         return;
     }
     for (int64_t i = 0; i < each; i += V_W) {
@@ -169,15 +172,16 @@ static whet_status run_given(const whet_call *c, int32_t phase, int64_t begin, i
         const float *x = (const float *)c->in[0] + at;
         float *y = (float *)c->out[0] + at;
         if (n.block == 1) {
-            apply_plain(x, y, n.pixels, mean[first], scale[first] / sqrtf(var[first] + epsilon), bias[first]);
+            apply_plain(x, y, n.pixels, mean[first], scale[first] / sqrtf(var[first] + epsilon),
+                        bias[first]);
             continue;
         }
         for (int64_t lane = 0; lane < n.block; lane += V_W) {
             int64_t ch = first + lane;
             vf k = channel_values(scale, ch, n.channels) /
                    v_sqrt(channel_values(var, ch, n.channels) + v_set1(epsilon));
-            apply_lanes(x + lane, y + lane, n.pixels, n.block, channel_values(mean, ch, n.channels), k,
-                        channel_values(bias, ch, n.channels));
+            apply_lanes(x + lane, y + lane, n.pixels, n.block, channel_values(mean, ch, n.channels),
+                        k, channel_values(bias, ch, n.channels));
         }
     }
     return WHET_OK;

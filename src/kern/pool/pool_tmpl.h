@@ -27,8 +27,10 @@ V_FN vf pixel_vector(bool is_max, const pool_plan *plan, const pool_taps t[3], c
     int64_t step = w->dilation[2] * plan->pixel;
     for (int64_t kz = t[0].first; kz < t[0].last; kz++)
         for (int64_t ky = t[1].first; ky < t[1].last; ky++) {
-            int64_t row = (t[0].start + kz * w->dilation[0]) * w->in[1] + t[1].start + ky * w->dilation[1];
-            const float *at = x + (row * w->in[2] + t[2].start + t[2].first * w->dilation[2]) * plan->pixel;
+            int64_t row =
+                (t[0].start + kz * w->dilation[0]) * w->in[1] + t[1].start + ky * w->dilation[1];
+            const float *at =
+                x + (row * w->in[2] + t[2].start + t[2].first * w->dilation[2]) * plan->pixel;
             for (int64_t kx = t[2].first; kx < t[2].last; kx++, at += step)
                 acc = combine(is_max, acc, v_load_n(at, lanes));
         }
@@ -57,7 +59,8 @@ V_FN void gather_rows(bool is_max, const pool_plan *plan, const pool_taps t[3], 
         vf acc = v_set1(first_value(is_max));
         for (int64_t kz = t[0].first; kz < t[0].last; kz++)
             for (int64_t ky = t[1].first; ky < t[1].last; ky++) {
-                int64_t at = (t[0].start + kz * w->dilation[0]) * w->in[1] + t[1].start + ky * w->dilation[1];
+                int64_t at = (t[0].start + kz * w->dilation[0]) * w->in[1] + t[1].start +
+                             ky * w->dilation[1];
                 acc = combine(is_max, acc, v_load_n(x + at * w->in[2] + i, w->in[2] - i));
             }
         v_store_n(row + i, acc, w->in[2] - i);
@@ -153,7 +156,8 @@ static whet_status run_global_max(const whet_call *c, int32_t phase, int64_t beg
     global_groups(true, c, begin, end);
     return WHET_OK;
 }
-static whet_status run_global_average(const whet_call *c, int32_t phase, int64_t begin, int64_t end) {
+static whet_status run_global_average(const whet_call *c, int32_t phase, int64_t begin,
+                                      int64_t end) {
     (void)phase;
     global_groups(false, c, begin, end);
     return WHET_OK;
@@ -166,7 +170,8 @@ static double cost(const whet_problem *p, const int32_t *params) {
     double taps = 1;
     (void)params;
     if (!whet_pool_global(p))
-        for (int32_t d = 0; d < a->window.kernel_shape.n; d++) taps *= (double)a->window.kernel_shape.v[d];
+        for (int32_t d = 0; d < a->window.kernel_shape.n; d++)
+            taps *= (double)a->window.kernel_shape.v[d];
     bool plain = p->in[0].layout == WHET_LAYOUT_PLAIN && !whet_pool_global(p);
     return whet_cost_stream(p, plain ? taps + 4 : taps * V_PICK(0.08, 0.15, 1.0));
 }

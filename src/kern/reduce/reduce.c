@@ -15,7 +15,8 @@ bool whet_reduce_spatial(const whet_problem *p) {
 bool whet_reduce_accepts(const whet_problem *p) {
     if (p->n_in < 1 || p->n_in > 2 || p->n_out != 1 || !whet_epilogue_empty(&p->epi)) return false;
     const whet_port *x = &p->in[0], *y = &p->out[0];
-    if (x->dtype != WHET_DTYPE_F32 || y->dtype != WHET_DTYPE_F32 || x->layout != y->layout) return false;
+    if (x->dtype != WHET_DTYPE_F32 || y->dtype != WHET_DTYPE_F32 || x->layout != y->layout)
+        return false;
     if (p->n_in > 1 && p->in[1].dtype != WHET_DTYPE_NONE &&
         (p->in[1].dtype != WHET_DTYPE_I64 || p->in[1].rank > 1 || p->in[1].layout))
         return false;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reductions: the input as nested loops of which some are reduced; neighbours of a kind are merged, so
-// that kinds alternate.
+// Reductions: the input as nested loops of which some are reduced; neighbours of a kind are merged,
+// so that kinds alternate.
 #ifndef WHET_KERN_REDUCE_H
 #define WHET_KERN_REDUCE_H
 
@@ -23,8 +23,8 @@ whet_status whet_reduce_loops(const whet_call *c, reduce_loops *r);
 int64_t whet_reduce_tasks(const whet_problem *p, const int32_t *params, int32_t phase);
 
 // The next position of a loop nest; false behind the last. pos starts as zeros.
-static inline bool whet_reduce_next(int32_t n, const int64_t *size, const int64_t *step, int64_t *pos,
-                                    int64_t *offset) {
+static inline bool whet_reduce_next(int32_t n, const int64_t *size, const int64_t *step,
+                                    int64_t *pos, int64_t *offset) {
     for (int32_t d = n - 1; d >= 0; d--) {
         *offset += step[d];
         if (++pos[d] < size[d]) return true;

@@ -6,7 +6,17 @@
 #include "kern/reduce/reduce.h"
 #include "kern/vmath.h"
 
-typedef enum reduction { R_SUM, R_MEAN, R_MAX, R_MIN, R_PROD, R_L1, R_L2, R_SUM_SQUARE, R_LOG_SUM } reduction;
+typedef enum reduction {
+    R_SUM,
+    R_MEAN,
+    R_MAX,
+    R_MIN,
+    R_PROD,
+    R_L1,
+    R_L2,
+    R_SUM_SQUARE,
+    R_LOG_SUM
+} reduction;
 
 V_FN float start_of(reduction r) {
     return r == R_MAX ? -INFINITY : r == R_MIN ? INFINITY : r == R_PROD ? 1 : 0;
@@ -97,7 +107,8 @@ V_FN void columns(reduction r, const reduce_loops *l, const float *x, float *y, 
 }
 
 // Outputs [begin, end) when the innermost loop is kept.
-V_FN void across(reduction r, const reduce_loops *l, const float *x, float *y, int64_t begin, int64_t end) {
+V_FN void across(reduction r, const reduce_loops *l, const float *x, float *y, int64_t begin,
+                 int64_t end) {
     int64_t width = l->kept_size[l->kept - 1];
     while (begin < end) {
         int64_t at = begin, offset = 0, cols = width - begin % width;
@@ -129,7 +140,8 @@ V_FN whet_status plain(reduction r, const whet_call *c, int64_t begin, int64_t e
 
 V_FN void blocks(reduction r, const whet_call *c, int64_t begin, int64_t end) {
     const whet_port *port = &c->p->in[0];
-    int64_t b = whet_layout_block(port->layout), n = whet_dims_count(port->dims + 2, port->rank - 2);
+    int64_t b = whet_layout_block(port->layout),
+            n = whet_dims_count(port->dims + 2, port->rank - 2);
     for (int64_t i = begin; i < end; i++)
         for (int64_t lane = 0; lane < b; lane += V_W) {
             const float *x = (const float *)c->in[0] + i * n * b + lane;
@@ -156,14 +168,15 @@ static double cost(const whet_problem *p, const int32_t *params) {
 }
 
 #define REDUCE_KERNEL(operator, kind)                                                              \
-    static whet_status run_##operator(const whet_call *c, int32_t phase, int64_t begin, int64_t end) { \
+    static whet_status run_##operator(const whet_call *c, int32_t phase, int64_t begin,            \
+                                      int64_t end) {                                               \
         (void)phase;                                                                               \
         if (c->p->in[0].layout == WHET_LAYOUT_PLAIN) return plain(kind, c, begin, end);            \
         blocks(kind, c, begin, end);                                                               \
         return WHET_OK;                                                                            \
     }                                                                                              \
     const whet_kernel V_CAT(whet_kernel_##operator##_f32_, V_ISA) = {                              \
-        .name = #operator "_f32_" V_NAME,                                                          \
+        .name = #operator"_f32_" V_NAME,                                                           \
         .op = #operator,                                                                           \
         .revision = 1,                                                                             \
         .cpu = V_CPU,                                                                              \

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Conversions between layouts, in tasks of up to REORDER_CHANNELS channels by REORDER_PIXELS pixels.
+// Conversions between layouts, in tasks of up to REORDER_CHANNELS channels by REORDER_PIXELS
+// pixels.
 #ifndef WHET_KERN_REORDER_H
 #define WHET_KERN_REORDER_H
 

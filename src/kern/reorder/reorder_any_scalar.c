@@ -11,7 +11,8 @@
         for (int64_t c = part->c; c < part->c + part->channels; c++) {                             \
             const type *x = in + whet_reorder_at(&plan->from, part->n, c, part->s);                \
             type *y = out + whet_reorder_at(&plan->to, part->n, c, part->s);                       \
-            for (int64_t s = 0; s < part->pixels; s++) y[s * plan->to.pixel] = x[s * plan->from.pixel]; \
+            for (int64_t s = 0; s < part->pixels; s++)                                             \
+                y[s * plan->to.pixel] = x[s * plan->from.pixel];                                   \
         }                                                                                          \
     }
 CONVERT(uint8_t)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Layout conversion of 32-bit elements. Where channels lie next to each other on one side only, tiles
-// are transposed in registers; on both sides, runs of channels are copied.
+// Layout conversion of 32-bit elements. Where channels lie next to each other on one side only,
+// tiles are transposed in registers; on both sides, runs of channels are copied.
 #include "kern/cost.h"
 #include "kern/reorder/reorder.h"
 #include "kern/tile_transpose.h"
@@ -20,7 +20,8 @@ V_FN void copy_channels(const float *x, int64_t x_pixel, float *y, int64_t y_pix
             v_store_n(y + s * y_pixel + i, v_load_n(x + s * x_pixel + i, n - i), n - i);
 }
 
-static void convert_part(const reorder_plan *plan, const reorder_part *part, const float *in, float *out) {
+static void convert_part(const reorder_plan *plan, const reorder_part *part, const float *in,
+                         float *out) {
     const reorder_side *f = &plan->from, *t = &plan->to;
     for (int64_t c = part->c, end = part->c + part->channels; c < end;) {
         int64_t from = run_of(f, c, end - c), to = run_of(t, c, end - c);

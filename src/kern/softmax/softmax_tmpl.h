@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// softmax y = e^(x - m) / sum e^(x - m) and log_softmax y = x - m - ln sum e^(x - m), m = max x, along
-// one axis of a plain tensor seen as [outer, n, inner]. inner = 1: vectors run along the axis, which is
-// read three times (the row stays in cache); else vectors run across, one group of columns at a time.
+// softmax y = e^(x - m) / sum e^(x - m) and log_softmax y = x - m - ln sum e^(x - m), m = max x,
+// along one axis of a plain tensor seen as [outer, n, inner]. inner = 1: vectors run along the
+// axis, which is read three times (the row stays in cache); else vectors run across, one group of
+// columns at a time.
 #include "kern/cost.h"
 #include "kern/vmath.h"
 
@@ -60,7 +61,8 @@ V_FN void softmax_row(bool log, const float *x, float *y, int64_t n) {
 }
 
 // n values `step` apart in each of `cols` columns
-V_FN void softmax_columns(bool log, const float *x, float *y, int64_t n, int64_t step, int64_t cols) {
+V_FN void softmax_columns(bool log, const float *x, float *y, int64_t n, int64_t step,
+                          int64_t cols) {
     vf max = v_set1(-INFINITY), sum = v_zero();
     for (int64_t k = 0; k < n; k++) max = v_max(v_load_n(x + k * step, cols), max);
     for (int64_t k = 0; k < n; k++) {
@@ -107,8 +109,10 @@ static whet_status run_log_softmax(const whet_call *c, int32_t phase, int64_t be
 static bool accepts(const whet_problem *p) {
     if (p->n_in != 1 || p->n_out != 1 || !whet_epilogue_empty(&p->epi)) return false;
     const whet_port *x = &p->in[0], *y = &p->out[0];
-    if (x->dtype != WHET_DTYPE_F32 || y->dtype != WHET_DTYPE_F32 || x->rank != y->rank) return false;
-    if (x->rank < 1 || x->layout != WHET_LAYOUT_PLAIN || y->layout != WHET_LAYOUT_PLAIN) return false;
+    if (x->dtype != WHET_DTYPE_F32 || y->dtype != WHET_DTYPE_F32 || x->rank != y->rank)
+        return false;
+    if (x->rank < 1 || x->layout != WHET_LAYOUT_PLAIN || y->layout != WHET_LAYOUT_PLAIN)
+        return false;
     if (memcmp(x->dims, y->dims, (size_t)x->rank * sizeof *x->dims)) return false;
     int64_t axis = ((const whet_softmax_attrs *)p->attrs)->axis;
     return axis >= -x->rank && axis < x->rank && whet_dims_count(x->dims, x->rank) >= 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// transpose of any dtype and rank. When the innermost dimension stays, runs are copied; else the two
-// dimensions that are innermost on either side make matrices, transposed tile by tile: in registers
-// for 32-bit elements, in small squares for the others.
+// transpose of any dtype and rank. When the innermost dimension stays, runs are copied; else the
+// two dimensions that are innermost on either side make matrices, transposed tile by tile: in
+// registers for 32-bit elements, in small squares for the others.
 #include "kern/move/move.h"
 #include "kern/tile_transpose.h"
 
@@ -54,7 +54,8 @@ static void prepare(const whet_problem *p, const int32_t *params, void *state) {
 }
 
 #define SQUARES(type)                                                                              \
-    static void squares_##type(const transpose_plan *t, const type *src, int64_t rows, type *dst) { \
+    static void squares_##type(const transpose_plan *t, const type *src, int64_t rows,             \
+                               type *dst) {                                                        \
         for (int64_t j = 0; j < t->cols; j += 8)                                                   \
             for (int64_t i = 0; i < rows; i++)                                                     \
                 for (int64_t k = j; k < t->cols && k < j + 8; k++)                                 \
@@ -95,7 +96,8 @@ static whet_status run(const whet_call *c, int32_t phase, int64_t begin, int64_t
     (void)phase;
     for (int64_t i = begin; i < end; i++)
         if (t->matrix) matrix_unit(t, c->in[0], c->out[0], i);
-        else if (t->box.units) whet_box_copy(&t->box, c->out[0], c->in[0], i, whet_tasks_of_bytes(c->p));
+        else if (t->box.units)
+            whet_box_copy(&t->box, c->out[0], c->in[0], i, whet_tasks_of_bytes(c->p));
     return WHET_OK;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The kernel harness. It runs every kernel of the built-in table on cases that a family makes for the
-// kernel's operator and compares with the operator's C reference; a new kernel needs no edit here.
+// The kernel harness. It runs every kernel of the built-in table on cases that a family makes for
+// the kernel's operator and compares with the operator's C reference; a new kernel needs no edit
+// here.
 #ifndef WHET_TESTS_CHECKKERN_H
 #define WHET_TESTS_CHECKKERN_H
 
@@ -70,8 +71,8 @@ typedef struct ck_values {
 
 typedef struct ck_family {
     const char *const *ops; // NULL-terminated names of problems
-    // The i-th case of operator c->op_name, random but for some that must not be missed. False behind
-    // the last one (NULL-free families give any number of cases).
+    // The i-th case of operator c->op_name, random but for some that must not be missed. False
+    // behind the last one (NULL-free families give any number of cases).
     bool (*build)(ck_case *c, int32_t i);
     // The i-th case to time; false behind the last.
     bool (*bench)(ck_case *c, int32_t i);
@@ -94,7 +95,8 @@ typedef struct ck_block {
     uint8_t *data; // `bytes` of it; canaries fill the rest of the pages
     size_t bytes, front, back;
 } ck_block;
-// align 1: the end touches the forbidden page; else data is aligned and ends less than `align` before.
+// align 1: the end touches the forbidden page; else data is aligned and ends less than `align`
+// before.
 bool ck_block_make(ck_block *b, size_t bytes, size_t align);
 const char *ck_block_check(const ck_block *b); // NULL when the canaries are whole
 void ck_block_free(ck_block *b);
@@ -127,8 +129,8 @@ void ck_setup_free(ck_setup *s);
 // All phases; tasks in `parts` contiguous random ranges a phase.
 whet_status ck_execute(ck_setup *s, ck_rng *rng, int32_t parts);
 // Runs the kernel on the case, all layouts, epilogues and parameters, one fill; false on a failure.
-bool ck_check(const whet_kernel *k, uint32_t cpu, const ck_case *c, const ck_values *v, ck_fill fill,
-              const char *where, ck_result *r);
+bool ck_check(const whet_kernel *k, uint32_t cpu, const ck_case *c, const ck_values *v,
+              ck_fill fill, const char *where, ck_result *r);
 bool ck_bench(const whet_kernel *k, uint32_t cpu, const ck_family *f, ck_rng *rng, whet_str *json);
 
 #endif

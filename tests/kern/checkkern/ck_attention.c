@@ -43,7 +43,8 @@ static bool bench(ck_case *c, int32_t i) {
 
 // The largest score s = q k bounds the relative error of the weights: e^s moves by |s| u.
 static void magnitude(const ck_case *c, ck_values *v) {
-    int64_t n = whet_dims_count(c->out[0].dims, c->out[0].rank), values = whet_dims_count(c->in[2].dims, c->in[2].rank);
+    int64_t n = whet_dims_count(c->out[0].dims, c->out[0].rank),
+            values = whet_dims_count(c->in[2].dims, c->in[2].rank);
     double big[2] = {0, 0}, most = 0;
     for (int32_t i = 0; i < 2; i++) {
         int64_t count = whet_dims_count(c->in[i].dims, c->in[i].rank);
@@ -53,5 +54,7 @@ static void magnitude(const ck_case *c, ck_values *v) {
     for (int64_t e = 0; e < n; e++) v->magnitude[0][e] = most * (1 + big[0] * big[1]);
 }
 
-const ck_family ck_family_attention = {
-    .ops = (const char *const[]){"attention", NULL}, .build = build, .bench = bench, .magnitude = magnitude};
+const ck_family ck_family_attention = {.ops = (const char *const[]){"attention", NULL},
+                                       .build = build,
+                                       .bench = bench,
+                                       .magnitude = magnitude};

@@ -71,7 +71,8 @@ static void bench_values(ck_case *c, ck_values *v) {
             continue;
         }
         for (int64_t e = 0; e < n; e++) {
-            double x = (double)(ck_next(c->rng) >> 40) * 0x1p-24 + (c->source[i] == CK_POSITIVE ? 0.5 : -0.5);
+            double x = (double)(ck_next(c->rng) >> 40) * 0x1p-24 +
+                       (c->source[i] == CK_POSITIVE ? 0.5 : -0.5);
             whet_store_f64(v->in[i], p->dtype, e, x);
             v->in64[i][e] = whet_load_f64(v->in[i], p->dtype, e);
         }
@@ -85,12 +86,14 @@ static void report(ck_setup *s, const whet_bench_result *b, double ref, whet_str
     char shape[128] = "";
     size_t at = 0;
     for (int32_t d = 0; d < s->in[0].rank && at < sizeof shape; d++)
-        at += (size_t)snprintf(shape + at, sizeof shape - at, d ? "x%lld" : "%lld", (long long)s->in[0].dims[d]);
-    printf("%-32s %-18s %-5s %d,%d,%d %10.2f us +-%2.0f%% %8.2f GFLOP/s %3.0f%% %7.2f GB/s %8.1fx\n",
-           s->kernel->name, shape, whet_layout_text(s->out[0].layout), s->params[0], s->params[1],
-           s->params[2], b->median * 1e6, 50 * (b->high - b->low) / b->median,
-           flops / b->median * 1e-9, peak > 0 ? 100 * flops / b->median / peak : 0,
-           bytes / b->median * 1e-9, ref / b->median);
+        at += (size_t)snprintf(shape + at, sizeof shape - at, d ? "x%lld" : "%lld",
+                               (long long)s->in[0].dims[d]);
+    printf(
+        "%-32s %-18s %-5s %d,%d,%d %10.2f us +-%2.0f%% %8.2f GFLOP/s %3.0f%% %7.2f GB/s %8.1fx\n",
+        s->kernel->name, shape, whet_layout_text(s->out[0].layout), s->params[0], s->params[1],
+        s->params[2], b->median * 1e6, 50 * (b->high - b->low) / b->median,
+        flops / b->median * 1e-9, peak > 0 ? 100 * flops / b->median / peak : 0,
+        bytes / b->median * 1e-9, ref / b->median);
     fflush(stdout);
     whet_json_object(json, NULL);
     whet_json_text(json, "kernel", s->kernel->name);

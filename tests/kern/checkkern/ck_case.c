@@ -21,7 +21,8 @@ bool ck_chance(ck_rng *rng, int32_t one_in) {
 }
 
 double ck_normal(ck_rng *rng) {
-    double u = ((double)(ck_next(rng) >> 11) + 1) * 0x1p-53, v = (double)(ck_next(rng) >> 11) * 0x1p-53;
+    double u = ((double)(ck_next(rng) >> 11) + 1) * 0x1p-53,
+           v = (double)(ck_next(rng) >> 11) * 0x1p-53;
     return sqrt(-2 * log(u)) * cos(2 * 3.14159265358979323846 * v);
 }
 
@@ -88,7 +89,8 @@ bool ck_attr_ints(ck_case *c, const char *name, int32_t n, const int64_t *v) {
 }
 
 static void tensor_of(whet_tensor *t, const whet_port *port, bool wide, void *data) {
-    *t = (whet_tensor){.dtype = wide ? WHET_DTYPE_F64 : port->dtype, .rank = port->rank, .data = data};
+    *t = (whet_tensor){
+        .dtype = wide ? WHET_DTYPE_F64 : port->dtype, .rank = port->rank, .data = data};
     memcpy(t->dims, port->dims, sizeof t->dims);
     t->bytes = whet_tensor_bytes(t->dtype, whet_dims_count(port->dims, port->rank));
 }

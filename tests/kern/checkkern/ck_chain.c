@@ -67,7 +67,8 @@ static bool program(ck_case *c) {
     whet_chain *ch = c->chain;
     int32_t rank = (int32_t)ck_int(c->rng, 1, 5);
     int64_t dims[5];
-    for (int32_t d = 0; d < rank; d++) dims[d] = ck_edge(c->rng, d < 1 && rank > 1 ? 3 : rank > 4 ? 7 : 35);
+    for (int32_t d = 0; d < rank; d++)
+        dims[d] = ck_edge(c->rng, d < 1 && rank > 1 ? 3 : rank > 4 ? 7 : 35);
     if (rank == 2 && ck_chance(c->rng, 3)) dims[1] = ck_int(c->rng, 400, 1200);
     ch->n_in = (int32_t)ck_int(c->rng, 1, 5);
     for (int32_t i = 0; i < ch->n_in; i++) random_input(c, rank, dims);
@@ -75,7 +76,8 @@ static bool program(ck_case *c) {
     for (int32_t k = 0; k < ch->n_ops; k++) {
         ch->ops[k].f = smooth[ck_int(c->rng, 0, 10)];
         for (int32_t s = 0; s < whet_pw_inputs(ch->ops[k].f); s++)
-            ch->ops[k].src[s] = (int16_t)ck_int(c->rng, k && ck_chance(c->rng, 2) ? ch->n_in + k - 1 : 0, ch->n_in + k - 1);
+            ch->ops[k].src[s] = (int16_t)ck_int(
+                c->rng, k && ck_chance(c->rng, 2) ? ch->n_in + k - 1 : 0, ch->n_in + k - 1);
         set_params(c, ch->ops[k].f, ch->ops[k].p);
     }
     ch->n_out = c->n_out = (int32_t)ck_int(c->rng, 1, 3);
@@ -128,7 +130,8 @@ static int64_t source_index(const ck_case *c, int32_t i, int64_t at) {
     return index;
 }
 
-// How far a function carries an error e of its first operand and what it adds itself, in units of u.
+// How far a function carries an error e of its first operand and what it adds itself, in units of
+// u.
 static double spread(whet_pw f, const float *p, const double *x, const double *m, double y) {
     double a = fabs(x[0]), b = fabs(x[1]);
     switch (f) {
@@ -160,7 +163,8 @@ static bool reference(const ck_case *c, ck_values *v) {
         v->magnitude[o] = whet_arena_alloc(c->arena, (size_t)n * 8 + 8);
     }
     for (int64_t e = 0; e < n; e++) {
-        double value[WHET_CHAIN_MAX_IN + WHET_CHAIN_MAX_OPS], mag[WHET_CHAIN_MAX_IN + WHET_CHAIN_MAX_OPS];
+        double value[WHET_CHAIN_MAX_IN + WHET_CHAIN_MAX_OPS],
+            mag[WHET_CHAIN_MAX_IN + WHET_CHAIN_MAX_OPS];
         for (int32_t i = 0; i < ch->n_in; i++) {
             value[i] = v->in64[i][source_index(c, i, e)];
             mag[i] = 0;
@@ -187,4 +191,5 @@ static void magnitude(const ck_case *c, ck_values *v) {
     (void)c, (void)v; // the reference has filled it in
 }
 
-const ck_family ck_family_chain = {(const char *const[]){"chain", NULL}, build, bench, reference, magnitude};
+const ck_family ck_family_chain = {(const char *const[]){"chain", NULL}, build, bench, reference,
+                                   magnitude};

@@ -42,7 +42,11 @@ static void add_ports(ck_case *c, const conv_shape *s, bool transposed, bool bia
 
 static void random_shape(ck_rng *rng, int32_t i, conv_shape *s) {
     int32_t kind = i % 10;
-    *s = (conv_shape){.spatial = kind == 8 ? 1 : kind == 9 ? 3 : 2, .n = ck_int(rng, 1, 2), .group = 1};
+    *s = (conv_shape){.spatial = kind == 8   ? 1
+                                 : kind == 9 ? 3
+                                             : 2,
+                      .n = ck_int(rng, 1, 2),
+                      .group = 1};
     int64_t limit = kind == 9 ? 9 : 35;
     s->c = ck_edge(rng, 40);
     s->m = ck_edge(rng, 70);
@@ -52,7 +56,9 @@ static void random_shape(ck_rng *rng, int32_t i, conv_shape *s) {
         s->dilation[d] = kind == 6 || kind > 7 ? ck_int(rng, 1, 3) : 1;
         int64_t extent = (s->kernel[d] - 1) * s->dilation[d] + 1;
         s->pad[d] = s->kernel[d] == 1 ? 0 : ck_int(rng, 0, s->kernel[d] / 2);
-        s->pad[3 + d] = kind < 3 ? s->pad[d] : s->kernel[d] == 1 ? 0 : ck_int(rng, 0, s->kernel[d] / 2);
+        s->pad[3 + d] = kind < 3            ? s->pad[d]
+                        : s->kernel[d] == 1 ? 0
+                                            : ck_int(rng, 0, s->kernel[d] / 2);
         s->size[d] = ck_edge(rng, limit);
         int64_t least = extent - s->pad[d] - s->pad[3 + d];
         if (s->size[d] < least) s->size[d] = least;

@@ -6,8 +6,9 @@
 #include "ops/attrs.h"
 
 static whet_dtype dtype_of(ck_case *c, int32_t i) {
-    static const whet_dtype dtypes[] = {WHET_DTYPE_F32, WHET_DTYPE_F32, WHET_DTYPE_U8, WHET_DTYPE_F16,
-                                        WHET_DTYPE_I64, WHET_DTYPE_I32, WHET_DTYPE_BOOL};
+    static const whet_dtype dtypes[] = {WHET_DTYPE_F32, WHET_DTYPE_F32, WHET_DTYPE_U8,
+                                        WHET_DTYPE_F16, WHET_DTYPE_I64, WHET_DTYPE_I32,
+                                        WHET_DTYPE_BOOL};
     (void)c;
     return dtypes[i % 7];
 }
@@ -26,7 +27,8 @@ static bool concat(ck_case *c, int32_t i) {
     int32_t axis = blocks ? 1 : (int32_t)ck_int(c->rng, 0, rank - 1);
     ((whet_axis_attrs *)c->attrs)->axis = ck_chance(c->rng, 2) ? axis : axis - rank;
     for (int32_t k = 0; k < n; k++) {
-        dims[axis] = blocks ? 16 * ck_int(c->rng, 1, 3) - (k == n - 1 ? ck_int(c->rng, 0, 3) : 0) : ck_int(c->rng, 1, 20);
+        dims[axis] = blocks ? 16 * ck_int(c->rng, 1, 3) - (k == n - 1 ? ck_int(c->rng, 0, 3) : 0)
+                            : ck_int(c->rng, 1, 20);
         ck_in(c, ck_port(dtype_of(c, i), false, rank, dims));
     }
     return true;
@@ -39,7 +41,8 @@ static bool split(ck_case *c, int32_t i) {
     int32_t axis = blocks ? 1 : (int32_t)ck_int(c->rng, 0, rank - 1);
     ck_attr_int(c, "axis", axis);
     dims[axis] = 0;
-    for (int32_t k = 0; k < n; k++) dims[axis] += parts[k] = blocks ? 16 * ck_int(c->rng, 1, 3) : ck_int(c->rng, 0, 20);
+    for (int32_t k = 0; k < n; k++)
+        dims[axis] += parts[k] = blocks ? 16 * ck_int(c->rng, 1, 3) : ck_int(c->rng, 0, 20);
     ck_in(c, ck_port(dtype_of(c, i), false, rank, dims));
     ck_in_i64(c, n, parts);
     c->n_out = n;
@@ -155,6 +158,9 @@ static bool bench(ck_case *c, int32_t i) {
 
 static void magnitude(const ck_case *c, ck_values *v) { (void)c, (void)v; }
 
-const ck_family ck_family_move = {
-    .ops = (const char *const[]){"concat", "split", "slice", "expand", "tile", "gather", "pad", "transpose", NULL},
-    .build = build, .bench = bench, .magnitude = magnitude};
+const ck_family ck_family_move = {.ops = (const char *const[]){"concat", "split", "slice", "expand",
+                                                               "tile", "gather", "pad", "transpose",
+                                                               NULL},
+                                  .build = build,
+                                  .bench = bench,
+                                  .magnitude = magnitude};

@@ -29,7 +29,8 @@ static bool build(ck_case *c, int32_t i) {
         ((whet_norm_attrs *)c->attrs)->axis = axis;
         axis = whet_axis(axis, rank);
         ck_in(c, ck_port(WHET_DTYPE_F32, false, rank, dims));
-        for (int32_t k = 1; k < (!strcmp(c->op_name, "rms_norm") || ck_chance(c->rng, 3) ? 2 : 3); k++)
+        for (int32_t k = 1; k < (!strcmp(c->op_name, "rms_norm") || ck_chance(c->rng, 3) ? 2 : 3);
+             k++)
             ck_in(c, ck_port(WHET_DTYPE_F32, true, rank - axis, dims + axis));
         c->k = 4 + 0.1 * (double)whet_dims_count(dims + axis, rank - axis);
         return true;
@@ -86,7 +87,8 @@ static void statistics(const double *x, int64_t n, bool rms, double *size, doubl
 static void magnitude(const ck_case *c, ck_values *v) {
     int64_t n = whet_dims_count(c->in[0].dims, c->in[0].rank), group = 1, inner, channels;
     bool batch = !strcmp(c->op_name, "batch_norm"), rms = !strcmp(c->op_name, "rms_norm");
-    if (batch) inner = whet_dims_count(c->in[0].dims + 2, c->in[0].rank - 2), channels = c->in[0].dims[1];
+    if (batch)
+        inner = whet_dims_count(c->in[0].dims + 2, c->in[0].rank - 2), channels = c->in[0].dims[1];
     else shape_of(c, &group, &inner, &channels);
     double size = 0, var = 0;
     for (int64_t e = 0; e < n; e++) {
@@ -94,10 +96,14 @@ static void magnitude(const ck_case *c, ck_values *v) {
         double bias = c->n_in > 2 ? fabs(v->in64[2][ch]) : 0, y = fabs(v->out64[0][e]);
         if (batch) size = fabs(v->in64[3][ch]), var = v->in64[4][ch];
         else if (e % group == 0) statistics(v->in64[0] + e, group, rms, &size, &var);
-        v->magnitude[0][e] = (fabs(v->in64[0][e]) + size) / sqrt(var + 1e-5) * fabs(v->in64[1][ch]) + y + bias;
+        v->magnitude[0][e] =
+            (fabs(v->in64[0][e]) + size) / sqrt(var + 1e-5) * fabs(v->in64[1][ch]) + y + bias;
     }
 }
 
-const ck_family ck_family_norm = {
-    .ops = (const char *const[]){"layer_norm", "rms_norm", "group_norm", "instance_norm", "batch_norm", NULL},
-    .build = build, .bench = bench, .magnitude = magnitude};
+const ck_family ck_family_norm = {.ops =
+                                      (const char *const[]){"layer_norm", "rms_norm", "group_norm",
+                                                            "instance_norm", "batch_norm", NULL},
+                                  .build = build,
+                                  .bench = bench,
+                                  .magnitude = magnitude};

@@ -66,6 +66,9 @@ static void magnitude(const ck_case *c, ck_values *v) {
     if (ck_eval(c, in64, v->in, out64, out)) memcpy(v->magnitude[0], out64[0], (size_t)n * 8);
 }
 
-const ck_family ck_family_pool = {
-    .ops = (const char *const[]){"max_pool", "average_pool", "global_max_pool", "global_average_pool", NULL},
-    .build = build, .bench = bench, .magnitude = magnitude};
+const ck_family ck_family_pool = {.ops = (const char *const[]){"max_pool", "average_pool",
+                                                               "global_max_pool",
+                                                               "global_average_pool", NULL},
+                                  .build = build,
+                                  .bench = bench,
+                                  .magnitude = magnitude};

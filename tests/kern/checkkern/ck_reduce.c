@@ -20,8 +20,8 @@ static bool build(ck_case *c, int32_t i) {
         if (spatial ? d > 1 : ck_chance(c->rng, 2)) axes[n++] = ck_chance(c->rng, 2) ? d : d - rank;
     if (n > 0 || ck_chance(c->rng, 2)) ck_in_i64(c, n, axes);
     a->noop_with_empty_axes = ck_chance(c->rng, 3);
-    c->exact = !strstr(c->op_name, "mean") && !strstr(c->op_name, "l2") && !strstr(c->op_name, "log") &&
-               !strstr(c->op_name, "prod");
+    c->exact = !strstr(c->op_name, "mean") && !strstr(c->op_name, "l2") &&
+               !strstr(c->op_name, "log") && !strstr(c->op_name, "prod");
     c->nonfinite = !strcmp(c->op_name, "reduce_max") || !strcmp(c->op_name, "reduce_min");
     c->no_edges = !c->nonfinite;
     for (int32_t d = 0; d < rank; d++) c->k *= (double)dims[d];
@@ -37,7 +37,8 @@ static bool bench(ck_case *c, int32_t i) {
 }
 
 static void magnitude(const ck_case *c, ck_values *v) {
-    int64_t n = whet_dims_count(c->in[0].dims, c->in[0].rank), count = whet_dims_count(c->out[0].dims, c->out[0].rank);
+    int64_t n = whet_dims_count(c->in[0].dims, c->in[0].rank),
+            count = whet_dims_count(c->out[0].dims, c->out[0].rank);
     double *x = whet_arena_alloc(c->arena, (size_t)n * 8 + 8), *in64[2] = {x}, *out64[1];
     void *out[1];
     for (int64_t i = 0; i < n; i++) x[i] = fabs(v->in64[0][i]);
@@ -47,6 +48,9 @@ static void magnitude(const ck_case *c, ck_values *v) {
 }
 
 const ck_family ck_family_reduce = {
-    .ops = (const char *const[]){"reduce_sum", "reduce_mean", "reduce_max", "reduce_min", "reduce_prod",
-                                 "reduce_l1", "reduce_l2", "reduce_sum_square", "reduce_log_sum", NULL},
-    .build = build, .bench = bench, .magnitude = magnitude};
+    .ops = (const char *const[]){"reduce_sum", "reduce_mean", "reduce_max", "reduce_min",
+                                 "reduce_prod", "reduce_l1", "reduce_l2", "reduce_sum_square",
+                                 "reduce_log_sum", NULL},
+    .build = build,
+    .bench = bench,
+    .magnitude = magnitude};

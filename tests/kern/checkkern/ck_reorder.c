@@ -16,8 +16,8 @@ static void ports(ck_case *c, whet_dtype dtype, int32_t rank, const int64_t *dim
 }
 
 static bool build(ck_case *c, int32_t i) {
-    static const whet_dtype dtypes[] = {WHET_DTYPE_F32, WHET_DTYPE_U8, WHET_DTYPE_F32, WHET_DTYPE_F16,
-                                        WHET_DTYPE_I64};
+    static const whet_dtype dtypes[] = {WHET_DTYPE_F32, WHET_DTYPE_U8, WHET_DTYPE_F32,
+                                        WHET_DTYPE_F16, WHET_DTYPE_I64};
     int64_t dims[5] = {ck_int(c->rng, 1, 2), ck_edge(c->rng, 70)};
     int32_t rank = (int32_t)ck_int(c->rng, 3, 5), from = i % 4, to = (from + 1 + i / 4 % 3) % 4;
     for (int32_t d = 2; d < rank; d++) dims[d] = ck_edge(c->rng, rank == 5 ? 8 : 35);
@@ -47,4 +47,5 @@ static bool reference(const ck_case *c, ck_values *v) {
 
 static void magnitude(const ck_case *c, ck_values *v) { (void)c, (void)v; }
 
-const ck_family ck_family_reorder = {(const char *const[]){"reorder", NULL}, build, bench, reference, magnitude};
+const ck_family ck_family_reorder = {(const char *const[]){"reorder", NULL}, build, bench,
+                                     reference, magnitude};

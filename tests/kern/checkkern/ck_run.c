@@ -192,16 +192,18 @@ static bool same(double a, double b) {
 
 static bool wrong(const judge *j, int32_t o, int64_t i, double got, double ref, double limit) {
     const whet_epilogue *e = &j->s->p.epi;
-    printf("FAIL %s: %s, layout %s, params %d %d %d, epilogue %s.%s.%s%s: output %d [%lld] is %.9g, "
-           "reference %.9g, limit %.3g\n", j->s->kernel->name, j->where,
-           whet_layout_text(j->s->out[0].layout), j->s->params[0], j->s->params[1], j->s->params[2],
-           e->act1 ? whet_pw_text(e->act1) : "-", e->binary ? whet_pw_text(e->binary) : "-",
-           e->act2 ? whet_pw_text(e->act2) : "-", j->s->inplace >= 0 ? ", in place" : "", o,
-           (long long)i, got, ref, limit);
+    printf(
+        "FAIL %s: %s, layout %s, params %d %d %d, epilogue %s.%s.%s%s: output %d [%lld] is %.9g, "
+        "reference %.9g, limit %.3g\n",
+        j->s->kernel->name, j->where, whet_layout_text(j->s->out[0].layout), j->s->params[0],
+        j->s->params[1], j->s->params[2], e->act1 ? whet_pw_text(e->act1) : "-",
+        e->binary ? whet_pw_text(e->binary) : "-", e->act2 ? whet_pw_text(e->act2) : "-",
+        j->s->inplace >= 0 ? ", in place" : "", o, (long long)i, got, ref, limit);
     return false;
 }
 
-static bool compare_floats(judge *j, int32_t o, const void *got, const double *ref, const double *mag) {
+static bool compare_floats(judge *j, int32_t o, const void *got, const double *ref,
+                           const double *mag) {
     const whet_port *p = &j->s->out[o];
     int64_t n = whet_dims_count(p->dims, p->rank);
     double u = unit(p->dtype);
@@ -224,8 +226,10 @@ static bool compare_others(judge *j, int32_t o, const void *got, const void *ref
     int64_t n = whet_dims_count(p->dims, p->rank);
     size_t size = (size_t)whet_dtype_bits(p->dtype) / 8;
     for (int64_t i = 0; i < n; i++)
-        if (memcmp((const char *)got + (size_t)i * size, (const char *)ref + (size_t)i * size, size))
-            return wrong(j, o, i, whet_load_f64(got, p->dtype, i), whet_load_f64(ref, p->dtype, i), 0);
+        if (memcmp((const char *)got + (size_t)i * size, (const char *)ref + (size_t)i * size,
+                   size))
+            return wrong(j, o, i, whet_load_f64(got, p->dtype, i), whet_load_f64(ref, p->dtype, i),
+                         0);
     return true;
 }
 
@@ -236,7 +240,8 @@ static bool compare(judge *j, const ck_case *c, const ck_values *v, const double
         int64_t n = whet_dims_count(plain.dims, plain.rank);
         plain.layout = WHET_LAYOUT_PLAIN;
         void *got = whet_arena_alloc(c->arena, plain_bytes(&plain) + 1);
-        if (j->s->out[o].layout == plain.layout) memcpy(got, j->s->out_mem[o].data, plain_bytes(&plain));
+        if (j->s->out[o].layout == plain.layout)
+            memcpy(got, j->s->out_mem[o].data, plain_bytes(&plain));
         else whet_reorder_ref(&j->s->out[o], j->s->out_mem[o].data, &plain, got);
         if (!v->out64[o]) {
             if (!compare_others(j, o, got, v->out[o])) return false;
@@ -406,8 +411,8 @@ static bool variant(ck_setup *s, uint32_t cpu, const ck_case *c, const ck_values
     return true;
 }
 
-bool ck_check(const whet_kernel *k, uint32_t cpu, const ck_case *c, const ck_values *v, ck_fill fill,
-              const char *where, ck_result *r) {
+bool ck_check(const whet_kernel *k, uint32_t cpu, const ck_case *c, const ck_values *v,
+              ck_fill fill, const char *where, ck_result *r) {
     static ck_setup s;
     uint32_t layouts = k->layouts ? k->layouts : WHET_LAYOUT_BIT(WHET_LAYOUT_PLAIN);
     if (!strcmp(c->op_name, "reorder")) layouts = 1; // the case says the layouts

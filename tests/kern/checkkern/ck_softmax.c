@@ -19,7 +19,8 @@ static bool build(ck_case *c, int32_t i) {
 }
 
 static bool bench(ck_case *c, int32_t i) {
-    static const int64_t dims[][4] = {{1, 12, 128, 128}, {1, 1, 1, 1000}, {1, 21, 65, 65}, {1, 8, 512, 512}};
+    static const int64_t dims[][4] = {
+        {1, 12, 128, 128}, {1, 1, 1, 1000}, {1, 21, 65, 65}, {1, 8, 512, 512}};
     if (i >= WHET_COUNT(dims)) return false;
     if (i == 2) ((whet_softmax_attrs *)c->attrs)->axis = 1;
     ck_in(c, ck_port(WHET_DTYPE_F32, false, 4, dims[i]));
