@@ -66,7 +66,9 @@ static void order_for_tiles(whet_move *s) {
     int32_t best = -1, at = s->rank - 2;
     for (int32_t i = 0; i < s->rank - 1; i++)
         if (s->from[i] && (best < 0 || magnitude(s->from[i]) < magnitude(s->from[best]))) best = i;
-    if (best < 0 || best == at || magnitude(s->from[s->rank - 1]) <= magnitude(s->from[best])) return;
+    if (best < 0 || best == at ||
+        magnitude(s->from[s->rank - 1]) <= magnitude(s->from[best]))
+        return;
     int64_t dim = s->dims[best], to = s->to[best], from = s->from[best];
     for (int32_t i = best; i < at; i++) {
         s->dims[i] = s->dims[i + 1];
@@ -191,7 +193,8 @@ static bool move_inputs(whet_infer *ctx, uint64_t data, whet_tensor *in) {
         if (moved && small_count(ctx->in[i]) < 0) return false;
         bool known = whet_infer_peek(ctx, i, &v, &n);
         any = any || (moved && known);
-        if (!moved && ctx->op->in[i < ctx->op->n_in ? i : ctx->op->n_in - 1].flags & WHET_ARG_SHAPE) {
+        const whet_arg *arg = &ctx->op->in[i < ctx->op->n_in ? i : ctx->op->n_in - 1];
+        if (!moved && arg->flags & WHET_ARG_SHAPE) {
             in[i] = as_tensor(ctx->in[i], NULL, 0);
             continue;
         }

@@ -19,6 +19,11 @@ static bool scalar_f64(whet_infer *ctx, int32_t i, double *v) {
     return true;
 }
 
+// One element, however many dimensions of 1 up to one.
+static bool may_be_scalar(const whet_type *t) {
+    return t->rank == 0 || (t->rank == 1 && (t->dims[0] == 1 || !whet_dim_is_const(t->dims[0])));
+}
+
 // ---- range ----
 
 // Elements of [start, limit) in steps of delta; -1: too many or no number.
@@ -30,8 +35,8 @@ static int64_t range_count_f64(double start, double limit, double delta) {
 
 static int64_t range_count_i64(int64_t start, int64_t limit, int64_t delta) {
     if (delta > 0 ? start >= limit : start <= limit) return 0;
-    uint64_t gap =
-        delta > 0 ? (uint64_t)limit - (uint64_t)start : (uint64_t)start - (uint64_t)limit;
+    uint64_t gap = (uint64_t)limit - (uint64_t)start;
+    if (delta < 0) gap = 0 - gap;
     uint64_t step = delta > 0 ? (uint64_t)delta : 0 - (uint64_t)delta;
     uint64_t n = (gap - 1) / step + 1;
     return n > UINT64_C(1) << 59 ? -1 : (int64_t)n;
@@ -68,9 +73,7 @@ static whet_status range_infer(whet_infer *ctx) {
     int64_t n;
     bool known = true, numbers = true;
     for (int32_t i = 0; i < 3; i++)
-        if (ctx->in[i]->rank > 1 ||
-            (ctx->in[i]->rank == 1 && whet_dim_is_const(ctx->in[i]->dims[0]) &&
-             ctx->in[i]->dims[0] != 1))
+        if (!may_be_scalar(ctx->in[i]))
             WHET_FAIL(ctx->err, WHET_E_SHAPE, "input %d must be a scalar", i);
     if (whet_dtype_is_float(ctx->in[0]->dtype)) return range_floats(ctx);
     for (int32_t i = 0; i < 3; i++) {

@@ -4,6 +4,7 @@
 
 #include "ops/indices.h"
 #include "ops/move.h"
+#include "ops/resize_ref.h"
 
 enum { LINEAR, NEAREST, CUBIC, BILINEAR, BICUBIC }; // the last two are version 16's names
 enum { ZEROS, BORDER, REFLECTION };
@@ -73,13 +74,6 @@ static int64_t pixel(const edge *d, int64_t i) {
     return i < 0 ? 0 : i >= d->size ? d->size - 1 : i;
 }
 
-static double cubic_weight(double x) {
-    const double a = -0.75;
-    x = fabs(x);
-    if (x <= 1) return ((a + 2) * x - (a + 3)) * x * x + 1;
-    return x < 2 ? ((x - 5) * x + 8) * x * a - 4 * a : 0;
-}
-
 static int32_t dim_taps(const grid_sample_attrs *a, const edge *d, double x, int64_t *at,
                         double *weight) {
     bool cubic = is_cubic(a);
@@ -90,7 +84,7 @@ static int32_t dim_taps(const grid_sample_attrs *a, const edge *d, double x, int
         int32_t k = cubic ? i - 1 : i;
         at[i] = pixel(d, a->mode == NEAREST ? (int64_t)nearbyint(x) : base + k);
         weight[i] = a->mode == NEAREST ? 1
-                    : cubic            ? cubic_weight(rest - (double)k)
+                    : cubic            ? whet_cubic_weight(-0.75, rest - (double)k)
                                        : (i ? rest : 1 - rest);
     }
     return n;

@@ -117,9 +117,9 @@ static whet_status eval(whet_eval *e) {
     for (int64_t b = 0; b < boxes->dims[0]; b++) {
         const float *v = (const float *)boxes->data + b * n * 4;
         for (int64_t i = 0; i < n; i++) s.boxes[i] = box_of(v + 4 * i, a->center_point_box != 0);
-        for (int64_t c = 0; c < classes; c++)
-            WHET_TRY(
-                select_class(e, &s, b, c, (const float *)scores->data + (b * classes + c) * n));
+        const float *score = (const float *)scores->data + b * classes * n;
+        for (int64_t c = 0; c < classes; c++, score += n)
+            WHET_TRY(select_class(e, &s, b, c, score));
     }
     WHET_TRY(whet_eval_output(e, 0, 2, (const int64_t[]){s.n_found, 3}));
     int64_t *y = e->out[0].data;

@@ -32,9 +32,8 @@ static whet_status reshape_rest(whet_infer *ctx, whet_dim total, whet_dim others
         WHET_FAIL(ctx->err, WHET_E_LIMIT, "the number of elements is too large");
     if (whet_dim_divides(ctx->dims, total, others, rest)) return WHET_OK;
     if (whet_dim_is_const(total) && whet_dim_is_const(others))
-        WHET_FAIL(ctx->err, WHET_E_SHAPE,
-                  "%lld elements do not fill a shape with multiples of %lld", (long long)total,
-                  (long long)others);
+        WHET_FAIL(ctx->err, WHET_E_SHAPE, "%lld elements do not fill multiples of %lld",
+                  (long long)total, (long long)others);
     *rest = whet_dim_floordiv(ctx->dims, total, others);
     return WHET_OK;
 }

@@ -5,8 +5,9 @@
 
 // ---- coordinates ----
 
-// Position in the input of position x in the output. Where corners are aligned ONNX's own data takes
-// the exact product of scale and input size, not the output's size that it is rounded down to.
+// Position in the input of position x in the output. Where corners are aligned ONNX's own data
+// takes the exact product of scale and input size, not the output's size that it is rounded down
+// to.
 static double coordinate(const whet_resize_attrs *a, const whet_resize_dim *d, int64_t at) {
     double x = (double)at, in = (double)d->in, out = (double)d->out;
     double size = d->scale_is_ratio ? out : d->scale * in;
@@ -46,14 +47,14 @@ static int64_t nearest(const whet_resize_attrs *a, double scale, double x) {
 
 // ---- weights ----
 
-static double cubic_weight(double a, double x) {
+double whet_cubic_weight(double a, double x) {
     x = fabs(x);
     if (x <= 1) return ((a + 2) * x - (a + 3)) * x * x + 1;
     return x < 2 ? ((x - 5) * x + 8) * x * a - 4 * a : 0;
 }
 
 static double tap_weight(const whet_resize_attrs *a, double x) {
-    if (a->mode == WHET_RESIZE_CUBIC) return cubic_weight((double)a->cubic_coeff_a, x);
+    if (a->mode == WHET_RESIZE_CUBIC) return whet_cubic_weight((double)a->cubic_coeff_a, x);
     x = 1 - fabs(x);
     return x > 0 ? x : 0;
 }
@@ -64,7 +65,8 @@ static void weigh(const whet_resize_attrs *a, const whet_resize_dim *d, int64_t 
     double sum = 0;
     for (int64_t i = 0; i < d->n; i++) {
         bool inside = first + i >= 0 && first + i < d->in;
-        w[i] = a->exclude_outside && !inside ? 0 : tap_weight(a, ((double)(first + i) - x) * stretch);
+        double distance = (double)(first + i) - x;
+        w[i] = a->exclude_outside && !inside ? 0 : tap_weight(a, distance * stretch);
         sum += w[i];
     }
     if (sum != 0 && (a->antialias || a->exclude_outside))

@@ -50,4 +50,7 @@ whet_status whet_resize_taps(whet_eval *e, const whet_resize_attrs *a, whet_resi
 void whet_resize_pass(const whet_resize_dim *d, int64_t outer, int64_t inner, const double *x,
                       double *y);
 
+// Keys' cubic convolution at distance x from a sample, with parameter a.
+double whet_cubic_weight(double a, double x);
+
 #endif
