@@ -36,8 +36,8 @@ bool whet_cli_fail_io(const whet_engine *engine, bool input, const char *text) {
     for (int32_t i = 0; i < n && at < sizeof names; i++)
         at += (size_t)snprintf(names + at, sizeof names - at, "%s\"%s\"", i ? ", " : "",
                                io(engine, input, i).name);
-    whet_cli_fail("\"%s\" names no %s; the engine has %s", text, input ? "input" : "output",
-                  n ? names : "none");
+    whet_cli_fail("\"%s\" names no %s%s; the engine has %s", text, input ? "input" : "output",
+                  strchr(text, ':') ? "" : " and a colon after it", n ? names : "none");
     return false;
 }
 

@@ -32,19 +32,19 @@ void whet_cli_print_json_string(FILE *out, const char *text) {
 // Lists of plain values stay on one line: "name: a, b"; objects are indented below their name.
 void whet_cli_print_json_as_text(FILE *out, const char *json) {
     int depth = 0;
-    bool in_list[64] = {false}, start = false; // start: a line has been begun with a name
+    bool in_list[64] = {false};
     for (const char *p = json; *p; p++) {
         if (*p == '"') {
             const char *end = p + 1;
             while (*end && *end != '"') end += 1 + (*end == '\\' && end[1]);
             bool name = *end == '"' && end[1] == ':';
-            if (name) fprintf(out, "%s%*s", start ? "\n" : "", depth > 1 ? 2 * (depth - 1) : 0, "");
+            if (name) fprintf(out, "%*s", depth > 1 ? 2 * (depth - 1) : 0, "");
             fprintf(out, "%.*s", (int)(end - p - 1), p + 1);
             if (!*end) break;
             p = end;
         } else if (*p == ':') {
-            fputs(": ", out);
-            start = false;
+            bool nested = p[1] == '{' || (p[1] == '[' && p[2] == '{');
+            fputs(nested ? ":" : ": ", out);
         } else if (*p == '{' || *p == '[') {
             if (*p == '{' && depth) fputc('\n', out);
             if (++depth < 64) in_list[depth] = *p == '[';

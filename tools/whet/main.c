@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -100,6 +101,7 @@ static int dispatch(int argc, char **argv) {
 
 int main(int argc, char **argv) {
     if (argc < 1) return WHET_CLI_USAGE;
+    signal(SIGXFSZ, SIG_IGN); // a write past the limit of file sizes fails like others
     int code = dispatch(argc, argv);
     // a full disk shows itself only when what was printed is written
     if ((fflush(stdout) || ferror(stdout)) && code == WHET_CLI_OK)
