@@ -103,6 +103,35 @@ ms("attention_past", "Attention", [x, w, b, None, f32(2, 2, 2, 2, 4)], outputs=2
 ms("attention_sizes", "Attention", [x, f32(4, 20), f32(20)], num_heads=2,
    qkv_hidden_sizes=[8, 8, 4])
 
+# ---- quantized, domain com.microsoft; results lie off the middle between two steps ----
+def u8(*shape):
+    return rng.integers(0, 256, shape).astype(np.uint8)
+
+
+def i8(*shape):
+    return rng.integers(-128, 128, shape).astype(np.int8)
+
+
+F, U, S = np.float32, np.uint8, np.int8
+QA, QB = (F(0.0173), U(120)), (F(0.0211), U(7))
+ms("q_add", "QLinearAdd", [u8(2, 3), *QA, u8(3), *QB, F(0.0391), U(100)])
+ms("q_mul", "QLinearMul", [u8(2, 3), *QA, u8(3), *QB, F(0.0291), U(100)])
+ms("q_sigmoid", "QLinearSigmoid", [u8(2, 3), *QA, F(0.0039), U(0)])
+ms("q_leaky", "QLinearLeakyRelu", [i8(2, 3), F(0.0173), S(3), F(0.0211), S(-5)], alpha=0.1)
+ms("q_average", "QLinearAveragePool", [u8(1, 2, 4, 4), *QA, F(0.0191), U(110)],
+   kernel_shape=[2, 2], strides=[2, 2])
+ms("q_global", "QLinearGlobalAveragePool", [u8(1, 2, 4, 4), *QA, F(0.0061), U(110)])
+ms("q_concat", "QLinearConcat", [F(0.0231), U(90), u8(2, 3), *QA, u8(2, 2), *QB], axis=1)
+ms("q_softmax", "QLinearSoftmax", [u8(2, 5), *QA, F(1 / 256), U(0)], axis=-1, opset_=13)
+ms("q_gemm", "QGemm", [u8(3, 4), *QA, i8(4, 2), F(0.0131), S(0), i32([100, -200]), F(0.0517),
+                       U(99)], constant=(3, 4, 5))
+ms("q_gemm_columns", "QGemm", [u8(3, 4), *QA, i8(2, 4), np.array([0.0131, 0.02], F),
+                               np.array([0, 0], S), i32([100, -200])], transB=1, constant=(3, 4, 5))
+ms("matmul_integer_to_float", "MatMulIntegerToFloat",
+   [u8(3, 4), i8(4, 2), F(0.0173), F(0.0211), U(3), S(-4), f32(2)])
+ms("dynamic_quantize_matmul", "DynamicQuantizeMatMul",
+   [f32(3, 4), i8(4, 2), F(0.0211), S(0), f32(2)])
+
 # ---- old spellings ----
 case("softmax_7", "Softmax", [f32(2, 3, 4)], opset=7)
 case("softmax_11_axis", "Softmax", [f32(2, 3, 4)], opset=11, axis=-2)
@@ -142,6 +171,7 @@ def build(op, inputs, outputs, opset, domain, constant, attrs):
     names = [f"i{k}" if a is not None else "" for k, a in enumerate(inputs)]
     kept = outputs if isinstance(outputs, tuple) else tuple(range(outputs))
     outs = [f"o{k}" if k in kept else "" for k in range(max(kept) + 1)]
+    attrs = {key.rstrip("_"): value for key, value in attrs.items()}  # opset_ is no opset
     node = h.make_node(op, names, outs, domain=domain, **attrs)
     graph_inputs = [h.make_tensor_value_info(n, h.np_dtype_to_tensor_dtype(a.dtype), a.shape)
                     for k, (n, a) in enumerate(zip(names, inputs)) if n and k not in constant]

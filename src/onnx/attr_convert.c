@@ -61,7 +61,10 @@ static bool set_enum(whet_import_node *n, const whet_attr *row, const whet_onnx_
     return false;
 }
 
-static bool set_dtype(whet_import_node *n, const whet_onnx_attr *a, int32_t *slot) {
+// 0 stands for absent.
+static bool set_dtype(whet_import_node *n, const whet_attr *row, const whet_onnx_attr *a,
+                      int32_t *slot) {
+    if (a->i == 0 && !row->required) return true;
     if (a->i != (int32_t)a->i || !whet_dtype_known((int32_t)a->i)) {
         const char *text = a->i == (int32_t)a->i ? whet_onnx_dtype_text((int32_t)a->i) : "?";
         whet_import_fail(n, WHET_E_UNSUPPORTED, "attribute '%s': type %s (%lld) is not supported",
@@ -115,7 +118,7 @@ static bool set_attr(whet_import_node *n, const whet_attr *row, const whet_onnx_
     case WHET_ATTR_FLOAT: *(float *)slot = a->f; return true;
     case WHET_ATTR_BOOL: return set_bool(n, a, slot);
     case WHET_ATTR_ENUM: return set_enum(n, row, a, slot);
-    case WHET_ATTR_DTYPE: return set_dtype(n, a, slot);
+    case WHET_ATTR_DTYPE: return set_dtype(n, row, a, slot);
     case WHET_ATTR_STRING:
         text = a->type == WHET_ONNX_STRINGS ? strings_joined(n, a) : span_text(n, a->name, a->s);
         *(const char **)slot = text;
