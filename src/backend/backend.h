@@ -45,7 +45,8 @@ typedef struct whet_backend {
     whet_status (*probe)(whet_error *err); // optional; one that fails is not registered
     void *(*alloc)(size_t bytes);          // 64-byte aligned; NULL when memory is out
     void (*free)(void *memory);
-    // In order with the segments of the stream; complete for the host after sync.
+    // In order with the segments of the stream. copy_in has read the host's memory when it returns;
+    // copy_out has written it after sync.
     whet_status (*copy_in)(void *stream, void *device, const void *host, size_t bytes,
                            whet_error *err);
     whet_status (*copy_out)(void *stream, void *host, const void *device, size_t bytes,
