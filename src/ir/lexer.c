@@ -45,6 +45,7 @@ static void lex_string(whet_lexer *lex) {
     size_t n = strcspn(at, "\n");
     char *text = whet_arena_alloc_raw(lex->arena, n + 1), *out = text;
     lex->token.kind = WHET_TOKEN_BAD;
+    lex->failed = lex->failed || !text;
     while (text && *at && *at != '\n' && *at != '"') {
         char c = *at++;
         if (c == '\\') c = *at ? escaped(&at) : 0;
@@ -61,6 +62,8 @@ static void lex_string(whet_lexer *lex) {
 static void lex_run(whet_lexer *lex, whet_token_kind kind, const char *end) {
     lex->token.text = whet_arena_strndup(lex->arena, lex->at, (size_t)(end - lex->at));
     lex->token.kind = lex->token.text ? kind : WHET_TOKEN_BAD;
+    lex->failed = lex->failed || !lex->token.text;
+    if (!lex->token.text) lex->token.text = "";
     lex->at = end;
 }
 
@@ -96,6 +99,7 @@ void whet_lexer_init(whet_lexer *lex, const char *text, whet_arena *arena, whet_
 }
 
 whet_status whet_lexer_fail(whet_lexer *lex, whet_status status, const char *format, ...) {
+    if (lex->failed) return WHET_NOMEM(lex->err);
     char text[512];
     va_list args;
     va_start(args, format);

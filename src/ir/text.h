@@ -34,6 +34,7 @@ typedef struct whet_lexer {
     const char *begin, *at; // NUL-terminated text; `at` is behind `token`
     whet_token token;       // the current one
     int64_t elements;       // of constants so far
+    bool failed;            // out of memory
     whet_arena *arena;
     whet_error *err;
 } whet_lexer;
