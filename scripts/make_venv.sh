@@ -6,9 +6,9 @@ set -eu
 cd "$(dirname "$0")/.."
 wanted=${1:-tests/requirements.txt}
 stamp=.venv/$(basename "$wanted")
-cmp -s "$wanted" "$stamp" && exit 0
 [ -x .venv/bin/python ] || python3 -m venv .venv
-.venv/bin/pip install -q --disable-pip-version-check -r "$wanted"
 site=$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')
 echo "$PWD/build/python" >"$site/whet-build.pth"
+cmp -s "$wanted" "$stamp" && exit 0
+.venv/bin/pip install -q --disable-pip-version-check -r "$wanted"
 cp "$wanted" "$stamp"
