@@ -507,8 +507,9 @@ static void random_matmul(bench_case *b) {
                       .n = 1 + (int)below(80), .constant = below(2), .trans_a = !below(3),
                       .trans_b = below(2)};
     if (!below(4)) s.m = 1 + (int)below(4);
-    if (!below(6)) s.k = 512;
+    if (!below(6)) s.k = below(2) ? 512 : 1100 + (int)below(400);
     if (!below(5)) s.n = 150;
+    if (!below(12)) s.m = 300 + (int)below(300), s.k = 600 + (int)below(500);
     s.b_batch = below(2) ? 0 : below(2) ? 1 : s.batch;
     if (below(3)) matmul_case(b, s, (int)below(2));
     else s.b_batch = 0, s.batch = 1, gemm_case(b, s, (int)below(4));

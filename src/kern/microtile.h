@@ -22,6 +22,8 @@ typedef struct whet_tile_out {
     int64_t pixel, vec, row; // floats between pixels, vectors, the two rows of a two-row tile
     int64_t cols;          // real columns; those behind are not stored (only when vec is the width)
     const float *bias;     // whole vectors, or NULL
+    const float *init;     // sums so far instead of a bias, or NULL: vectors side by side,
+    int64_t init_pixel;    // floats between pixels; one-row tiles only
     const float *row_bias; // a float a pixel, or NULL; one-row tiles only
     const whet_epilogue *epi;
     whet_epi_plan plan;

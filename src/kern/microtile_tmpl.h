@@ -48,6 +48,10 @@ V_FN void tile(int nv, int nr, int np, const float *a, int64_t ps, int64_t a_row
         vf b = o->bias ? v_load(o->bias + v * V_W) : v_zero();
         UNROLL for (int i = 0; i < nr * np; i++) acc[i * nv + v] = b;
     }
+    if (nr == 1 && o->init)
+        UNROLL for (int i = 0; i < np; i++)
+            UNROLL for (int v = 0; v < nv; v++)
+                acc[i * nv + v] = v_load(o->init + i * o->init_pixel + v * V_W);
     const int64_t ws = k->w_step;
     for (int64_t u = 0; u < k->n0; u++) {
         const int64_t len = u + 1 < k->n0 ? k->len : k->last;

@@ -3,9 +3,11 @@
 //   packed B: [matrix][panel of 2 vectors of columns][k][lane]; the last panel may be one
 //   vector wide
 // A constant B is packed at build, another one panel by panel into the worker's scratch, unless few
-// rows would use it. A task is (batch, block of rows, panel). Rows of A are read in place; they are
-// first copied to scratch when transposed, or when their distance would map them to the same sets
-// of the first-level cache. alpha is applied to the sums: an operand's denormals it would round.
+// rows would use it. A task is (batch, block of rows, group of panels). When rows are so long that
+// a block of them would be small, k is cut into chunks and sums wait in scratch, so that B goes
+// past seldom. Rows of A are read in place; they are first copied to scratch when transposed, or
+// when their distance would map them to the same sets of the first-level cache. alpha is applied to
+// the sums: an operand's denormals it would round.
 #include <string.h>
 
 #include "kern/gemm/gemm_geom.h"
@@ -18,11 +20,16 @@
 #define PANEL (2 * V_W)
 #define APPLY V_CAT(whet_epilogue_apply_, V_ISA)
 
+#define GROUP 4       // panels a task, with chunks
+#define BLOCK_MAX 32  // tiles a task, with chunks
+#define CUT_SIZE (INT64_C(2) << 20) // elements of B from which on
+
 typedef struct gemm_plan {
     whet_gemm_geom g;
-    int64_t panels;
+    int64_t panels, group, groups; // of columns; panels a task
     int64_t tiles;           // of rows, of even heights
     int64_t block, blocks;   // tiles a task
+    int64_t chunk, chunks;   // of k
     int64_t pitch;           // of the copied rows of A, 0: used in place
     bool packed, direct;     // B: packed at build; read in place
     whet_epi_plan epi;
@@ -33,16 +40,30 @@ static int64_t panel_width(int64_t n, int64_t panel) {
     return n - panel * PANEL > V_W ? PANEL : V_W;
 }
 
-// Tiles a task so that its rows of A stay in part of the second-level cache.
-static void plan_blocks(gemm_plan *c, const whet_problem *p, int32_t scale) {
-    int64_t l2 = p->l2_bytes ? p->l2_bytes : 512 << 10;
-    int64_t tile = CEIL(c->g.m, c->tiles) * c->g.k * 4, least = 3;
-    int64_t budget = scale == 1 ? l2 / 4 : scale == 2 ? l2 : l2 / 2;
-    c->block = budget / tile > least ? budget / tile : least;
+// Tiles a task so that its rows of A, or a chunk of them, stay in the second-level cache. Variant 0
+// cuts k when B is large and rows are long, 1 wherever it can be cut, 2 not and leaves more room.
+static void plan_blocks(gemm_plan *c, const whet_problem *p, int32_t variant) {
+    int64_t l2 = p->l2_bytes ? p->l2_bytes : 512 << 10, budget = variant == 2 ? l2 / 2 : l2 / 4 * 3;
+    int64_t column = CEIL(c->g.m, c->tiles) * 4; // bytes of a tile's rows a step of k
+    c->block = budget / (column * c->g.k) > 3 ? budget / (column * c->g.k) : 3;
+    c->chunk = c->g.k, c->chunks = 1;
+    bool cut = c->block < c->tiles && c->block < BLOCK_MAX / 2 && c->g.k >= 512 && variant != 2;
+    if (variant == 0) cut = cut && c->g.k >= 2048 && c->g.k * c->g.n >= CUT_SIZE;
+    if (cut) {
+        c->block = c->tiles < BLOCK_MAX ? c->tiles : BLOCK_MAX;
+        c->chunk = budget / (column * c->block) > 256 ? budget / (column * c->block) : 256;
+        c->chunks = CEIL(c->g.k, c->chunk);
+        c->chunk = CEIL(CEIL(c->g.k, c->chunks), 16) * 16;
+        c->chunks = CEIL(c->g.k, c->chunk);
+    }
     if (c->block > c->tiles) c->block = c->tiles;
     c->blocks = CEIL(c->tiles, c->block);
+    c->group = c->chunks > 1 ? GROUP : 1;
     int64_t threads = p->threads > 1 ? p->threads : 1;
-    if (c->g.batches * c->blocks * c->panels < 2 * threads && c->tiles > 1)
+    while (c->group > 1 && c->g.batches * c->blocks * CEIL(c->panels, c->group) < 4 * threads)
+        c->group /= 2;
+    c->groups = CEIL(c->panels, c->group);
+    if (c->g.batches * c->blocks * c->groups < 2 * threads && c->tiles > 1)
         c->blocks = c->tiles < 2 * threads ? c->tiles : 2 * threads;
     c->block = CEIL(c->tiles, c->blocks);
     c->blocks = CEIL(c->tiles, c->block);
@@ -55,7 +76,7 @@ static bool plan_init(gemm_plan *c, const whet_problem *p, const int32_t *params
     c->tiles = CEIL(g->m, TILES.pixels);
     plan_blocks(c, p, params[0]);
     c->packed = p->in[1].constant;
-    c->direct = !c->packed && !g->trans_b && g->m <= 2 * TILES.pixels;
+    c->direct = !c->packed && !g->trans_b && g->m <= 2 * TILES.pixels && c->chunks == 1;
     // rows 2 KiB apart share two sets of a first-level cache
     bool clash = g->k % 512 == 0 && g->m > 4 && c->panels > 2;
     c->pitch = g->trans_a || clash ? (CEIL(g->k, 16) | 1) * 16 : 0;
@@ -78,18 +99,18 @@ static void transpose_lanes(float *dst, int64_t step, const float *src, int64_t 
     }
 }
 
-// One panel of B: columns from `col` on, dst [k][width].
+// One panel of B: columns from `col` on, rows [from, to), dst [rows][width].
 static void pack_panel(const whet_gemm_geom *g, float *dst, const float *b, int64_t col,
-                       int64_t width) {
+                       int64_t width, int64_t from, int64_t to) {
     int64_t left = g->n - col;
     if (g->trans_b) {
         for (int64_t v = 0; v < width; v += V_W)
-            transpose_lanes(dst + v, width, b + (col + v) * g->k, g->k, g->k, left - v);
+            transpose_lanes(dst + v, width, b + (col + v) * g->k + from, g->k, to - from, left - v);
         return;
     }
-    for (int64_t k = 0; k < g->k; k++)
+    for (int64_t k = from; k < to; k++, dst += width)
         for (int64_t v = 0; v < width; v += V_W)
-            v_store(dst + k * width + v, v_load_n(b + k * g->n + col + v, left - v));
+            v_store(dst + v, v_load_n(b + k * g->n + col + v, left - v));
 }
 
 // Rows [from, to) of A' to dst with the plan's pitch.
@@ -113,25 +134,46 @@ static void copy_rows(const gemm_plan *c, float *dst, const float *a, int64_t fr
 
 // ---- a task ----
 
-typedef struct gemm_local { // what a worker keeps between tasks
-    float *rows, *panel;    // in scratch
+typedef struct gemm_local { // of a worker, in scratch
+    float *rows;            // copied rows of A
+    float *panel;           // packed columns of B: a chunk of a group
+    float *sums;            // [rows of a block][group of panels], between chunks
     int64_t rows_of;        // batch and block that `rows` holds, -1: none
 } gemm_local;
 
+static int64_t block_rows(const gemm_plan *c) { return CEIL(c->g.m, c->tiles) * c->block; }
+
+static int64_t local_floats(const gemm_plan *c, gemm_local *l, float *scratch) {
+    int64_t at = c->pitch * block_rows(c);
+    if (l) l->rows = scratch, l->panel = scratch + at, l->rows_of = -1;
+    at += c->packed ? 0 : c->chunk * c->group * PANEL;
+    if (l) l->sums = scratch + at;
+    return at + (c->chunks > 1 ? block_rows(c) * c->group * PANEL : 0);
+}
+
+typedef struct gemm_task {
+    const float *a;           // row 0
+    int64_t lda, first, last; // tiles of rows
+    int64_t batch, ib;        // of the output, matrix of B
+} gemm_task;
+
 static const float *task_panel(const whet_call *call, const gemm_plan *c, gemm_local *local,
-                               int64_t ib, int64_t panel, int64_t *step) {
+                               int64_t ib, int64_t panel, int64_t from, int64_t to,
+                               int64_t *step) {
     const whet_gemm_geom *g = &c->g;
     int64_t width = panel_width(g->n, panel), col = panel * PANEL;
     *step = width;
     if (c->packed)
-        return (const float *)call->packed[1] + ib * CEIL(g->n, V_W) * V_W * g->k + col * g->k;
+        return (const float *)call->packed[1] + ib * CEIL(g->n, V_W) * V_W * g->k + col * g->k +
+               from * width;
     const float *b = (const float *)call->in[1] + ib * g->k * g->n;
     if (c->direct && g->n - col >= width) {
         *step = g->n;
         return b + col;
     }
-    pack_panel(g, local->panel, b, col, width);
-    return local->panel;
+    float *to_panel = local->panel + panel % c->group * c->chunk * PANEL;
+    pack_panel(g, to_panel, b, col, width, from, to);
+    return to_panel;
 }
 
 static void task_bias(const whet_call *call, const gemm_plan *c, int64_t col, float *out) {
@@ -160,54 +202,67 @@ static void scale_rows(const whet_call *call, const gemm_plan *c, const whet_til
     }
 }
 
-static void run_task(const whet_call *call, const gemm_plan *c, int64_t task, gemm_local *local) {
+// One chunk of k of one panel for all rows of a task.
+static void run_panel(const whet_call *call, const gemm_plan *c, gemm_local *local,
+                      const gemm_task *t, int64_t panel, int64_t from) {
     const whet_gemm_geom *g = &c->g;
-    int64_t panel = task % c->panels, rest = task / c->panels;
-    int64_t batch = rest / c->blocks, tile = rest % c->blocks * c->block, ia = 0, ib = 0;
-    int64_t last = tile + c->block < c->tiles ? tile + c->block : c->tiles;
-    if (g->batches > 1) whet_matmul_ref_at(&g->ref, batch, &ia, &ib);
-    const float *a = (const float *)call->in[0] + ia * g->m * g->k;
-    int64_t row = tile_row(c, tile), col = panel * PANEL, step, lda = g->k;
-    if (c->pitch) {
-        if (local->rows_of != rest) copy_rows(c, local->rows, a, row, tile_row(c, last));
-        local->rows_of = rest;
-        a = local->rows - row * c->pitch;
-        lda = c->pitch;
-    }
-    const float *w = task_panel(call, c, local, ib, panel, &step);
-    whet_walk walk = {.n0 = 1, .n1 = 1, .n2 = 1, .len = g->k, .last = g->k, .w_step = step};
+    int64_t to = from + c->chunk < g->k ? from + c->chunk : g->k, col = panel * PANEL, step;
+    int64_t width = panel_width(g->n, panel), len = to - from;
+    const float *w = task_panel(call, c, local, t->ib, panel, from, to, &step);
+    whet_walk walk = {.n0 = 1, .n1 = 1, .n2 = 1, .len = len, .last = len, .w_step = step};
     float bias[PANEL];
     bool late = g->alpha != 1; // bias and epilogue after the tile
     bool columns = g->bias == WHET_GEMM_BIAS_COLUMNS || g->bias == WHET_GEMM_BIAS_ONE;
     if (columns) task_bias(call, c, col, bias);
-    whet_tile_out o = {.pixel = g->n, .vec = V_W, .cols = g->n - col,
-                       .bias = columns && !late ? bias : NULL, .epi = &call->p->epi,
-                       .plan = c->epi};
-    int64_t width = panel_width(g->n, panel);
-    if (o.cols > width) o.cols = width;
-    for (; tile < last; tile++) {
-        row = tile_row(c, tile);
-        int64_t at = (batch * g->m + row) * g->n + col;
-        o.y = (float *)call->out[0] + at;
-        o.other = call->other ? (const float *)call->other + at : NULL;
-        int64_t rows = tile_row(c, tile + 1) - row;
-        const float *row_bias =
-            g->bias == WHET_GEMM_BIAS_ROWS ? (const float *)call->in[2] + row : NULL;
-        o.row_bias = late ? NULL : row_bias;
-        TILES.one[width / V_W - 1][rows](a + row * lda, lda, 0, w, &walk, &o);
-        if (late) scale_rows(call, c, &o, rows, columns ? bias : NULL, row_bias);
+    const float *rows_bias = g->bias == WHET_GEMM_BIAS_ROWS ? call->in[2] : NULL;
+    whet_tile_out o = {.vec = V_W, .init_pixel = c->group * PANEL, .epi = &call->p->epi};
+    if (columns && !late && !from) o.bias = bias;
+    for (int64_t tile = t->first; tile < t->last; tile++) {
+        int64_t row = tile_row(c, tile), rows = tile_row(c, tile + 1) - row;
+        int64_t at = (t->batch * g->m + row) * g->n + col;
+        float *sums = local->sums + (row - tile_row(c, t->first)) * o.init_pixel +
+                      panel % c->group * PANEL;
+        o.init = from ? sums : NULL;
+        if (to < g->k) {
+            o.y = sums, o.pixel = o.init_pixel, o.cols = width;
+        } else {
+            o.y = (float *)call->out[0] + at, o.pixel = g->n;
+            o.cols = g->n - col < width ? g->n - col : width;
+            o.other = call->other ? (const float *)call->other + at : NULL;
+            o.row_bias = rows_bias && !late ? rows_bias + row : NULL;
+            o.plan = c->epi;
+        }
+        TILES.one[width / V_W - 1][rows](t->a + row * t->lda + from, t->lda, 0, w, &walk, &o);
+        if (late && to == g->k)
+            scale_rows(call, c, &o, rows, columns ? bias : NULL,
+                       rows_bias ? rows_bias + row : NULL);
     }
 }
 
-static int64_t rows_floats(const gemm_plan *c) {
-    // even tiles differ by one row
-    return c->pitch * (CEIL(c->g.m, c->tiles) * c->block);
+static void run_task(const whet_call *call, const gemm_plan *c, int64_t task, gemm_local *local) {
+    const whet_gemm_geom *g = &c->g;
+    int64_t panel = task % c->groups * c->group, rest = task / c->groups, ia = 0;
+    int64_t end = panel + c->group < c->panels ? panel + c->group : c->panels;
+    gemm_task t = {.batch = rest / c->blocks, .first = rest % c->blocks * c->block, .lda = g->k};
+    t.last = t.first + c->block < c->tiles ? t.first + c->block : c->tiles;
+    if (g->batches > 1) whet_matmul_ref_at(&g->ref, t.batch, &ia, &t.ib);
+    t.a = (const float *)call->in[0] + ia * g->m * g->k;
+    if (c->pitch) {
+        int64_t row = tile_row(c, t.first);
+        if (local->rows_of != rest) copy_rows(c, local->rows, t.a, row, tile_row(c, t.last));
+        local->rows_of = rest;
+        t.a = local->rows - row * c->pitch;
+        t.lda = c->pitch;
+    }
+    for (int64_t from = 0; from < g->k; from += c->chunk)
+        for (int64_t i = panel; i < end; i++) run_panel(call, c, local, &t, i, from);
 }
 
 static whet_status gemm_run(const whet_call *call, int32_t phase, int64_t begin, int64_t end) {
     const gemm_plan *c = call->state;
-    gemm_local local = {call->scratch, (float *)call->scratch + rows_floats(c), -1};
+    gemm_local local;
     (void)phase;
+    local_floats(c, &local, call->scratch);
     for (int64_t task = begin; task < end; task++) run_task(call, c, task, &local);
     return WHET_OK;
 }
@@ -216,8 +271,7 @@ static whet_status gemm_run(const whet_call *call, int32_t phase, int64_t begin,
 
 static size_t gemm_scratch(const whet_problem *p, const int32_t *params) {
     gemm_plan c;
-    if (!plan_init(&c, p, params)) return 0;
-    return sizeof(float) * (size_t)(rows_floats(&c) + (c.packed ? 0 : c.g.k * PANEL));
+    return plan_init(&c, p, params) ? sizeof(float) * (size_t)local_floats(&c, NULL, NULL) : 0;
 }
 static void gemm_prepare(const whet_problem *p, const int32_t *params, void *state) {
     plan_init(state, p, params);
@@ -225,7 +279,7 @@ static void gemm_prepare(const whet_problem *p, const int32_t *params, void *sta
 static int64_t gemm_tasks(const whet_problem *p, const int32_t *params, int32_t phase) {
     gemm_plan c;
     (void)phase;
-    return plan_init(&c, p, params) ? c.g.batches * c.blocks * c.panels : 0;
+    return plan_init(&c, p, params) ? c.g.batches * c.blocks * c.groups : 0;
 }
 
 // Shapes of a constant B alone: m and the batches of A must not matter.
@@ -260,7 +314,7 @@ static whet_status gemm_pack(const whet_problem *p, const int32_t *params, int32
     for (int64_t b = 0; b < batches; b++)
         for (int64_t col = 0; col < g.n; col += PANEL) {
             int64_t width = panel_width(g.n, col / PANEL);
-            pack_panel(&g, to, (const float *)src->data + b * g.k * g.n, col, width);
+            pack_panel(&g, to, (const float *)src->data + b * g.k * g.n, col, width, 0, g.k);
             to += g.k * width;
         }
     return WHET_OK;
@@ -293,7 +347,7 @@ static double gemm_cost(const whet_problem *p, const int32_t *params) {
     double pack = c.packed || c.direct ? 0 : 8.0 * (double)(g->batches * c.blocks * g->k) * lanes;
     double copy = c.pitch ? 8.0 * (double)(g->batches * g->m) * (double)g->k : 0;
     double threads = p->threads > 1 ? p->threads : 1;
-    double tasks = (double)(g->batches * c.blocks * c.panels);
+    double tasks = (double)(g->batches * c.blocks * c.groups);
     if (tasks < threads) threads = tasks;
     double share = rows / (rows + 0.1 * TILES.pixels);
     double seconds = flops / (KERN_PEAK * share) + (pack + copy) / 20e9;
