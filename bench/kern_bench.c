@@ -367,12 +367,29 @@ static bool job_check(job *j, const bench_case *b, const double *ref, double sca
 
 static double peak_flops(void);
 
+// Single calls, everything out of the caches before each.
+static void time_cold(job *j, const options *o, double *samples, whet_bench_result *r) {
+    static char *flush;
+    const size_t size = (size_t)192 << 20;
+    if (!flush) flush = memory(size);
+    double begin = whet_now();
+    int n = 0;
+    for (; n < 5 || (n < 64 && whet_now() - begin < 10 * o->seconds); n++) {
+        memset(flush, n, size);
+        double t = whet_now();
+        job_run(j);
+        samples[n] = whet_now() - t;
+    }
+    whet_bench_summarize(samples, n, r);
+}
+
 static void job_time(job *j, const bench_case *b, const options *o, double peak) {
     static double samples[4096];
     whet_bench_options opt = {.warmup_seconds = o->seconds / 4, .seconds = o->seconds,
                               .min_runs = 5};
     whet_bench_result r;
-    whet_bench_run(job_run, j, &opt, samples, 4096, &r);
+    if (o->cold) time_cold(j, o, samples, &r);
+    else whet_bench_run(job_run, j, &opt, samples, 4096, &r);
     double flops = whet_problem_flops(&j->p);
     printf("%-28s %d %-38s median %9.2f us, best %9.2f us %6.1f GFLOP/s %5.1f %% %6.1f GB/s, "
            "predicted %.1f us\n",
@@ -591,6 +608,7 @@ int main(int argc, char **argv) {
         else if (!strncmp(a, "--op=", 5)) o.op = a + 5;
         else if (!strncmp(a, "--seconds=", 10)) o.seconds = atof(a + 10);
         else if (!strcmp(a, "--params")) o.params = true;
+        else if (!strcmp(a, "--cold")) o.cold = true;
         else return fprintf(stderr, "unknown option %s\n", a), 2;
     }
     if (o.threads < 1 || o.threads > 64) return 2;

@@ -6,6 +6,7 @@
 #define TILE_MAX V_PICK(14, 6, 2)
 #define PAIR_MAX V_PICK(7, 3, 1)
 #define APPLY V_CAT(whet_epilogue_apply_, V_ISA)
+#define PREFETCH 64 // steps of weights ahead: they come from memory once a model is large
 #define UNROLL _Pragma("GCC unroll 32")
 
 // Functions outside the register set: on what has been stored.
@@ -71,6 +72,8 @@ V_FN void tile(int nv, int nr, int np, const float *a, int64_t ps, int64_t a_row
                         acc[i * nv] = v_fma(x0, w0, acc[i * nv]);
                         if (nv > 1) acc[i * nv + 1] = v_fma(x0, w1, acc[i * nv + 1]);
                     }
+                    __builtin_prefetch(w + PREFETCH * ws);
+                    if (nv > 1) __builtin_prefetch(w + PREFETCH * ws + V_W);
                     w += ws;
                     UNROLL for (int r = 0; r < nr; r++)
                         UNROLL for (int i = 0; i < (np + 2) / 3; i++) {
