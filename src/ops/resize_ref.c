@@ -33,7 +33,11 @@ static double tame(double x) {
     return x > -limit && x < limit ? x : x >= limit ? limit : x <= -limit ? -limit : 0;
 }
 
-static int64_t nearest(const whet_resize_attrs *a, double scale, double x) {
+double whet_resize_position(const whet_resize_attrs *a, const whet_resize_dim *d, int64_t at) {
+    return tame(coordinate(a, d, at));
+}
+
+int64_t whet_resize_nearest(const whet_resize_attrs *a, double scale, double x) {
     // a position that single precision takes for an integer is one: scales are rounded themselves
     x = (double)(float)x;
     switch (a->nearest_mode) {
@@ -92,9 +96,9 @@ whet_status whet_resize_taps(whet_eval *e, const whet_resize_attrs *a, whet_resi
     if (!d->first || (!d->weight && a->mode != WHET_RESIZE_NEAREST) || (crop && !d->outside))
         return WHET_NOMEM(e->err);
     for (int64_t i = 0; i < d->out; i++) {
-        double x = tame(coordinate(a, d, i));
+        double x = whet_resize_position(a, d, i);
         if (crop) d->outside[i] = x < 0 || x > (double)(d->in - 1);
-        d->first[i] = a->mode == WHET_RESIZE_NEAREST ? nearest(a, d->scale, x)
+        d->first[i] = a->mode == WHET_RESIZE_NEAREST ? whet_resize_nearest(a, d->scale, x)
                                                      : (int64_t)ceil(x) - 1 + start;
         if (d->weight) weigh(a, d, d->first[i], x, stretch, d->weight + i * d->n);
     }

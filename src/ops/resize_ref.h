@@ -45,6 +45,11 @@ typedef struct whet_resize_dim {
     bool identity;         // nothing to do
 } whet_resize_dim;
 
+// Position in the input of output position `at`, within +-2^40; in, out, scale, scale_is_ratio and roi
+// are used.
+double whet_resize_position(const whet_resize_attrs *a, const whet_resize_dim *d, int64_t at);
+// Index that mode nearest takes for a position, not clamped to the input.
+int64_t whet_resize_nearest(const whet_resize_attrs *a, double scale, double x);
 whet_status whet_resize_taps(whet_eval *e, const whet_resize_attrs *a, whet_resize_dim *d);
 // x [outer, d->in, inner] to y [outer, d->out, inner], weighted sums.
 void whet_resize_pass(const whet_resize_dim *d, int64_t outer, int64_t inner, const double *x,
