@@ -7,7 +7,8 @@
 
 rnn_shape whet_rnn_shape(const whet_problem *p, int64_t width) {
     const int64_t *x = p->in[RNN_X].dims, *r = p->in[RNN_R].dims;
-    rnn_shape s = {.seq = x[0], .batch = x[1], .input = x[2], .hidden = r[2], .dirs = r[0], .width = width};
+    rnn_shape s = {
+        .seq = x[0], .batch = x[1], .input = x[2], .hidden = r[2], .dirs = r[0], .width = width};
     s.gates = !strcmp(p->op, "lstm") ? 4 : 3;
     s.n = s.gates * s.hidden;
     s.blocks = (s.n + width - 1) / width;
@@ -28,7 +29,8 @@ static bool present(const whet_problem *p, int32_t i) {
 static bool default_acts(const whet_problem *p) {
     const char *defaults = !strcmp(p->op, "lstm") ? "Sigmoid,Tanh,Tanh" : "Sigmoid,Tanh";
     const whet_rnn_attrs *a = p->attrs;
-    int32_t each = !strcmp(p->op, "lstm") ? 3 : 2, dirs = a->direction == WHET_RNN_BIDIRECTIONAL ? 2 : 1;
+    int32_t each = !strcmp(p->op, "lstm") ? 3 : 2,
+            dirs = a->direction == WHET_RNN_BIDIRECTIONAL ? 2 : 1;
     whet_rnn_act given[2 * WHET_RNN_MAX_ACTS], usual[2 * WHET_RNN_MAX_ACTS];
     whet_rnn_attrs plain = *a;
     plain.activations = "";
@@ -67,13 +69,17 @@ static bool outputs_fit(const whet_problem *p, const rnn_shape *s) {
 bool whet_rnn_accepts(const whet_problem *p, int64_t width) {
     const whet_rnn_attrs *a = p->attrs;
     bool lstm = !strcmp(p->op, "lstm");
-    if (p->n_in < 3 || p->n_in > (lstm ? 8 : 6) || p->n_out < 1 || p->n_out > (lstm ? 3 : 2)) return false;
-    if (!whet_epilogue_empty(&p->epi) || a->layout != 0 || a->clip != 0 || a->input_forget) return false;
+    if (p->n_in < 3 || p->n_in > (lstm ? 8 : 6) || p->n_out < 1 || p->n_out > (lstm ? 3 : 2))
+        return false;
+    if (!whet_epilogue_empty(&p->epi) || a->layout != 0 || a->clip != 0 || a->input_forget)
+        return false;
     if (p->in[RNN_X].rank != 3 || p->in[RNN_W].rank != 3 || p->in[RNN_R].rank != 3) return false;
     rnn_shape s = whet_rnn_shape(p, width);
     if (s.dirs != (a->direction == WHET_RNN_BIDIRECTIONAL ? 2 : 1)) return false;
-    if (s.seq < 1 || s.batch < 1 || s.input < 1 || s.hidden < 1 || s.hidden > INT32_MAX / 64) return false;
-    if (!f32_port(p, RNN_X, 3, p->in[RNN_X].dims) || !inputs_fit(p, &s) || !outputs_fit(p, &s)) return false;
+    if (s.seq < 1 || s.batch < 1 || s.input < 1 || s.hidden < 1 || s.hidden > INT32_MAX / 64)
+        return false;
+    if (!f32_port(p, RNN_X, 3, p->in[RNN_X].dims) || !inputs_fit(p, &s) || !outputs_fit(p, &s))
+        return false;
     int64_t rows;
     return !__builtin_mul_overflow(s.seq * s.dirs, s.batch, &rows) && rows < INT64_MAX / 64 / s.n &&
            default_acts(p);

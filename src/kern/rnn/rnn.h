@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the recurrent kernels of all instruction sets share. W and R must be constant: both are packed
-// to [direction][column block][k][columns of a block], columns being gates x hidden, zeros behind.
+// What the recurrent kernels of all instruction sets share. W and R must be constant: both are
+// packed to [direction][column block][k][columns of a block], columns being gates x hidden, zeros
+// behind.
 #ifndef WHET_KERN_RNN_H
 #define WHET_KERN_RNN_H
 

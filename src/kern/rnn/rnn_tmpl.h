@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// lstm and gru of f32 with default activations. Phase 0: the products of all inputs with W, one matrix
-// product, in blocks of rows. Phase 1: the steps one after the other, each task a few rows of the batch
-// in one direction, which need nothing of the others.
+// lstm and gru of f32 with default activations. Phase 0: the products of all inputs with W, one
+// matrix product, in blocks of rows. Phase 1: the steps one after the other, each task a few rows
+// of the batch in one direction, which need nothing of the others.
 //   lstm (i o f c): c' = f c + i tanh(c~), h = o tanh(c');  gru (z r h): h' = (1 - z) h~ + z h
 #include "kern/cost.h"
 #include "kern/rnn/rnn.h"
@@ -30,8 +30,8 @@ V_FN void tile(int rows, const float *a, int64_t a_row, int64_t depth, const flo
 }
 
 // All columns [0, n) of up to RNN_ROWS rows; w: packed, starting at block `first` of the matrix.
-static void product(int64_t rows, const float *a, int64_t a_row, int64_t depth, const float *w, float *y,
-                    int64_t y_row, int64_t n, const float *init, int64_t init_row) {
+static void product(int64_t rows, const float *a, int64_t a_row, int64_t depth, const float *w,
+                    float *y, int64_t y_row, int64_t n, const float *init, int64_t init_row) {
     for (int64_t j = 0; j < n; j += WIDTH, w += WIDTH * depth) {
         const float *from = init ? init + j : NULL;
         switch (rows) {
@@ -50,7 +50,9 @@ static const float *weights_of(const whet_call *c, const rnn_shape *s, int32_t i
 
 // ---- phase 0 ----
 
-static int64_t row_blocks(const rnn_shape *s) { return (s->seq * s->batch + RNN_ROWS - 1) / RNN_ROWS; }
+static int64_t row_blocks(const rnn_shape *s) {
+    return (s->seq * s->batch + RNN_ROWS - 1) / RNN_ROWS;
+}
 
 // Both biases of a direction in one, but for gru's hidden gate: [n].
 static const float *sum_bias(const whet_call *c, const rnn_shape *s, int64_t dir, float *to) {
@@ -68,9 +70,10 @@ static void project(const whet_call *c, const rnn_shape *s, int64_t begin, int64
         int64_t dir = t / blocks, row = t % blocks * RNN_ROWS;
         if (dir != last) bias = sum_bias(c, s, dir, c->scratch);
         last = dir;
-        product(all - row < RNN_ROWS ? all - row : RNN_ROWS, (const float *)c->in[RNN_X] + row * s->input,
-                s->input, s->input, weights_of(c, s, RNN_W, dir),
-                (float *)c->workspace + (dir * all + row) * s->n, s->n, s->n, bias, 0);
+        product(all - row < RNN_ROWS ? all - row : RNN_ROWS,
+                (const float *)c->in[RNN_X] + row * s->input, s->input, s->input,
+                weights_of(c, s, RNN_W, dir), (float *)c->workspace + (dir * all + row) * s->n,
+                s->n, s->n, bias, 0);
     }
 }
 
@@ -81,7 +84,8 @@ typedef struct rows_state {
     float *gates, *h, *c, *tmp; // [rows][n], [rows][hidden] twice, [rows][n]
 } rows_state;
 
-static void load_state(const whet_call *c, const rnn_shape *s, int32_t i, int64_t at, int64_t rows, float *to) {
+static void load_state(const whet_call *c, const rnn_shape *s, int32_t i, int64_t at, int64_t rows,
+                       float *to) {
     size_t bytes = (size_t)(rows * s->hidden) * sizeof *to;
     bool given = c->p->n_in > i && c->p->in[i].dtype != WHET_DTYPE_NONE;
     if (given) memcpy(to, (const float *)c->in[i] + at, bytes);
@@ -94,7 +98,8 @@ static void lstm_cells(const rnn_shape *s, const rows_state *st) {
         for (int64_t j = 0; j < s->hidden; j += V_W) {
             int64_t left = s->hidden - j;
             float *h = st->h + r * s->hidden + j, *c = st->c + r * s->hidden + j;
-            vf i = v_sigmoid(v_load_n(g + j, left)), o = v_sigmoid(v_load_n(g + s->hidden + j, left));
+            vf i = v_sigmoid(v_load_n(g + j, left)),
+               o = v_sigmoid(v_load_n(g + s->hidden + j, left));
             vf f = v_sigmoid(v_load_n(g + 2 * s->hidden + j, left));
             vf m = f * v_load_n(c, left) + i * v_tanh(v_load_n(g + 3 * s->hidden + j, left));
             v_store_n(c, m, left);
@@ -109,7 +114,8 @@ static void gru_reset_product(const rnn_shape *s, const rows_state *st, const fl
         for (int64_t j = 0; j < s->hidden; j += V_W) {
             int64_t left = s->hidden - j;
             vf reset = v_sigmoid(v_load_n(st->gates + r * s->n + s->hidden + j, left));
-            v_store_n(st->c + r * s->hidden + j, reset * v_load_n(st->h + r * s->hidden + j, left), left);
+            v_store_n(st->c + r * s->hidden + j, reset * v_load_n(st->h + r * s->hidden + j, left),
+                      left);
         }
     int64_t first = 2 * s->hidden / WIDTH;
     product(st->rows, st->c, s->hidden, s->hidden, weights + first * WIDTH * s->hidden,
@@ -117,7 +123,8 @@ static void gru_reset_product(const rnn_shape *s, const rows_state *st, const fl
 }
 
 // x: products of the inputs; gates: those with the recurrent ones added; tmp: the latter alone.
-static void gru_cells(const rnn_shape *s, const rows_state *st, const float *x, const float *bias, bool linear) {
+static void gru_cells(const rnn_shape *s, const rows_state *st, const float *x, const float *bias,
+                      bool linear) {
     for (int64_t r = 0; r < st->rows; r++) {
         const float *g = st->gates + r * s->n, *hid = x + r * s->n + 2 * s->hidden;
         const float *rec = st->tmp + r * s->n + 2 * s->hidden;
@@ -134,7 +141,8 @@ static void gru_cells(const rnn_shape *s, const rows_state *st, const float *x, 
     }
 }
 
-static void gru_step(const whet_call *c, const rnn_shape *s, const rows_state *st, int64_t dir, const float *x) {
+static void gru_step(const whet_call *c, const rnn_shape *s, const rows_state *st, int64_t dir,
+                     const float *x) {
     bool linear = ((const whet_rnn_attrs *)c->p->attrs)->linear_before_reset;
     bool biased = c->p->n_in > RNN_B && c->p->in[RNN_B].dtype != WHET_DTYPE_NONE;
     const float *bias = biased ? (const float *)c->in[RNN_B] + dir * 2 * s->n : NULL;
@@ -167,8 +175,8 @@ static void recur(const whet_call *c, const rnn_shape *s, int64_t task) {
         int64_t t = reverse ? s->seq - 1 - i : i;
         const float *x = (const float *)c->workspace + ((dir * s->seq + t) * s->batch + row) * s->n;
         if (s->gates == 4) {
-            product(st.rows, st.h, s->hidden, s->hidden, weights_of(c, s, RNN_R, dir), st.gates, s->n, s->n,
-                    x, s->n);
+            product(st.rows, st.h, s->hidden, s->hidden, weights_of(c, s, RNN_R, dir), st.gates,
+                    s->n, s->n, x, s->n);
             lstm_cells(s, &st);
         } else {
             gru_step(c, s, &st, dir, x);
@@ -200,8 +208,8 @@ static size_t pack_bytes(const whet_problem *p, const int32_t *params, int32_t i
     return whet_rnn_pack_bytes(p, WIDTH, i);
 }
 
-static whet_status pack(const whet_problem *p, const int32_t *params, int32_t i, const whet_tensor *src,
-                        void *dst) {
+static whet_status pack(const whet_problem *p, const int32_t *params, int32_t i,
+                        const whet_tensor *src, void *dst) {
     (void)params;
     whet_rnn_pack(p, WIDTH, i, src->data, dst);
     return WHET_OK;

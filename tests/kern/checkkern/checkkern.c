@@ -37,7 +37,9 @@ static void fill_inputs(ck_case *c, ck_values *v, ck_fill fill) {
         v->in[i] = whet_arena_alloc(c->arena, whet_tensor_bytes(p->dtype, n) + 8);
         bool floats = whet_dtype_is_float(p->dtype);
         for (int64_t e = 0; e < n && c->source[i] != CK_FIXED; e++) {
-            if (floats) whet_store_f64(v->in[i], p->dtype, e, value_of(c->rng, fill, c->source[i], c->nonfinite));
+            if (floats)
+                whet_store_f64(v->in[i], p->dtype, e,
+                               value_of(c->rng, fill, c->source[i], c->nonfinite));
             else whet_store_i64(v->in[i], p->dtype, e, ck_int(c->rng, 0, 99));
         }
         if (c->source[i] == CK_FIXED) memcpy(v->in[i], c->fixed[i], whet_tensor_bytes(p->dtype, n));
@@ -68,7 +70,8 @@ static bool absolute_magnitude(const ck_case *c, ck_values *v) {
 static bool make_values(ck_case *c, const ck_family *f, ck_fill fill, ck_values *v) {
     memset(v, 0, sizeof *v);
     fill_inputs(c, v, fill);
-    if (f->reference ? !f->reference(c, v) : !ck_eval(c, v->in64, v->in, v->out64, v->out)) return false;
+    if (f->reference ? !f->reference(c, v) : !ck_eval(c, v->in64, v->in, v->out64, v->out))
+        return false;
     if (!f->magnitude) return absolute_magnitude(c, v);
     for (int32_t o = 0; o < c->n_out; o++)
         if (v->out64[o] && !v->magnitude[o])
@@ -135,19 +138,22 @@ static const ck_family *family_of(const char *op) {
     return NULL;
 }
 
-static void describe(const ck_case *c, ck_fill fill, int32_t i, uint64_t seed, char *text, size_t n) {
+static void describe(const ck_case *c, ck_fill fill, int32_t i, uint64_t seed, char *text,
+                     size_t n) {
     static const char *const fills[] = {"integers", "normal", "edges"};
     size_t at = (size_t)snprintf(text, n, "%s case %d, %s, seed %llu:", c->op_name, i, fills[fill],
                                  (unsigned long long)seed);
     for (int32_t p = 0; p < c->n_in && at < n; p++) {
         at += (size_t)snprintf(text + at, n - at, " %s[", whet_dtype_text(c->in[p].dtype));
         for (int32_t d = 0; d < c->in[p].rank && at < n; d++)
-            at += (size_t)snprintf(text + at, n - at, d ? ",%lld" : "%lld", (long long)c->in[p].dims[d]);
+            at += (size_t)snprintf(text + at, n - at, d ? ",%lld" : "%lld",
+                                   (long long)c->in[p].dims[d]);
         if (at < n) at += (size_t)snprintf(text + at, n - at, "]");
     }
 }
 
-// The features of the lowest level that has everything the kernel needs; false: this machine lacks it.
+// The features of the lowest level that has everything the kernel needs; false: this machine lacks
+// it.
 static bool level_of(const whet_kernel *k, const char *limit, uint32_t *cpu) {
     for (int32_t l = 0; l < 4; l++) {
         uint32_t features = whet_cpu_features();

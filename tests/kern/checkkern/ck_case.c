@@ -95,18 +95,23 @@ static void tensor_of(whet_tensor *t, const whet_port *port, bool wide, void *da
     t->bytes = whet_tensor_bytes(t->dtype, whet_dims_count(port->dims, port->rank));
 }
 
+static bool widens(const whet_arg *args, int32_t n, int32_t i, whet_dtype dtype) {
+    const whet_arg *a = &args[i < n ? i : n - 1];
+    return dtype == WHET_DTYPE_F32 && (!a->dtypes || a->dtypes & WHET_DTYPE_BIT(WHET_DTYPE_F64));
+}
+
 // Evaluates with every f32 widened to f64, so that the reference rounds nothing.
 bool ck_eval(const ck_case *c, double *const *in64, void *const *in, double **out64, void **out) {
     static whet_error err;
     whet_tensor tin[CK_PORTS] = {0}, tout[CK_PORTS] = {0};
     for (int32_t i = 0; i < c->n_in; i++) {
         if (c->in[i].dtype == WHET_DTYPE_NONE) continue;
-        bool wide = c->in[i].dtype == WHET_DTYPE_F32;
+        bool wide = widens(c->op->in, c->op->n_in, i, c->in[i].dtype);
         tensor_of(&tin[i], &c->in[i], wide, wide ? (void *)in64[i] : in[i]);
     }
     for (int32_t i = 0; i < c->n_out; i++) {
         if (c->out[i].dtype == WHET_DTYPE_NONE) continue;
-        bool wide = c->out[i].dtype == WHET_DTYPE_F32;
+        bool wide = widens(c->op->out, c->op->n_out, i, c->out[i].dtype);
         int64_t n = whet_dims_count(c->out[i].dims, c->out[i].rank);
         void *data = whet_arena_alloc(c->arena, (size_t)n * 8 + 8);
         if (wide) out64[i] = data;

@@ -97,6 +97,36 @@ static bool gather(ck_case *c, int32_t i) {
     return true;
 }
 
+static bool where(ck_case *c, int32_t i) {
+    int64_t dims[5], part[5];
+    int32_t rank = random_dims(c, dims, 35);
+    whet_dtype dtype = dtype_of(c, i);
+    for (int32_t k = 0; k < 3; k++) {
+        bool whole = ck_chance(c->rng, 2);
+        for (int32_t d = 0; d < rank; d++) part[d] = whole || ck_chance(c->rng, 2) ? dims[d] : 1;
+        int32_t lead = whole ? 0 : (int32_t)ck_int(c->rng, 0, rank);
+        ck_in(c, ck_port(k ? dtype : WHET_DTYPE_BOOL, false, rank - lead, part + lead));
+        if (k) continue;
+        int64_t n = whet_dims_count(part + lead, rank - lead);
+        uint8_t *v = whet_arena_alloc(c->arena, (size_t)n);
+        for (int64_t e = 0; e < n; e++) v[e] = ck_chance(c->rng, 2);
+        c->source[0] = CK_FIXED;
+        c->fixed[0] = v;
+    }
+    return true;
+}
+
+static bool space(ck_case *c, int32_t i) {
+    int64_t b = ck_int(c->rng, 1, 3), bb = b * b;
+    bool deep = !strcmp(c->op_name, "depth_to_space");
+    int64_t dims[4] = {ck_int(c->rng, 1, 2), ck_edge(c->rng, 9) * (deep ? bb : 1),
+                       ck_edge(c->rng, 9) * (deep ? 1 : b), ck_edge(c->rng, 20) * (deep ? 1 : b)};
+    ck_attr_int(c, "blocksize", b);
+    if (deep) ck_attr_int(c, "mode", ck_chance(c->rng, 2));
+    ck_in(c, ck_port(dtype_of(c, i), false, 4, dims));
+    return true;
+}
+
 static bool pad(ck_case *c, int32_t i) {
     int64_t dims[5], pads[10];
     int32_t rank = random_dims(c, dims, 20), mode = (int32_t)ck_int(c->rng, 0, 3);
@@ -131,7 +161,8 @@ static const struct {
     const char *op;
     bool (*build)(ck_case *c, int32_t i);
 } builders[] = {{"concat", concat}, {"split", split}, {"slice", slice}, {"expand", expand},
-                {"tile", expand},   {"gather", gather}, {"pad", pad},   {"transpose", transpose}};
+                {"tile", expand},   {"gather", gather}, {"pad", pad},   {"transpose", transpose},
+                {"where", where},   {"depth_to_space", space}, {"space_to_depth", space}};
 
 static bool build(ck_case *c, int32_t i) {
     c->plain_epilogue = c->exact = c->nonfinite = true;
@@ -158,9 +189,9 @@ static bool bench(ck_case *c, int32_t i) {
 
 static void magnitude(const ck_case *c, ck_values *v) { (void)c, (void)v; }
 
-const ck_family ck_family_move = {.ops = (const char *const[]){"concat", "split", "slice", "expand",
-                                                               "tile", "gather", "pad", "transpose",
-                                                               NULL},
-                                  .build = build,
-                                  .bench = bench,
-                                  .magnitude = magnitude};
+const ck_family ck_family_move = {
+    .ops = (const char *const[]){"concat", "split", "slice", "expand", "tile", "gather", "pad",
+                                 "transpose", "where", "depth_to_space", "space_to_depth", NULL},
+    .build = build,
+    .bench = bench,
+    .magnitude = magnitude};

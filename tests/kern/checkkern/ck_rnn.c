@@ -6,12 +6,13 @@
 #include "checkkern.h"
 #include "ops/attrs.h"
 
-static void ports(ck_case *c, int64_t seq, int64_t batch, int64_t input, int64_t hidden, int64_t dirs,
-                  int32_t n_in) {
+static void ports(ck_case *c, int64_t seq, int64_t batch, int64_t input, int64_t hidden,
+                  int64_t dirs, int32_t n_in) {
     bool lstm = !strcmp(c->op_name, "lstm");
     int64_t n = (lstm ? 4 : 3) * hidden;
-    int64_t dims[][3] = {{seq, batch, input}, {dirs, n, input}, {dirs, n, hidden}, {dirs, 2 * n}, {0},
-                         {dirs, batch, hidden}, {dirs, batch, hidden}};
+    int64_t dims[][3] = {
+        {seq, batch, input},   {dirs, n, input},     {dirs, n, hidden}, {dirs, 2 * n}, {0},
+        {dirs, batch, hidden}, {dirs, batch, hidden}};
     ((whet_rnn_attrs *)c->attrs)->hidden_size = hidden;
     for (int32_t i = 0; i < n_in; i++) {
         if (i == 4) ck_in_absent(c);
@@ -56,5 +57,7 @@ static void magnitude(const ck_case *c, ck_values *v) {
             v->magnitude[o][e] = 4 * (1 + big) * (1 + start);
 }
 
-const ck_family ck_family_rnn = {
-    .ops = (const char *const[]){"lstm", "gru", NULL}, .build = build, .bench = bench, .magnitude = magnitude};
+const ck_family ck_family_rnn = {.ops = (const char *const[]){"lstm", "gru", NULL},
+                                 .build = build,
+                                 .bench = bench,
+                                 .magnitude = magnitude};
