@@ -223,10 +223,17 @@ dim_range whet_dim_range(const whet_dims *pool, whet_dim d) {
 }
 
 bool whet_dim_known_positive(const whet_dims *pool, whet_dim d) {
-    return whet_dim_range(pool, d).lo > 0;
+    dim_poly p;
+    if (whet_dim_range(pool, d).lo > 0) return true;
+    whet_dim_poly_load(pool, d, &p);
+    if (pool) whet_dim_poly_add(pool, &p, -1, 0);
+    return pool && whet_dim_poly_nonnegative(pool, &p);
 }
 bool whet_dim_known_nonnegative(const whet_dims *pool, whet_dim d) {
-    return whet_dim_range(pool, d).lo >= 0;
+    dim_poly p;
+    if (whet_dim_range(pool, d).lo >= 0) return true;
+    whet_dim_poly_load(pool, d, &p);
+    return pool && whet_dim_poly_nonnegative(pool, &p);
 }
 
 // ---- polynomials ----
@@ -278,13 +285,26 @@ void whet_dim_poly_add(const whet_dims *pool, dim_poly *p, int64_t coef, uint32_
     p->terms[at] = (dim_term){coef, mono};
 }
 
+void whet_dim_poly_add_times(const whet_dims *pool, dim_poly *p, int64_t coef, const dim_poly *q) {
+    if (q->state > p->state) p->state = q->state;
+    for (int32_t i = 0; i < q->n && p->state == DIM_FINE; i++) {
+        int64_t c;
+        if (__builtin_mul_overflow(coef, q->terms[i].coef, &c)) p->state = DIM_FAILED;
+        else whet_dim_poly_add(pool, p, c, q->terms[i].mono);
+    }
+}
+
 void whet_dim_poly_add_scaled(whet_dims *pool, dim_poly *p, int64_t coef, uint32_t mono,
                               const dim_poly *q) {
+    if (mono == 0) {
+        whet_dim_poly_add_times(pool, p, coef, q);
+        return;
+    }
     if (q->state > p->state) p->state = q->state;
     for (int32_t i = 0; i < q->n && p->state == DIM_FINE; i++) {
         int64_t c;
         bool big = false;
-        int64_t m = mono ? mono_multiply(pool, mono, q->terms[i].mono, &big) : q->terms[i].mono;
+        int64_t m = mono_multiply(pool, mono, q->terms[i].mono, &big);
         if (__builtin_mul_overflow(coef, q->terms[i].coef, &c)) p->state = DIM_FAILED;
         else if (m < 0) p->state = big ? DIM_BIG : DIM_FAILED;
         else whet_dim_poly_add(pool, p, c, (uint32_t)m);

@@ -210,7 +210,7 @@ static bool known_order(whet_dims *pool, whet_dim a, whet_dim b) {
     whet_dim_poly_load(pool, b, &p);
     whet_dim_poly_load(pool, a, &q);
     whet_dim_poly_add_scaled(pool, &p, -1, 0, &q);
-    return p.state == DIM_FINE && whet_dim_poly_range(pool, &p).lo >= 0;
+    return whet_dim_poly_nonnegative(pool, &p);
 }
 
 // Adds d to the operands, leaving out what another one makes superfluous. False: too many.

@@ -77,12 +77,16 @@ typedef struct dim_poly {
 // The polynomial of a handle; FAILED for WHET_DIM_ERROR, a handle of another pool, or no pool.
 void whet_dim_poly_load(const whet_dims *pool, whet_dim d, dim_poly *p);
 void whet_dim_poly_add(const whet_dims *pool, dim_poly *p, int64_t coef, uint32_t mono);
+// p += coef * q
+void whet_dim_poly_add_times(const whet_dims *pool, dim_poly *p, int64_t coef, const dim_poly *q);
 // p += coef * mono * q
 void whet_dim_poly_add_scaled(whet_dims *pool, dim_poly *p, int64_t coef, uint32_t mono,
                               const dim_poly *q);
 // nonnegative: what is known of the result should it become an unknown.
 whet_dim whet_dim_poly_intern(whet_dims *pool, const dim_poly *p, bool nonnegative);
 dim_range whet_dim_poly_range(const whet_dims *pool, const dim_poly *p);
+// Whether p >= 0 for sure: by its bounds, or by those of what functions in it are bounded by.
+bool whet_dim_poly_nonnegative(const whet_dims *pool, const dim_poly *p);
 // The constant term.
 int64_t whet_dim_poly_constant(const dim_poly *p);
 

@@ -162,6 +162,14 @@ static void test_bounds(void **state) {
     assert_true(whet_dim_known_positive(pool, parse("5 - mod(h, 5)")));
     assert_true(whet_dim_known_nonnegative(pool, parse("7 - min(h, 7)")));
     assert_true(whet_dim_known_positive(pool, parse("max(h - 5, 1)")));
+    assert_true(whet_dim_known_nonnegative(pool, parse("h - floordiv(h, 2)")));
+    assert_true(whet_dim_known_positive(pool, parse("2*floordiv(h, 2) - h + 2")));
+    assert_false(whet_dim_known_positive(pool, parse("2*floordiv(h, 2) - h + 1")));
+    assert_false(whet_dim_known_positive(pool, parse("h - floordiv(h, 2)")));
+    assert_true(whet_dim_known_nonnegative(pool, parse("h + w - min(h, n) - min(w, 3)")));
+    assert_false(whet_dim_known_nonnegative(pool, parse("max(h, w) - h - w")));
+    expect(parse("min(h, floordiv(h, 2))"), "floordiv(h, 2)");
+    expect(parse("max(h - floordiv(h, 2), 0) + floordiv(h, 2)"), "h");
     assert_true(whet_dim_known_positive(NULL, 3));
     assert_false(whet_dim_known_nonnegative(NULL, -3));
 }
@@ -196,6 +204,58 @@ static void test_values(void **state) {
     assert_true(whet_dim_is_error(whet_dim_eval(pool, parse("floordiv(h, w)"), lookup, v)));
     v[0] = INT64_MAX;
     assert_true(whet_dim_is_error(whet_dim_eval(pool, parse("2*h"), lookup, v)));
+}
+
+// An expression and its values for a few h and w.
+enum { N_POINTS = 6 };
+typedef struct sample {
+    whet_dim d;
+    int64_t v[N_POINTS];
+} sample;
+
+static const int64_t points[N_POINTS][2] = {{0, 0}, {1, 0}, {2, 7}, {5, 3}, {12, 12}, {31, 8}};
+
+static uint32_t next(uint64_t *state) {
+    *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (uint32_t)(*state >> 33);
+}
+
+static whet_dim combine(whet_dims *p, uint32_t how, whet_dim a, whet_dim b) {
+    switch (how) {
+    case 0: return whet_dim_add(p, a, b);
+    case 1: return whet_dim_sub(p, a, b);
+    case 2: return whet_dim_mul(p, a, b);
+    case 3: return whet_dim_floordiv(p, a, b);
+    case 4: return whet_dim_ceildiv(p, a, b);
+    case 5: return whet_dim_mod(p, a, b);
+    case 6: return whet_dim_min(p, a, b);
+    default: return whet_dim_max(p, a, b);
+    }
+}
+
+// Whatever is simplified, values stay and what is said about signs is true.
+static void test_random(void **state) {
+    (void)state;
+    uint64_t seed = 1;
+    sample s[24];
+    for (int round = 0; round < 400; round++) {
+        for (int i = 0; i < 24; i++) {
+            uint32_t how = next(&seed) % 8;
+            sample *a = &s[i ? next(&seed) % (uint32_t)i : 0];
+            sample *b = &s[i ? next(&seed) % (uint32_t)i : 0];
+            if (i < 6) s[i].d = i == 0 ? h : i == 1 ? w : (whet_dim)(next(&seed) % 9) - 2;
+            else s[i].d = combine(pool, how, a->d, b->d);
+            for (int k = 0; k < N_POINTS; k++) {
+                if (i < 6) s[i].v[k] = i < 2 ? points[k][i] : s[i].d;
+                else s[i].v[k] = combine(NULL, how, a->v[k], b->v[k]);
+                if (whet_dim_is_error(s[i].v[k])) continue;
+                whet_dim v = whet_dim_eval(pool, s[i].d, lookup, (void *)(uintptr_t)points[k]);
+                if (!whet_dim_is_error(v)) assert_int_equal(v, s[i].v[k]);
+                if (whet_dim_known_nonnegative(pool, s[i].d)) assert_true(s[i].v[k] >= 0);
+                if (whet_dim_known_positive(pool, s[i].d)) assert_true(s[i].v[k] > 0);
+            }
+        }
+    }
 }
 
 static void count_name(void *user, const char *name) {
@@ -265,7 +325,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         TEST(test_constants), TEST(test_errors), TEST(test_normal_form), TEST(test_division),
-        TEST(test_extrema), TEST(test_bounds), TEST(test_values), TEST(test_names),
+        TEST(test_extrema), TEST(test_bounds), TEST(test_values), TEST(test_random), TEST(test_names),
         TEST(test_bad_text), TEST(test_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
