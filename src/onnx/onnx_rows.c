@@ -100,7 +100,7 @@ static void add_versions(const whet_import_rows *rows, const whet_import_node *n
 
 static const char *nearest(const whet_import_rows *rows, const whet_onnx_node *node) {
     int32_t length = (int32_t)strnlen(node->op_type, 64);
-    int32_t best = length < 6 ? 1 : length < 12 ? 2 : 3;
+    int32_t best = length < 5 ? 0 : length < 8 ? 1 : length < 12 ? 2 : 3;
     const char *name = NULL;
     for (int32_t i = 0; i < rows->n; i++) {
         const whet_onnx_row *row = rows->v[i].row;
