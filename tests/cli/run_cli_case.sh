@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Runs one case of the command line: run_cli_case.sh WHET CASE.sh [--update]
-# The case runs in a fresh folder where `whet` is the program and data/ the test models. Beside it lie
-# what it must print and give, each optional: CASE.stdout.exact or .glob, CASE.stderr.exact or .glob,
-# CASE.exit (0 without it). In a .glob every line is a pattern; a line ... stands for any lines.
+# The case runs in a fresh folder where `whet` is the program and data/ the test models. Beside it
+# lies what it must print and give, each optional: CASE.stdout.exact or .glob, CASE.stderr.exact or
+# .glob, CASE.exit (0 without it). In a .glob every line is a pattern; a line ... stands for any
+# lines.
 # --update writes the .exact files anew.
 whet=$(realpath "$1") case=$(realpath "$2") update=$3
 here=$(dirname "$(realpath "$0")")

@@ -145,7 +145,8 @@ static bool differs(const value *v, double tolerance) {
 // ---- engines ----
 
 static whet_engine *build(compare_args *a, bool reference) {
-    static const char *const plain[] = {"plan", "reference", "verify", "off", "disable-pass", "all"};
+    static const char *const plain[] = {"plan",   "reference",    "verify",
+                                        "off",    "disable-pass", "all"};
     static const char *const tuned[] = {"verify", "off"};
     const char *const *extra = reference ? plain : tuned;
     int32_t n = reference ? (a->same_passes ? 4 : 6) : 2;

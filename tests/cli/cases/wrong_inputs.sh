@@ -17,7 +17,7 @@ try a.whet --random --shapes=z:1x4
 try a.whet --random --output z:z.npy
 try a.whet --random --output y:nothing/y.npy
 try a.whet --random --level=3
-whet run data/dtypes.onnx --level=0 -q --output i64_raw_out:i.npy --output f32_raw_out:f.npy >/dev/null
+whet run data/dtypes.onnx --level=0 -q -o i64_raw_out:i.npy -o f32_raw_out:f.npy >/dev/null
 try a.whet --input x:i.npy
 try a.whet --input x:f.npy
 head -c 100 f.npy >cut.npy

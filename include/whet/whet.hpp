@@ -1,0 +1,563 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * whet.h for C++17: handles that destroy themselves, exceptions instead of statuses. Header only.
+ *
+ *     #include <whet/whet.hpp>
+ *
+ *     whet::Builder builder;
+ *     builder.load_onnx("resnet50.onnx");
+ *     whet::Engine engine = builder.build();
+ *     engine.save("resnet50.whet");
+ *     whet::Context context(engine);
+ *     whet::Tensor image(WHET_DTYPE_F32, {1, 3, 224, 224});
+ *     std::vector<whet::Tensor> out = context.run(image);
+ *     float first = out[0].data<float>()[0];
+ *
+ * Rules: every failure throws whet::Error. Handles can be moved, not copied. What is made from
+ * something must go before it: contexts before their engine, everything before its Env. An exception
+ * thrown by a callback ends the call that it was made in and is thrown from there again.
+ */
+#ifndef WHET_WHET_HPP
+#define WHET_WHET_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <exception>
+#include <functional>
+#include <initializer_list>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <whet/whet.h>
+
+namespace whet {
+
+class Error : public std::runtime_error {
+public:
+    Error(whet_status status, const std::string &text)
+        : std::runtime_error(text.empty() ? whet_status_text(status) : text), status_(status) {}
+    whet_status status() const noexcept { return status_; }
+
+private:
+    whet_status status_;
+};
+
+namespace detail {
+
+inline void check(whet_status status, const void *handle) {
+    if (status != WHET_OK) throw Error(status, handle ? whet_error_text(handle) : "");
+}
+
+template <class T, void (*destroy)(T *)> struct Destroy {
+    void operator()(T *p) const noexcept { destroy(p); }
+};
+template <class T, void (*destroy)(T *)> using Handle = std::unique_ptr<T, Destroy<T, destroy>>;
+
+// A callback at an address that moving its owner does not change.
+template <class F> struct Callback {
+    F call;
+    std::exception_ptr thrown;
+
+    void rethrow() {
+        if (thrown) std::rethrow_exception(std::exchange(thrown, nullptr));
+    }
+};
+
+template <class T> struct DtypeOf;
+template <> struct DtypeOf<float> { static constexpr whet_dtype value = WHET_DTYPE_F32; };
+template <> struct DtypeOf<double> { static constexpr whet_dtype value = WHET_DTYPE_F64; };
+template <> struct DtypeOf<std::int8_t> { static constexpr whet_dtype value = WHET_DTYPE_I8; };
+template <> struct DtypeOf<std::uint8_t> { static constexpr whet_dtype value = WHET_DTYPE_U8; };
+template <> struct DtypeOf<std::int16_t> { static constexpr whet_dtype value = WHET_DTYPE_I16; };
+template <> struct DtypeOf<std::uint16_t> { static constexpr whet_dtype value = WHET_DTYPE_U16; };
+template <> struct DtypeOf<std::int32_t> { static constexpr whet_dtype value = WHET_DTYPE_I32; };
+template <> struct DtypeOf<std::uint32_t> { static constexpr whet_dtype value = WHET_DTYPE_U32; };
+template <> struct DtypeOf<std::int64_t> { static constexpr whet_dtype value = WHET_DTYPE_I64; };
+template <> struct DtypeOf<std::uint64_t> { static constexpr whet_dtype value = WHET_DTYPE_U64; };
+template <> struct DtypeOf<bool> { static constexpr whet_dtype value = WHET_DTYPE_BOOL; };
+
+} // namespace detail
+
+using Shape = std::vector<std::int64_t>;
+
+// A dense tensor that owns its memory, or a view of memory that someone else owns.
+class Tensor {
+public:
+    Tensor() : t_() {}
+
+    // Zeros.
+    Tensor(whet_dtype dtype, const Shape &shape) : t_() {
+        set_shape(dtype, shape);
+        owned_.resize(t_.bytes);
+        t_.data = owned_.data();
+    }
+
+    // A copy of the values.
+    template <class T>
+    Tensor(const Shape &shape, const std::vector<T> &values)
+        : Tensor(detail::DtypeOf<T>::value, shape) {
+        if (values.size() * sizeof(T) != t_.bytes)
+            throw Error(WHET_E_BUFFER, "the values given are not as many as the shape says");
+        if (t_.bytes) std::memcpy(t_.data, values.data(), t_.bytes);
+    }
+
+    // Memory that stays the caller's.
+    static Tensor view(whet_dtype dtype, const Shape &shape, void *data) {
+        Tensor t;
+        t.set_shape(dtype, shape);
+        t.t_.data = data;
+        return t;
+    }
+    static Tensor view(const whet_tensor &tensor) {
+        Tensor t;
+        t.t_ = tensor;
+        return t;
+    }
+
+    Tensor(Tensor &&) = default;
+    Tensor &operator=(Tensor &&) = default;
+    Tensor(const Tensor &) = delete;
+    Tensor &operator=(const Tensor &) = delete;
+
+    // A copy that owns its memory.
+    Tensor clone() const {
+        Tensor t;
+        t.t_ = t_;
+        const unsigned char *from = static_cast<const unsigned char *>(t_.data);
+        if (from) t.owned_.assign(from, from + t_.bytes);
+        t.t_.data = t.owned_.data();
+        return t;
+    }
+
+    whet_dtype dtype() const noexcept { return t_.dtype; }
+    Shape shape() const { return Shape(t_.dims, t_.dims + (t_.rank > 0 ? t_.rank : 0)); }
+    std::size_t bytes() const noexcept { return t_.bytes; }
+    std::int64_t count() const noexcept {
+        std::int64_t n = 1;
+        for (std::int32_t d = 0; d < t_.rank; d++) n *= t_.dims[d];
+        return n;
+    }
+    void *raw() noexcept { return t_.data; }
+    const void *raw() const noexcept { return t_.data; }
+
+    // The values; WHET_E_DTYPE when they are of another type. bool stands for one byte.
+    template <class T> T *data() {
+        check_type(detail::DtypeOf<T>::value);
+        return static_cast<T *>(t_.data);
+    }
+    template <class T> const T *data() const {
+        check_type(detail::DtypeOf<T>::value);
+        return static_cast<const T *>(t_.data);
+    }
+
+    const whet_tensor &get() const noexcept { return t_; }
+
+private:
+    void set_shape(whet_dtype dtype, const Shape &shape) {
+        if (shape.size() > WHET_MAX_RANK) throw Error(WHET_E_LIMIT, "a tensor of too many ranks");
+        t_.dtype = dtype;
+        t_.rank = static_cast<std::int32_t>(shape.size());
+        std::int64_t n = 1;
+        for (std::size_t d = 0; d < shape.size(); d++) {
+            if (shape[d] < 0) throw Error(WHET_E_SHAPE, "a tensor with a negative dimension");
+            if (shape[d] && n > INT64_MAX / shape[d])
+                throw Error(WHET_E_LIMIT, "a tensor that is too large");
+            t_.dims[d] = shape[d];
+            n *= shape[d];
+        }
+        t_.bytes = whet_tensor_bytes(dtype, n);
+        if (t_.bytes == SIZE_MAX) throw Error(WHET_E_LIMIT, "a tensor that is too large");
+    }
+
+    void check_type(whet_dtype want) const {
+        if (t_.dtype != want)
+            throw Error(WHET_E_DTYPE, std::string("the tensor holds ") +
+                                          whet_dtype_text(t_.dtype) + ", asked for " +
+                                          whet_dtype_text(want));
+    }
+
+    whet_tensor t_;
+    std::vector<unsigned char> owned_;
+};
+
+// An input or output of an engine. Dimensions that are not fixed are -1.
+struct Io {
+    std::string name;
+    whet_dtype dtype;
+    Shape shape;
+    std::vector<std::string> dim_names; // "" where there is none
+    bool ranked;                        // false: the shape is not known before a run
+};
+
+class Env {
+public:
+    using Log = std::function<void(whet_severity, const char *)>;
+    struct Options {
+        int threads = 0;          // 0: all that the machine gives
+        std::string cpu_mask;     // "": WHET_CPU_MASK or all
+        whet_severity verbosity = WHET_LOG_WARNING;
+        Log log;                  // empty: standard error; exceptions from it are dropped
+    };
+
+    Env() : Env(Options()) {}
+    explicit Env(const Options &options) {
+        whet_env_options o = {};
+        o.struct_size = sizeof o;
+        o.threads = options.threads;
+        o.cpu_mask = options.cpu_mask.empty() ? nullptr : options.cpu_mask.c_str();
+        o.verbosity = options.verbosity;
+        if (options.log) {
+            log_ = std::make_unique<Log>(options.log);
+            o.log = [](void *user, whet_severity severity, const char *text) {
+                try {
+                    (*static_cast<Log *>(user))(severity, text);
+                } catch (...) { // from a thread that cannot take it
+                }
+            };
+            o.log_user = log_.get();
+        }
+        whet_env *env = nullptr;
+        detail::check(whet_env_create(&o, &env), nullptr);
+        handle_.reset(env);
+    }
+
+    std::string describe() const { return whet_env_describe(handle_.get()); } // JSON
+    whet_env *get() const noexcept { return handle_.get(); }
+
+private:
+    std::unique_ptr<Log> log_; // outlives the handle
+    detail::Handle<whet_env, whet_env_destroy> handle_;
+};
+
+class Config {
+public:
+    // true to go on, false to cancel the build
+    using Progress = std::function<bool(const char *phase, std::int64_t done, std::int64_t total,
+                                        double seconds_left)>;
+
+    Config() : Config(nullptr) {}
+    explicit Config(const Env &env) : Config(env.get()) {}
+
+    Config &set(const std::string &name, const std::string &value) {
+        detail::check(whet_config_set(get(), name.c_str(), value.c_str()), get());
+        return *this;
+    }
+    Config &set_shape(const std::string &input, const Shape &dims) {
+        detail::check(whet_config_set_shape(get(), input.c_str(),
+                                            static_cast<std::int32_t>(dims.size()), dims.data()),
+                      get());
+        return *this;
+    }
+    Config &set_progress(Progress progress) {
+        progress_ = std::make_unique<detail::Callback<Progress>>();
+        progress_->call = std::move(progress);
+        auto call = [](void *user, const char *phase, std::int64_t done, std::int64_t total,
+                       double left) {
+            auto *c = static_cast<detail::Callback<Progress> *>(user);
+            try {
+                return c->call(phase, done, total, left);
+            } catch (...) {
+                c->thrown = std::current_exception();
+                return false;
+            }
+        };
+        detail::check(whet_config_set_progress(get(), call, progress_.get()), get());
+        return *this;
+    }
+    static std::string help() { return whet_config_help(); }
+    whet_config *get() const noexcept { return handle_.get(); }
+    void rethrow() {
+        if (progress_) progress_->rethrow();
+    }
+
+private:
+    explicit Config(whet_env *env) {
+        whet_config *config = nullptr;
+        detail::check(whet_config_create(env, &config), nullptr);
+        handle_.reset(config);
+    }
+    std::unique_ptr<detail::Callback<Progress>> progress_;
+    detail::Handle<whet_config, whet_config_destroy> handle_;
+};
+
+class TimingCache {
+public:
+    // "": an empty one; a file that is not there gives an empty one too.
+    explicit TimingCache(const std::string &path = "") : TimingCache(nullptr, path) {}
+    TimingCache(const Env &env, const std::string &path) : TimingCache(env.get(), path) {}
+
+    void save(const std::string &path) {
+        detail::check(whet_timing_cache_save(get(), path.c_str()), get());
+    }
+    void merge(const TimingCache &other) {
+        detail::check(whet_timing_cache_merge(get(), other.get()), get());
+    }
+    std::int64_t count() const noexcept { return whet_timing_cache_count(get()); }
+    whet_timing_cache *get() const noexcept { return handle_.get(); }
+
+private:
+    TimingCache(whet_env *env, const std::string &path) {
+        whet_timing_cache *cache = nullptr;
+        whet_status status =
+            whet_timing_cache_load(env, path.empty() ? nullptr : path.c_str(), &cache);
+        if (status != WHET_OK) throw Error(status, whet_error_text(env));
+        handle_.reset(cache);
+    }
+    detail::Handle<whet_timing_cache, whet_timing_cache_destroy> handle_;
+};
+
+class Engine {
+public:
+    static Engine load(const std::string &path) { return load_from(nullptr, path); }
+    static Engine load(const Env &env, const std::string &path) {
+        return load_from(env.get(), path);
+    }
+    // The memory must stay for the life of the engine.
+    static Engine load(const void *data, std::size_t bytes) {
+        return load_memory(nullptr, data, bytes);
+    }
+    static Engine load(const Env &env, const void *data, std::size_t bytes) {
+        return load_memory(env.get(), data, bytes);
+    }
+    explicit Engine(whet_engine *takes) : handle_(takes) {}
+
+    void save(const std::string &path) {
+        detail::check(whet_engine_save(get(), path.c_str()), get());
+    }
+    // The serialized bytes, which are the engine's.
+    std::pair<const void *, std::size_t> data() const {
+        std::size_t bytes = 0;
+        const void *data = whet_engine_data(get(), &bytes);
+        return {data, bytes};
+    }
+    std::vector<Io> inputs() const {
+        return list(whet_engine_input_count(get()), whet_engine_input);
+    }
+    std::vector<Io> outputs() const {
+        return list(whet_engine_output_count(get()), whet_engine_output);
+    }
+    std::string inspect(bool json = false) const { return whet_engine_inspect(get(), json); }
+    whet_engine *get() const noexcept { return handle_.get(); }
+
+    // In libwhet only.
+    Engine tune() { return tune_with(nullptr); }
+    Engine tune(Config &config) { return tune_with(&config); }
+
+private:
+    static Engine load_from(whet_env *env, const std::string &path) {
+        whet_engine *engine = nullptr;
+        whet_status status = whet_engine_load(env, path.c_str(), &engine);
+        if (status != WHET_OK) throw Error(status, whet_error_text(env));
+        return Engine(engine);
+    }
+    static Engine load_memory(whet_env *env, const void *data, std::size_t bytes) {
+        whet_engine *engine = nullptr;
+        whet_status status = whet_engine_load_memory(env, data, bytes, &engine);
+        if (status != WHET_OK) throw Error(status, whet_error_text(env));
+        return Engine(engine);
+    }
+    Engine tune_with(Config *config) {
+        whet_engine *tuned = nullptr;
+        whet_status status = whet_engine_tune(get(), config ? config->get() : nullptr, &tuned);
+        if (config && status != WHET_OK) config->rethrow();
+        detail::check(status, get());
+        return Engine(tuned);
+    }
+    template <class F> std::vector<Io> list(std::int32_t n, F info_of) const {
+        std::vector<Io> all;
+        for (std::int32_t i = 0; i < n; i++) {
+            whet_io_info info;
+            detail::check(info_of(get(), i, &info), nullptr);
+            std::int32_t rank = info.rank > 0 ? info.rank : 0;
+            Io io = {info.name, info.dtype, Shape(info.dims, info.dims + rank), {},
+                     info.rank >= 0};
+            for (std::int32_t d = 0; d < rank; d++)
+                io.dim_names.push_back(info.dim_names[d] ? info.dim_names[d] : "");
+            all.push_back(std::move(io));
+        }
+        return all;
+    }
+    detail::Handle<whet_engine, whet_engine_destroy> handle_;
+};
+
+// In libwhet only.
+class Builder {
+public:
+    Builder() : Builder(nullptr) {}
+    explicit Builder(const Env &env) : Builder(env.get()) {}
+
+    void load_onnx(const std::string &path) {
+        detail::check(whet_builder_load_onnx(get(), path.c_str()), get());
+    }
+    // The memory must stay until another model is loaded or the builder is gone. external_dir: folder
+    // of external data, "" refuses them.
+    void load_onnx(const void *data, std::size_t bytes, const std::string &external_dir = "") {
+        const char *dir = external_dir.empty() ? nullptr : external_dir.c_str();
+        detail::check(whet_builder_load_onnx_memory(get(), data, bytes, dir), get());
+    }
+    std::string report(bool json = false) { return whet_builder_report(get(), json); }
+    Engine build() { return build_with(nullptr); }
+    Engine build(Config &config) { return build_with(&config); }
+    whet_builder *get() const noexcept { return handle_.get(); }
+
+private:
+    explicit Builder(whet_env *env) {
+        whet_builder *builder = nullptr;
+        detail::check(whet_builder_create(env, &builder), nullptr);
+        handle_.reset(builder);
+    }
+    Engine build_with(Config *config) {
+        whet_engine *engine = nullptr;
+        whet_status status = whet_builder_build(get(), config ? config->get() : nullptr, &engine);
+        if (config && status != WHET_OK) config->rethrow();
+        detail::check(status, get());
+        return Engine(engine);
+    }
+    detail::Handle<whet_builder, whet_builder_destroy> handle_;
+};
+
+class Context {
+public:
+    using Profile = std::function<void(const char *layer, const char *kernel, double seconds)>;
+    using Tap = std::function<void(const char *value, const Tensor &tensor)>;
+
+    explicit Context(const Engine &engine)
+        : n_outputs_(static_cast<std::size_t>(whet_engine_output_count(engine.get()))) {
+        whet_context *context = nullptr;
+        detail::check(whet_context_create(engine.get(), &context), nullptr);
+        handle_.reset(context);
+    }
+
+    void set_threads(int threads) {
+        detail::check(whet_context_set_threads(get(), threads), get());
+    }
+
+    // The outputs are views of the context's memory, valid until the next run.
+    template <class... T> std::vector<Tensor> run(const Tensor &first, const T &...rest) {
+        return run_all({first.get(), rest.get()...});
+    }
+    std::vector<Tensor> run(const std::vector<Tensor> &inputs) { return run_all(c_tensors(inputs)); }
+    std::vector<Tensor> run() { return run_all({}); }
+
+    // Writes the outputs to the memory of `outputs`, which take their types and shapes.
+    void run(const std::vector<Tensor> &inputs, std::vector<Tensor> &outputs) {
+        std::vector<whet_tensor> in = c_tensors(inputs), out = c_tensors(outputs);
+        if (out.size() != n_outputs_) out.resize(n_outputs_);
+        run_c(in, out);
+        outputs.resize(out.size());
+        for (std::size_t i = 0; i < out.size(); i++)
+            if (!adopt(outputs[i], out[i])) outputs[i] = Tensor::view(out[i]);
+    }
+
+    // Shapes of the outputs without running; -1 where only a run tells.
+    std::vector<Shape> infer(const std::vector<Tensor> &inputs) {
+        std::vector<whet_tensor> in = c_tensors(inputs), out(n_outputs_);
+        detail::check(whet_context_infer(get(), in.data(), size_of(in), out.data(), size_of(out)),
+                      get());
+        std::vector<Shape> shapes;
+        for (const whet_tensor &t : out)
+            shapes.emplace_back(t.dims, t.dims + (t.rank > 0 ? t.rank : 0));
+        return shapes;
+    }
+
+    void set_profiler(Profile profile) {
+        profile_ = std::make_unique<detail::Callback<Profile>>();
+        profile_->call = std::move(profile);
+        auto call = [](void *user, const char *layer, const char *kernel, double seconds) {
+            auto *c = static_cast<detail::Callback<Profile> *>(user);
+            if (c->thrown) return;
+            try {
+                c->call(layer, kernel, seconds);
+            } catch (...) {
+                c->thrown = std::current_exception();
+            }
+        };
+        bool on = static_cast<bool>(profile_->call);
+        whet_profile_fn fn = call;
+        detail::check(whet_context_set_profiler(get(), on ? fn : nullptr, profile_.get()), get());
+    }
+
+    void set_tap(Tap tap) {
+        tap_ = std::make_unique<detail::Callback<Tap>>();
+        tap_->call = std::move(tap);
+        auto call = [](void *user, const char *value, const whet_tensor *tensor) {
+            auto *c = static_cast<detail::Callback<Tap> *>(user);
+            if (c->thrown) return;
+            try {
+                c->call(value, Tensor::view(*tensor));
+            } catch (...) {
+                c->thrown = std::current_exception();
+            }
+        };
+        bool on = static_cast<bool>(tap_->call);
+        whet_tap_fn fn = call;
+        detail::check(whet_context_set_tap(get(), on ? fn : nullptr, tap_.get()), get());
+    }
+
+    // Seconds of single runs.
+    std::vector<double> bench(const std::vector<Tensor> &inputs, double warmup_seconds,
+                              double seconds, std::int64_t min_runs = 1,
+                              std::int64_t max_samples = 100000) {
+        std::vector<whet_tensor> in = c_tensors(inputs);
+        std::vector<double> samples(static_cast<std::size_t>(max_samples));
+        std::int64_t count = 0;
+        whet_status status =
+            whet_context_bench(get(), in.data(), size_of(in), warmup_seconds, seconds, min_runs,
+                               samples.data(), max_samples, &count);
+        rethrow();
+        detail::check(status, get());
+        samples.resize(static_cast<std::size_t>(count));
+        return samples;
+    }
+
+    std::size_t arena_bytes() const noexcept { return whet_context_arena_bytes(get()); }
+    whet_context *get() const noexcept { return handle_.get(); }
+
+private:
+    static std::int32_t size_of(const std::vector<whet_tensor> &v) {
+        return static_cast<std::int32_t>(v.size());
+    }
+    static std::vector<whet_tensor> c_tensors(const std::vector<Tensor> &v) {
+        std::vector<whet_tensor> c;
+        for (const Tensor &t : v) c.push_back(t.get());
+        return c;
+    }
+    // Keeps the memory that `to` owns and takes the type and shape of `from`, which lies in it.
+    static bool adopt(Tensor &to, const whet_tensor &from) {
+        if (!to.raw() || to.raw() != from.data) return false;
+        const_cast<whet_tensor &>(to.get()) = from;
+        return true;
+    }
+    void rethrow() {
+        if (profile_) profile_->rethrow();
+        if (tap_) tap_->rethrow();
+    }
+    void run_c(const std::vector<whet_tensor> &in, std::vector<whet_tensor> &out) {
+        whet_status status =
+            whet_context_run(get(), in.data(), size_of(in), out.data(), size_of(out));
+        rethrow();
+        detail::check(status, get());
+    }
+    std::vector<Tensor> run_all(const std::vector<whet_tensor> &in) {
+        std::vector<whet_tensor> out(n_outputs_);
+        run_c(in, out);
+        std::vector<Tensor> outputs;
+        for (const whet_tensor &t : out) outputs.push_back(Tensor::view(t));
+        return outputs;
+    }
+
+    std::size_t n_outputs_;
+    std::unique_ptr<detail::Callback<Profile>> profile_;
+    std::unique_ptr<detail::Callback<Tap>> tap_;
+    detail::Handle<whet_context, whet_context_destroy> handle_;
+};
+
+inline std::string version() { return whet_version(); }
+
+} // namespace whet
+
+#endif

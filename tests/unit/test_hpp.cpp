@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+// The C++ wrapper: owning, moving, exceptions, callbacks.
+#include <cstdio>
+#include <cstdlib>
+#include <type_traits>
+#include <whet/whet.hpp>
+
+extern "C" {
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+}
+
+static_assert(!std::is_copy_constructible_v<whet::Engine>);
+static_assert(!std::is_copy_constructible_v<whet::Tensor>);
+static_assert(std::is_nothrow_move_constructible_v<whet::Engine>);
+static_assert(std::is_move_constructible_v<whet::Context>);
+
+static const char model[] = "tests/data/add.onnx"; // relu(x + {1, -2, 3, -4})
+
+template <class F> static whet_status status_of(F f) {
+    try {
+        f();
+    } catch (const whet::Error &e) {
+        assert_true(e.what()[0] != 0);
+        return e.status();
+    }
+    return WHET_OK;
+}
+
+static whet::Engine build(const whet::Env &env) {
+    whet::Builder builder(env);
+    builder.load_onnx(model);
+    whet::Config config(env);
+    config.set("level", "0");
+    return builder.build(config);
+}
+
+static void builds_and_runs(void **) {
+    whet::Env env;
+    whet::Engine engine = build(env), other = std::move(engine);
+    assert_int_equal(other.inputs().size(), 1);
+    whet::Io io = other.inputs()[0];
+    assert_string_equal(io.name.c_str(), "x");
+    assert_int_equal(io.shape[0], -1);
+    assert_string_equal(io.dim_names[0].c_str(), "n");
+    assert_int_equal(io.shape[1], 4);
+    whet::Context first(other), context = std::move(first);
+    whet::Tensor x({1, 4}, std::vector<float>{1, 1, 1, 9});
+    std::vector<whet::Tensor> out = context.run(x);
+    assert_int_equal(out.size(), 1);
+    const float expected[] = {2, 0, 4, 5};
+    assert_memory_equal(out[0].data<float>(), expected, sizeof expected);
+    whet::Tensor kept = out[0].clone();
+    context.run(whet::Tensor(WHET_DTYPE_F32, {3, 4}));
+    assert_memory_equal(kept.data<float>(), expected, sizeof expected);
+    assert_true(other.inspect(true).find("\"steps\":1") != std::string::npos);
+}
+
+static void writes_to_given_memory(void **) {
+    whet::Env env;
+    whet::Engine engine = build(env);
+    whet::Context context(engine);
+    std::vector<whet::Tensor> in, out;
+    in.emplace_back(whet::Shape{2, 4}, std::vector<float>(8, 1.0f));
+    out.emplace_back(WHET_DTYPE_F32, whet::Shape{5, 4});
+    const void *memory = out[0].raw();
+    context.run(in, out);
+    assert_ptr_equal(out[0].raw(), memory);
+    assert_int_equal(out[0].shape()[0], 2);
+    assert_true(out[0].data<float>()[4] == 2);
+    assert_int_equal(context.infer(in)[0][0], 2);
+    out.clear();
+    context.run(in, out); // the context's memory
+    assert_true(out[0].data<float>()[4] == 2);
+    out[0] = whet::Tensor(WHET_DTYPE_F32, {1, 4});
+    assert_int_equal(status_of([&] { context.run(in, out); }), WHET_E_BUFFER);
+}
+
+static void throws_errors(void **) {
+    whet::Env env;
+    whet::Engine engine = build(env);
+    whet::Context context(engine);
+    whet::Tensor x(WHET_DTYPE_F32, {1, 5}), wrong(WHET_DTYPE_I64, {1, 4});
+    assert_int_equal(status_of([&] { context.run(x); }), WHET_E_SHAPE);
+    assert_int_equal(status_of([&] { context.run(wrong); }), WHET_E_DTYPE);
+    assert_int_equal(status_of([&] { context.run(); }), WHET_E_INVALID);
+    assert_int_equal(status_of([&] { x.data<double>(); }), WHET_E_DTYPE);
+    assert_int_equal(status_of([&] { whet::Config(env).set("nothing", ""); }), WHET_E_NOT_FOUND);
+    assert_int_equal(status_of([&] { whet::Engine::load(env, "nothing.whet"); }), WHET_E_IO);
+    assert_int_equal(status_of([&] { whet::Builder(env).load_onnx("nothing"); }), WHET_E_IO);
+    assert_int_equal(status_of([&] { whet::Tensor(WHET_DTYPE_F32, {-1}); }), WHET_E_SHAPE);
+    assert_int_equal(status_of([&] { whet::Tensor(WHET_DTYPE_F32, {INT64_MAX, 2}); }),
+                     WHET_E_LIMIT);
+    assert_int_equal(status_of([&] { whet::Tensor({3}, std::vector<float>{1}); }), WHET_E_BUFFER);
+    whet::Env::Options bad;
+    bad.cpu_mask = "mmx";
+    bad.log = [](whet_severity, const char *) {};
+    assert_int_equal(status_of([&] { whet::Env e(bad); }), WHET_E_INVALID);
+}
+
+static void calls_back(void **) {
+    int lines = 0, phases = 0, layers = 0, values = 0;
+    whet::Env::Options options;
+    options.verbosity = WHET_LOG_INFO;
+    options.log = [&](whet_severity, const char *) { lines++; };
+    whet::Env env(options);
+    whet::Builder builder(env);
+    builder.load_onnx(model);
+    whet::Config config(env);
+    config.set("level", "0").set_progress(
+        [&](const char *, int64_t, int64_t, double) { return ++phases > 0; });
+    whet::Engine engine = builder.build(config);
+    assert_true(lines > 0 && phases > 0);
+    whet::Context context(engine);
+    context.set_profiler([&](const char *, const char *, double seconds) {
+        layers++;
+        assert_true(seconds >= 0);
+    });
+    context.set_tap([&](const char *name, const whet::Tensor &t) {
+        values++;
+        assert_string_equal(name, "y");
+        assert_int_equal(t.count(), 4);
+    });
+    whet::Tensor x(WHET_DTYPE_F32, {1, 4});
+    context.run(x);
+    assert_int_equal(layers, 1);
+    assert_int_equal(values, 1);
+    context.set_tap(nullptr);
+    context.set_profiler(nullptr);
+    context.run(x);
+    assert_int_equal(layers + values, 2);
+}
+
+static void passes_exceptions_on(void **) {
+    whet::Env env;
+    whet::Builder builder(env);
+    builder.load_onnx(model);
+    whet::Config config(env);
+    config.set("level", "0").set_progress([](const char *, int64_t, int64_t, double) -> bool {
+        throw std::logic_error("enough");
+    });
+    bool caught = false;
+    try {
+        builder.build(config);
+    } catch (const std::logic_error &) {
+        caught = true;
+    }
+    assert_true(caught);
+    config.set_progress([](const char *, int64_t, int64_t, double) { return false; });
+    assert_int_equal(status_of([&] { builder.build(config); }), WHET_E_CANCELLED);
+    whet::Engine engine = build(env);
+    whet::Context context(engine);
+    context.set_tap([](const char *, const whet::Tensor &) { throw std::logic_error("enough"); });
+    caught = false;
+    try {
+        context.run(whet::Tensor(WHET_DTYPE_F32, {1, 4}));
+    } catch (const std::logic_error &) {
+        caught = true;
+    }
+    assert_true(caught);
+}
+
+static void saves_loads_and_tunes(void **) {
+    char path[] = "/tmp/whet_hpp_XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    fclose(fdopen(fd, "w"));
+    whet::Env env;
+    build(env).save(path);
+    {
+        whet::Engine engine = whet::Engine::load(env, path);
+        auto [data, bytes] = engine.data();
+        whet::Engine copy = whet::Engine::load(env, data, bytes);
+        whet::Config config(env);
+        config.set("level", "1");
+        whet::Engine tuned = copy.tune(config);
+        assert_int_equal(tuned.outputs().size(), 1);
+        whet::Context context(tuned);
+        whet::Tensor x(WHET_DTYPE_F32, {1, 4});
+        std::vector<whet::Tensor> in;
+        in.push_back(std::move(x));
+        assert_true(context.bench(in, 0, 0, 3).size() >= 3);
+    }
+    remove(path);
+    whet::TimingCache cache(env, "");
+    assert_int_equal(cache.count(), 0);
+    assert_true(env.describe().find(whet::version()) != std::string::npos);
+}
+
+int main() {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(builds_and_runs),      cmocka_unit_test(writes_to_given_memory),
+        cmocka_unit_test(throws_errors),        cmocka_unit_test(calls_back),
+        cmocka_unit_test(passes_exceptions_on), cmocka_unit_test(saves_loads_and_tunes),
+    };
+    return cmocka_run_group_tests(tests, nullptr, nullptr);
+}
