@@ -64,7 +64,7 @@ static bool last_axis(const whet_node *softmax) {
 
 // ---- q, k and v ----
 
-// The keys behind operand v of the product, which is [b, h, s, d], or [b, h, d, s] where the product
+// The keys behind operand v of the product, [b, h, s, d], or [b, h, d, s] where the product
 // does not transpose it itself.
 static void match_keys(whet_value *v, bool transposed, match *m) {
     m->k = strip_scale(v, &m->scale);

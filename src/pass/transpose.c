@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Fewer moves: transposes after each other are one, those that move nothing are a reshape, and so is
-// any row of views. A reshape whose result is known needs no computed shape.
+// Fewer moves: transposes after each other are one, those that move nothing are a reshape, and so
+// is any row of views. A reshape whose result is known needs no computed shape.
 #include "pass/match.h"
 #include "pass/pass.h"
 
@@ -109,17 +109,44 @@ static whet_status transpose_rule(whet_node *n, int32_t *changed, whet_error *er
     return moves_nothing(n) && !still ? make_reshape(n, x, changed, err) : WHET_OK;
 }
 
+// ---- matrix products, which can transpose the last two dimensions of their operands themselves ----
+
+static const whet_node *match_swap(const whet_value *v) {
+    const whet_node *n = whet_match_only(v, &whet_op_transpose);
+    int32_t rank = v->type.rank;
+    if (!n || rank < 2) return NULL;
+    for (int32_t i = 0; i < rank; i++) {
+        int32_t want = i == rank - 1 ? rank - 2 : i == rank - 2 ? rank - 1 : i;
+        if (source_axis(n, i) != want) return NULL;
+    }
+    return n;
+}
+
+static whet_status matmul_rule(whet_node *n, int32_t *changed, whet_error *err) {
+    whet_matmul_attrs *a = n->attrs;
+    bool *trans[] = {&a->trans_a, &a->trans_b};
+    for (int32_t i = 0; i < 2; i++) {
+        const whet_node *swap = match_swap(n->in[i]);
+        if (!swap) continue;
+        *trans[i] = !*trans[i];
+        whet_node_set_input(n, i, swap->in[0]);
+        ++*changed;
+        if (!whet_node_absorb(n, swap)) return WHET_NOMEM(err);
+    }
+    return WHET_OK;
+}
+
 static whet_status run(whet_graph *g, int32_t *changed, whet_error *err) {
     static const whet_rewrite rows[] = {
         {&whet_op_transpose, transpose_rule}, {&whet_op_reshape, view_rule},
         {&whet_op_flatten, view_rule},        {&whet_op_squeeze, view_rule},
-        {&whet_op_unsqueeze, view_rule},
+        {&whet_op_unsqueeze, view_rule},      {&whet_op_matmul, matmul_rule},
     };
     return whet_rewrite_run(g, rows, WHET_COUNT(rows), changed, err);
 }
 
 const whet_pass whet_pass_transpose = {
     .name = "transpose",
-    .help = "merges transposes and reshapes, drops those that move nothing",
+    .help = "merges transposes and reshapes, also into products; drops those that move nothing",
     .run = run,
 };
