@@ -62,6 +62,11 @@ static whet_dtype attr_dtype(const whet_infer *ctx) {
     for (int32_t i = 0; i < ctx->op->n_attrs; i++) {
         const whet_attr *a = &ctx->op->attrs[i];
         int32_t v;
+        if (a->type == WHET_ATTR_TENSOR) { // what a tensor is filled with: 0.0f when absent
+            const whet_tensor *t;
+            memcpy(&t, (const char *)ctx->attrs + a->offset, sizeof t);
+            return t ? t->dtype : WHET_DTYPE_F32;
+        }
         if (a->type != WHET_ATTR_DTYPE) continue;
         memcpy(&v, (const char *)ctx->attrs + a->offset, sizeof v);
         return (whet_dtype)v;
