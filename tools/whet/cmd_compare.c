@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli_file.h"
+#include "compare_ort.h"
 
 typedef struct {
     whet_cli cli;
@@ -13,10 +13,11 @@ typedef struct {
     const char *shapes;
     int64_t seed;
     double tolerance;
-    bool same_passes, json;
+    bool same_passes, onnxruntime, json;
+    const char *python;
 } compare_args;
 
-static const compare_args defaults = {.tolerance = 1e-3};
+static const compare_args defaults = {.tolerance = 1e-3, .python = "python3"};
 
 static const whet_cli_option options[] = {
     {"input", 'i', "NAME:FILE", WHET_CLI_LIST, offsetof(compare_args, inputs),
@@ -28,6 +29,10 @@ static const whet_cli_option options[] = {
      "largest error that is none, as a part of a value's largest element [0.001]"},
     {"same-passes", 0, NULL, WHET_CLI_FLAG, offsetof(compare_args, same_passes),
      "let the passes change the reference too, so that only the kernels are compared"},
+    {"onnxruntime", 0, NULL, WHET_CLI_FLAG, offsetof(compare_args, onnxruntime),
+     "compare the outputs with those of Python's onnxruntime instead"},
+    {"python", 0, "PROGRAM", WHET_CLI_TEXT, offsetof(compare_args, python),
+     "the Python that has onnxruntime [python3]"},
     {"json", 0, NULL, WHET_CLI_FLAG, offsetof(compare_args, json), "print JSON"},
 };
 
@@ -190,6 +195,13 @@ static bool run_tapped(whet_engine *engine, const whet_cli_inputs *in, whet_tap_
     return status == WHET_OK && !all->failed;
 }
 
+static bool run_reference(const compare_args *a, whet_engine *tuned, whet_engine *plain,
+                          const whet_cli_inputs *in, values *all) {
+    if (!a->onnxruntime) return run_tapped(plain, in, keep_value, all);
+    return whet_cli_run_ort(a->python, a->cli.args.v[0], tuned, in, keep_value, all) &&
+           !all->failed;
+}
+
 // ---- the report ----
 
 static void print_value(const value *v) {
@@ -248,10 +260,11 @@ static int run(whet_cli *cli) {
     values all = {0};
     int code = WHET_CLI_FAILED;
     if (!whet_cli_open_env(cli)) return code;
-    whet_engine *tuned = build(a, false), *plain = tuned ? build(a, true) : NULL;
+    whet_engine *plain = NULL, *tuned = build(a, false);
+    if (tuned && !a->onnxruntime) plain = build(a, true);
     // only what the tuned engine computes is kept of the reference
-    if (plain && whet_cli_make_inputs(tuned, &feed, &in) &&
-        run_tapped(tuned, &in, want_value, &all) && run_tapped(plain, &in, keep_value, &all) &&
+    if (tuned && (plain || a->onnxruntime) && whet_cli_make_inputs(tuned, &feed, &in) &&
+        run_tapped(tuned, &in, want_value, &all) && run_reference(a, tuned, plain, &in, &all) &&
         run_tapped(tuned, &in, compare_value, &all))
         code = report(a, &all);
     free_values(&all);
