@@ -45,8 +45,8 @@ typedef struct whet_resize_dim {
     bool identity;         // nothing to do
 } whet_resize_dim;
 
-// Position in the input of output position `at`, within +-2^40; in, out, scale, scale_is_ratio and roi
-// are used.
+// Position in the input of output position `at`, within +-2^40; in, out, scale, scale_is_ratio and
+// roi are used.
 double whet_resize_position(const whet_resize_attrs *a, const whet_resize_dim *d, int64_t at);
 // Index that mode nearest takes for a position, not clamped to the input.
 int64_t whet_resize_nearest(const whet_resize_attrs *a, double scale, double x);

@@ -3,7 +3,7 @@
 // so all parts but the last must be whole blocks.
 #include <string.h>
 
-#include "kern/move/move.h"
+#include "kern/move/move_kernel.h"
 
 // The port as loops: outer ones, steps along the axis, elements in one step.
 typedef struct part_shape {

@@ -3,7 +3,7 @@
 // its row is read; negative ones count from the end.
 #include <string.h>
 
-#include "kern/move/move.h"
+#include "kern/move/move_kernel.h"
 
 typedef struct gather_shape {
     int64_t rows, dim, n;

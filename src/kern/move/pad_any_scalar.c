@@ -3,7 +3,7 @@
 // modes continue what is left.
 #include <string.h>
 
-#include "kern/move/move.h"
+#include "kern/move/move_kernel.h"
 
 enum { CONSTANT, REFLECT, EDGE, WRAP }; // choices of the attribute
 #define NO_PAD INT64_C(0x3fffffffffffffff)

@@ -2,7 +2,7 @@
 // slice, expand and tile of any dtype, as one box each.
 #include <string.h>
 
-#include "kern/move/move.h"
+#include "kern/move/move_kernel.h"
 
 // begin and count of [start : end : step] on a dimension, by numpy's rules.
 static void slice_dim(int64_t dim, int64_t start, int64_t end, int64_t step, int64_t *begin,

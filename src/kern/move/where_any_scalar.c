@@ -2,7 +2,7 @@
 // where(condition, x, y) of any dtype with broadcasting, and depth_to_space / space_to_depth.
 #include <string.h>
 
-#include "kern/move/move.h"
+#include "kern/move/move_kernel.h"
 
 // ---- where ----
 

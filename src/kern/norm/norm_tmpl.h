@@ -6,7 +6,7 @@
 //   given     batch_norm
 // Blocked layouts: a group of whole blocks is contiguous; single channels are lanes.
 #include "kern/cost.h"
-#include "kern/norm/norm.h"
+#include "kern/norm/norm_shape.h"
 #include "kern/simd.h"
 
 #define RUN 1024 // floats summed before going to double

@@ -2,7 +2,7 @@
 // transpose of any dtype and rank. When the innermost dimension stays, runs are copied; else the
 // two dimensions that are innermost on either side make matrices, transposed tile by tile: in
 // registers for 32-bit elements, in small squares for the others.
-#include "kern/move/move.h"
+#include "kern/move/move_kernel.h"
 #include "kern/tile_transpose.h"
 
 #define SIDE 32 // rows of a matrix in one unit

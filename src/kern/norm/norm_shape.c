@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kern/norm/norm.h"
+#include "kern/norm/norm_shape.h"
 
 #include <string.h>
 

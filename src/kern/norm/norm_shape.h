@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the normalisations of all instruction sets share: shapes and checks.
-#ifndef WHET_KERN_NORM_H
-#define WHET_KERN_NORM_H
+#ifndef WHET_KERN_NORM_SHAPE_H
+#define WHET_KERN_NORM_SHAPE_H
 
 #include "kern/kernel.h"
 

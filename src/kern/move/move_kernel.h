@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the descriptors of the movement kernels share.
-#ifndef WHET_KERN_MOVE_H
-#define WHET_KERN_MOVE_H
+#ifndef WHET_KERN_MOVE_KERNEL_H
+#define WHET_KERN_MOVE_KERNEL_H
 
 #include "kern/attr.h"
 #include "kern/cost.h"
