@@ -93,8 +93,8 @@ typedef struct whet_infer {
 // Checks arity and dtypes against the descriptor, sets output dtypes (from type variables, from a
 // set of one, from the first DTYPE attribute that is not NONE), calls op->infer, verifies that it
 // filled everything; error text starts with the node's name. When an input's rank is unknown, infer
-// is not called and every output has rank -1. WHET_E_SHAPE, WHET_E_DTYPE, WHET_E_INVALID,
-// WHET_E_UNSUPPORTED.
+// is not called (but with ANY_RANK) and every output has rank -1. WHET_E_SHAPE, WHET_E_DTYPE,
+// WHET_E_INVALID, WHET_E_UNSUPPORTED.
 whet_status whet_op_infer(whet_infer *ctx);
 
 // Contents of input i as dims, from data or the symbolic value: false (and needs_value set) when
@@ -204,6 +204,7 @@ enum {
     WHET_OP_DYNAMIC_OUT = 4,  // shape of an output known only after eval
     WHET_OP_IMPURE = 8,       // random or stateful: never folded or merged
     WHET_OP_INPLACE = 16,     // output 0 may use the memory of input 0 (same shape and dtype)
+    WHET_OP_ANY_RANK = 32,    // infer is called with inputs of unknown rank too
 };
 
 struct whet_op {

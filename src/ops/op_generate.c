@@ -137,8 +137,10 @@ typedef struct eye_attrs {
 
 static whet_status eye_infer(whet_infer *ctx) {
     const eye_attrs *a = ctx->attrs;
-    WHET_TRY(whet_infer_rank(ctx, 0, 2));
     ctx->out[0].dtype = a->dtype ? (whet_dtype)a->dtype : ctx->in[0]->dtype;
+    whet_infer_unknown(ctx, 0, 2);
+    if (ctx->in[0]->rank < 0) return WHET_OK;
+    WHET_TRY(whet_infer_rank(ctx, 0, 2));
     whet_infer_copy_shape(ctx, 0, 0);
     return WHET_OK;
 }
@@ -163,7 +165,7 @@ static const whet_onnx_row eye_onnx[] = {{"", "EyeLike", 9, 0, NULL}};
 const whet_op whet_op_eye_like = {
     .name = "eye_like", .in = eye_in, .n_in = 1, .out = eye_out, .n_out = 1,
     .attrs = eye_attr_rows, .n_attrs = 2, .attrs_size = sizeof(eye_attrs),
-    .onnx = eye_onnx, .n_onnx = 1, .infer = eye_infer, .eval = eye_eval};
+    .onnx = eye_onnx, .n_onnx = 1, .flags = WHET_OP_ANY_RANK, .infer = eye_infer, .eval = eye_eval};
 
 // ---- one_hot ----
 

@@ -100,6 +100,7 @@ static bool rank_unknown(const whet_infer *ctx) {
 static bool may_be_late(const whet_infer *ctx) {
     if (ctx->dims) return false;
     if (ctx->op->flags & WHET_OP_DYNAMIC_OUT || ctx->needs_value) return true;
+    if (rank_unknown(ctx)) return true;
     for (int32_t i = 0; i < ctx->n_in; i++)
         for (int32_t k = 0; ctx->in[i] && k < ctx->in[i]->rank; k++)
             if (!whet_dim_is_const(ctx->in[i]->dims[k])) return true;
@@ -148,7 +149,7 @@ static whet_status infer(whet_infer *ctx) {
     WHET_TRY(check_dtypes(ctx, vars));
     if (ctx->op->n_attrs) WHET_TRY(whet_op_attr_check(ctx->op, ctx->attrs, ctx->err));
     preset_outputs(ctx, vars);
-    if (rank_unknown(ctx)) {
+    if (rank_unknown(ctx) && !(ctx->op->flags & WHET_OP_ANY_RANK)) {
         for (int32_t i = 0; i < ctx->n_out; i++) ctx->out[i].rank = -1;
     } else if (ctx->op->infer) {
         WHET_TRY(ctx->op->infer(ctx));

@@ -13,6 +13,7 @@ typedef struct reshape_attrs {
 static whet_status rank_from_length(whet_infer *ctx, int32_t i, int32_t *rank) {
     const whet_type *t = ctx->in[i];
     *rank = -1;
+    if (t->rank < 0) return WHET_OK;
     if (t->rank != 1)
         WHET_FAIL(ctx->err, WHET_E_SHAPE, "input %d must have one dimension, not %d", i, t->rank);
     if (!whet_dim_is_const(t->dims[0])) return WHET_OK;
@@ -43,14 +44,14 @@ static whet_status reshape_dims(whet_infer *ctx, const whet_dim *shape, int32_t 
     const whet_type *x = ctx->in[0];
     whet_dim dims[WHET_MAX_RANK], total = 1, others = 1;
     int32_t at = -1;
-    bool copied[WHET_MAX_RANK] = {false}, vague = false;
+    bool copied[WHET_MAX_RANK] = {false}, vague = x->rank < 0;
     for (int32_t i = 0; i < rank; i++) {
         whet_dim d = shape[i];
         if (d == 0 && !a->allowzero) {
-            if (i >= x->rank)
+            if (x->rank >= 0 && i >= x->rank)
                 WHET_FAIL(ctx->err, WHET_E_SHAPE, "dimension %d cannot be copied from a tensor of "
                           "%d dimensions", i, x->rank);
-            dims[i] = x->dims[i];
+            dims[i] = x->rank < 0 ? whet_dim_fresh(ctx->dims) : x->dims[i];
             copied[i] = true;
             continue;
         }
@@ -73,7 +74,7 @@ static whet_status reshape_dims(whet_infer *ctx, const whet_dim *shape, int32_t 
         WHET_FAIL(ctx->err, WHET_E_SHAPE, "-1 together with a dimension of 0");
     if (at >= 0 && vague) dims[at] = whet_dim_fresh(ctx->dims);
     else if (at >= 0) WHET_TRY(reshape_rest(ctx, total, others, &dims[at]));
-    else WHET_TRY(whet_infer_same(ctx, total, others, "numbers of elements"));
+    else if (x->rank >= 0) WHET_TRY(whet_infer_same(ctx, total, others, "numbers of elements"));
     whet_infer_shape(ctx, 0, rank, dims);
     return WHET_OK;
 }
@@ -103,7 +104,7 @@ static const whet_onnx_row reshape_onnx[] = {
 const whet_op whet_op_reshape = {
     .name = "reshape", .in = reshape_in, .n_in = 2, .out = reshape_out, .n_out = 1,
     .attrs = reshape_attr_rows, .n_attrs = 1, .attrs_size = sizeof(reshape_attrs),
-    .onnx = reshape_onnx, .n_onnx = 2, .flags = WHET_OP_VIEW,
+    .onnx = reshape_onnx, .n_onnx = 2, .flags = WHET_OP_VIEW | WHET_OP_ANY_RANK,
     .infer = reshape_infer, .eval = whet_eval_copy};
 
 static whet_status flatten_infer(whet_infer *ctx) {

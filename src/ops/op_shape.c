@@ -26,6 +26,10 @@ static int32_t shape_range(const shape_attrs *a, int32_t rank, int32_t *start) {
 
 static whet_status shape_infer(whet_infer *ctx) {
     const whet_type *x = ctx->in[0];
+    if (x->rank < 0) {
+        whet_infer_unknown(ctx, 0, 1);
+        return WHET_OK;
+    }
     int32_t start, n = shape_range(ctx->attrs, x->rank, &start);
     whet_dim *value = WHET_NEW_ARRAY(ctx->arena, whet_dim, n ? n : 1);
     if (!value) return WHET_NOMEM(ctx->err);
@@ -50,7 +54,8 @@ static const whet_onnx_row shape_onnx[] = {{"", "Shape", 1, 0, NULL}};
 const whet_op whet_op_shape = {
     .name = "shape", .in = shape_in, .n_in = 1, .out = shape_out, .n_out = 1,
     .attrs = shape_attr_rows, .n_attrs = 2, .attrs_size = sizeof(shape_attrs),
-    .onnx = shape_onnx, .n_onnx = 1, .infer = shape_infer, .eval = shape_eval};
+    .onnx = shape_onnx, .n_onnx = 1, .flags = WHET_OP_ANY_RANK,
+    .infer = shape_infer, .eval = shape_eval};
 
 // ---- size ----
 
@@ -61,6 +66,7 @@ static whet_status size_infer(whet_infer *ctx) {
     *value = 1;
     for (int32_t i = 0; i < x->rank; i++) *value = whet_dim_mul(ctx->dims, *value, x->dims[i]);
     whet_infer_shape(ctx, 0, 0, NULL);
+    if (x->rank < 0) return WHET_OK;
     ctx->out[0].value = value;
     return WHET_OK;
 }
@@ -74,7 +80,8 @@ static const whet_arg size_out[] = {{"size", I64, 0}};
 static const whet_onnx_row size_onnx[] = {{"", "Size", 1, 0, NULL}};
 const whet_op whet_op_size = {
     .name = "size", .in = shape_in, .n_in = 1, .out = size_out, .n_out = 1,
-    .onnx = size_onnx, .n_onnx = 1, .infer = size_infer, .eval = size_eval};
+    .onnx = size_onnx, .n_onnx = 1, .flags = WHET_OP_ANY_RANK,
+    .infer = size_infer, .eval = size_eval};
 
 // ---- constant_of_shape ----
 
@@ -86,6 +93,10 @@ static whet_status fill_dims(whet_infer *ctx) {
     const whet_dim *shape;
     whet_dim dims[WHET_MAX_RANK];
     int64_t n;
+    if (ctx->in[0]->rank < 0) {
+        whet_infer_unknown(ctx, 0, -1);
+        return WHET_OK;
+    }
     WHET_TRY(whet_infer_rank(ctx, 0, 1));
     whet_dim rank = ctx->in[0]->dims[0];
     if (whet_dim_is_const(rank) && rank > WHET_MAX_RANK)
@@ -142,4 +153,5 @@ static const whet_onnx_row fill_onnx[] = {{"", "ConstantOfShape", 9, 0, NULL}};
 const whet_op whet_op_constant_of_shape = {
     .name = "constant_of_shape", .in = fill_in, .n_in = 1, .out = fill_out, .n_out = 1,
     .attrs = fill_attr_rows, .n_attrs = 1, .attrs_size = sizeof(fill_attrs),
-    .onnx = fill_onnx, .n_onnx = 1, .infer = fill_infer, .eval = fill_eval};
+    .onnx = fill_onnx, .n_onnx = 1, .flags = WHET_OP_ANY_RANK,
+    .infer = fill_infer, .eval = fill_eval};
