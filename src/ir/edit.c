@@ -106,8 +106,12 @@ static bool has_item(const char *list, const char *item, size_t n) {
     }
 }
 
+// A longer list says no more to a reader, and growing it copies it.
+#define MAX_ORIGIN 4096
+
 bool whet_node_absorb(whet_node *to, const whet_node *from) {
     const char *list = origin_of(to);
+    if (strlen(list) > MAX_ORIGIN) return true;
     for (const char *at = origin_of(from);;) {
         size_t len = strcspn(at, ",");
         if (len && !has_item(list, at, len))

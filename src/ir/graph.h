@@ -114,7 +114,7 @@ void whet_node_remove(whet_node *n);
 // Removes unused nodes (recipe nodes too) from the end backwards; gives the number removed.
 int32_t whet_graph_sweep(whet_graph *g);
 void whet_node_move_before(whet_node *n, whet_node *before);
-// Name list of the nodes a new node stands for: adds `from`'s origin to `to`'s.
+// Name list of the nodes a new node stands for: adds `from`'s origin to `to`'s, up to about 4 KiB.
 bool whet_node_absorb(whet_node *to, const whet_node *from);
 
 // ---- looking ----

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // softmax(scale q k' + mask) v becomes attention. The scale may sit on q, on k, on both or on the
-// scores, k may be transposed by a node or by the product. Where all heads come from one row
+// scores, k may be transposed by a node or by the product, the mask may be a choice. Where all heads come from one row
 // [b, s, h d] by reshape and transpose, and go back to one, those four moves are dropped too: the
 // operator reads its heads from the rows.
 #include "pass/match.h"
@@ -10,6 +10,7 @@ typedef struct {
     whet_value *q, *k, *v, *mask;
     int64_t perm[4]; // of k to [b, h, s, d]
     double scale;
+    bool drops; // the mask is true where a key is left out
 } match;
 
 // ---- the scores ----
@@ -43,10 +44,43 @@ static bool mask_fits(const whet_value *mask, const whet_value *scores, const wh
            mask->type.dims[rank - 1] == scores->type.dims[3];
 }
 
+// Whether each row of a constant mask keeps a key: a row without one would be uniform as arithmetic,
+// but zero as attention.
+static bool rows_keep(const whet_tensor *mask, bool drops) {
+    int64_t width = mask->rank ? mask->dims[mask->rank - 1] : 1, n = whet_tensor_count(mask);
+    for (int64_t at = 0; at < n; at += width) {
+        bool keeps = false;
+        for (int64_t i = 0; i < width; i++)
+            keeps = keeps || (whet_load_i64(mask->data, mask->dtype, at + i) != 0) != drops;
+        if (!keeps) return false;
+    }
+    return n > 0;
+}
+
+// v is where(mask, scores, -inf) or where(mask, -inf, scores) for a constant mask; a number that is
+// large enough does as well.
+static whet_node *match_where(const whet_value *v, match *m) {
+    const whet_node *n = whet_match_only(v, &whet_op_where);
+    if (!n || !whet_value_is_const(n->in[0])) return NULL;
+    for (int32_t keep = 1; keep <= 2; keep++) {
+        double number;
+        m->scale = 1;
+        m->mask = n->in[0];
+        m->drops = keep == 2;
+        whet_node *product = match_product(n->in[keep], &m->scale);
+        if (product && whet_value_scalar(n->in[3 - keep], &number) && number <= -1e9 &&
+            rows_keep(m->mask->data, m->drops))
+            return product;
+    }
+    return NULL;
+}
+
 static const whet_node *match_scores(whet_value *v, match *m) {
     m->scale = 1;
     m->mask = NULL;
+    m->drops = false;
     whet_node *n = match_product(v, &m->scale);
+    if (!n) n = match_where(v, m);
     const whet_node *add = n ? NULL : whet_match_only(v, &whet_op_add);
     for (int32_t i = 0; i < 2 && add && !n; i++) {
         m->scale = 1;
@@ -124,6 +158,7 @@ static whet_status attention_rule(whet_node *n, int32_t *changed, whet_error *er
     whet_op_attr_defaults(&whet_op_attention, &attrs);
     attrs.scale = (float)m.scale;
     whet_value *in[] = {m.q, k, m.v, m.mask};
+    if (m.drops && !(in[3] = whet_derive(&whet_op_not, m.mask, NULL, err))) return whet_failed(err);
     whet_node *fresh = whet_make_node(&whet_op_attention, &attrs, in, m.mask ? 4 : 3, n, err);
     if (!fresh) return whet_failed(err);
     if (!whet_same_type(fresh->out[0], n->out[0])) {
