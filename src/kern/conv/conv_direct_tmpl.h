@@ -152,6 +152,10 @@ static void walk_init(const conv_plan *c, conv_task *t, int64_t plane) {
     t->walk = (whet_walk){.n0 = c->icb, .n1 = g->ker[1], .n2 = g->ker[2], .s0 = plane,
                           .s1 = g->dil[1] * t->pitch, .s2 = g->dil[2] * c->ib, .len = c->ib,
                           .last = g->cg - (c->icb - 1) * c->ib, .w_step = t->nv * V_W};
+    if (c->flat) { // the pixels of the next tile, which come from far when the input is large
+        t->walk.ahead = TILES.pixels * c->ib;
+        t->walk.ahead_step = c->ib;
+    }
     if (c->ib == 1 && g->dil[2] == 1) { // a row of the window is a run
         t->walk.n2 = 1;
         t->walk.len = t->walk.last = g->ker[2];
