@@ -421,6 +421,18 @@ static whet_status check_packed(decoder *d) {
     return status;
 }
 
+// Constants seen through views and outputs are read as they are.
+static whet_status check_read_constants(decoder *d) {
+    const whet_plan *p = d->p;
+    for (int32_t i = 0; i < p->n_tensors + d->g->n_outputs; i++) {
+        int32_t t = i < p->n_tensors ? p->tensors[i].alias : p->outputs[i - p->n_tensors];
+        const whet_pvalue *v = t < 0 ? NULL : &d->g->values[p->tensors[t].value];
+        if (v && whet_pvalue_is_const(v) && p->tensors[t].alias < 0 && !v->data)
+            return malformed(d, "constant that the file does not hold");
+    }
+    return WHET_OK;
+}
+
 // Every tensor is made once, before it is read.
 static whet_status check_order(decoder *d) {
     whet_plan *p = d->p;
@@ -492,6 +504,7 @@ static whet_status read_plan(decoder *d) {
     if (whet_reader_left(&d->r)) return malformed(d, "wrong length");
     for (int32_t i = 0; i < p->n_steps; i++) p->cost += p->steps[i].cost;
     WHET_TRY(check_order(d));
+    WHET_TRY(check_read_constants(d));
     return check_packed(d);
 }
 
