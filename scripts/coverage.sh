@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Line coverage of the code that reads foreign data, by replaying the fuzz corpora: each argument is
-# a folder to replay further inputs from, such as build-fuzz/new. With ALL=1 the unit, op and ir
+# a folder to replay further inputs from, such as build-asan/new. With ALL=1 the unit, op and ir
 # tests run too. Builds the coverage preset in build-coverage/.
 cd "$(dirname "$0")/.." || exit 1
 tool() { command -v "$1" || command -v "$1-14" || echo "$1"; }
