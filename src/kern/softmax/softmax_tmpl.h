@@ -44,7 +44,7 @@ V_FN float exp_sum(const float *x, float *y, float max, int64_t n) {
         b += f;
     }
     for (; i < n; i += V_W) {
-        vf e = v_exp_neg(v_load_n(x + i, n - i) - m);
+        vf e = v_exp_neg(tail_or(x + i, n - i, -INFINITY) - m);
         if (y) v_store_n(y + i, e, n - i);
         a += n - i >= V_W ? e : v_select(vm_first(n - i), e, v_zero());
     }
