@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Engines and contexts from Python: masks, threads, files, DLPack, caches, bad input."""
+
+import os
+import pathlib
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+import whet
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+MODEL = ROOT / "examples/glyphs/glyph_mobilenetv2.onnx"
+
+
+def image(batch=1, seed=0):
+    return np.random.default_rng(seed).standard_normal((batch, 1, 48, 48), dtype=np.float32)
+
+
+@pytest.fixture(scope="module")
+def engine():
+    return whet.build(MODEL, level=1)
+
+
+@pytest.mark.parametrize("mask", ["scalar", "avx2", "avx512", "native"])
+def test_one_file_runs_at_every_instruction_set(mask, engine, tmp_path):
+    engine.save(tmp_path / "a.whet")
+    np.save(tmp_path / "x.npy", image(2))
+    code = ("import sys, numpy as np, whet; e = whet.load(sys.argv[1]);"
+            "np.save(sys.argv[3], e.context().run({'image': np.load(sys.argv[2])})['logits'])")
+    files = [str(tmp_path / name) for name in ("a.whet", "x.npy", "y.npy")]
+    subprocess.run([sys.executable, "-c", code, *files], check=True,
+                   env={**os.environ, "WHET_CPU_MASK": mask})
+    want = engine.context().run({"image": image(2)})["logits"]
+    assert np.abs(np.load(tmp_path / "y.npy") - want).max() <= 1e-4 * np.abs(want).max()
+
+
+def test_two_contexts_run_at_once(engine):
+    want = [engine.context().run({"image": image(1, seed)})["logits"] for seed in range(2)]
+    wrong = []
+
+    def work(seed):
+        context = engine.context(threads=1)
+        for _ in range(100):
+            if not np.array_equal(context.run({"image": image(1, seed)})["logits"].argmax(),
+                                  want[seed].argmax()):
+                wrong.append(seed)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_outputs_are_written_in_place_and_dlpack_is_read(engine):
+    class Capsule:
+        def __init__(self, array):
+            self.array = array
+
+        def __dlpack__(self, **kwargs):
+            return self.array.__dlpack__(**kwargs)
+
+        def __dlpack_device__(self):
+            return self.array.__dlpack_device__()
+
+    mine = np.empty((1, 62), np.float32)
+    context = engine.context()
+    made = context.run({"image": Capsule(image())}, {"logits": mine})
+    assert made["logits"] is mine
+    assert np.array_equal(mine, context.run({"image": image()})["logits"])
+
+
+def test_bytes_and_files_are_the_same(engine, tmp_path):
+    engine.save(tmp_path / "a.whet")
+    assert (tmp_path / "a.whet").read_bytes() == engine.serialize()
+    again = whet.loads(engine.serialize())
+    assert np.array_equal(again.context().run({"image": image()})["logits"],
+                          engine.context().run({"image": image()})["logits"])
+
+
+def test_deterministic_builds_are_equal(tmp_path):
+    cache = tmp_path / "times"
+    whet.build(MODEL, level=2, timing_cache=cache)
+    builds = [whet.build(MODEL, timing_cache=cache, deterministic=True).serialize()
+              for _ in range(2)]
+    assert builds[0] == builds[1]
+
+
+def test_small_engines_leave_the_sources_out(engine):
+    small = whet.build(MODEL, level=0, portable="none")
+    weights = MODEL.stat().st_size
+    assert len(small.serialize()) <= 2.1 * weights
+    assert len(engine.serialize()) <= 3.1 * weights
+    assert np.allclose(small.context().run({"image": image()})["logits"],
+                       engine.context().run({"image": image()})["logits"], atol=1e-4)
+
+
+@pytest.mark.parametrize("fed, words", [
+    ({"image": np.zeros((1, 1, 48, 47), np.float32)}, ["image", "47", "48"]),
+    ({"image": np.zeros((1, 1, 48), np.float32)}, ["image", "rank"]),
+    ({"image": np.zeros((1, 1, 48, 48), np.float64)}, ["image", "f64", "f32"]),
+])
+def test_wrong_inputs_are_named(engine, fed, words):
+    with pytest.raises(whet.Error) as caught:
+        engine.context().run(fed)
+    assert all(word in str(caught.value) for word in words)
+
+
+@pytest.mark.parametrize("argument", [
+    {"precision": "fp16"}, {"precision": {"int8", "bf16"}}, {"verify": "full"}, {"accuracy": 0.1},
+    {"calibration": []}, {"device": "cuda"}, {"plugins": ("x.so",)},
+    {"profiles": [{"image": ((1, 1, 48, 48),) * 3}]},
+])
+def test_what_is_not_there_is_refused(argument):
+    with pytest.raises(whet.Error):
+        whet.build(MODEL, **argument)
+
+
+def test_fixed_shapes(engine):
+    fixed = whet.build(MODEL, level=0, shapes={"image": (3, 1, 48, 48)})
+    assert fixed.inputs["image"][1] == (3, 1, 48, 48)
+    with pytest.raises(whet.Error, match="image"):
+        fixed.context().run({"image": image(2)})
+    with pytest.raises(whet.Error, match="nowhere"):
+        whet.build(MODEL, shapes={"nowhere": (1,)})
+
+
+def test_progress_can_cancel():
+    phases = []
+
+    def progress(phase, done, total, left):
+        phases.append(phase)
+        return phase != "tuning"
+
+    with pytest.raises(whet.Error) as caught:
+        whet.build(MODEL, progress=progress)
+    assert caught.value.name == "WHET_E_CANCELLED" and "passes" in phases
