@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The mock backend. Its memory is mapped without access; the thread that executes commands opens it for
+// The mock backend. Its memory is mapped without access; the thread that executes commands opens
+// it for
 // the time of one command, so a host access that was not planned as a copy faults.
 #include "backend_mock.h"
 

@@ -4,7 +4,8 @@
 
 #include "backend/backend.h"
 
-// A second backend as a device would be: memory that faults when the CPU touches it, commands that run
+// A second backend as a device would be: memory that faults when the CPU touches it, commands that
+// run
 // later on a thread of its own, and five kernels.
 extern const whet_backend test_mock_backend;
 extern const whet_kernel *const test_mock_kernels[5];

@@ -30,13 +30,17 @@
  *     }
  *
  * Rules that hold for every function:
- *  - a function that can fail returns a whet_status; 0 is success, every error is negative and pinned;
+ *  - a function that can fail returns a whet_status; 0 is success, every error is negative and
+ *    pinned;
  *    results go through out-parameters, which are written on success only;
  *  - after a failure whet_error_text(handle) of the handle that the call was made on says what
- *    happened, where (node, tensor, file, flag) and what was expected; the text stays until the next
+ *    happened, where (node, tensor, file, flag) and what was expected; the text stays until the
+ *    next
  *    call on that handle;
- *  - `destroy` takes NULL; pointers passed in are borrowed for the call unless the text says longer;
- *  - a whet_env and a whet_engine may be used from any number of threads at once; a builder, a config
+ *  - `destroy` takes NULL; pointers passed in are borrowed for the call unless the text says
+ *    longer;
+ *  - a whet_env and a whet_engine may be used from any number of threads at once; a builder, a
+ *    config
  *    and a context by one thread at a time.
  */
 #ifndef WHET_WHET_H
@@ -181,7 +185,8 @@ WHET_API whet_status whet_env_create(const whet_env_options *options, whet_env *
 WHET_API void whet_env_destroy(whet_env *env);
 
 /* What this library and machine offer, as JSON text (library version, instruction sets, CPU, cache
- * sizes, threads, backends, counts of operators and kernels). Owned by the environment (NULL: the default one). */
+ * sizes, threads, backends, counts of operators and kernels). Owned by the environment (NULL: the
+ * default one). */
 WHET_API const char *whet_env_describe(whet_env *env);
 
 /* ---- configuration of a build ------------------------------------------------------------- */
@@ -193,12 +198,14 @@ WHET_API whet_status whet_config_create(whet_env *env, whet_config **config);
 WHET_API void whet_config_destroy(whet_config *config);
 
 /* Sets one option from text; whet_config_help() lists them all. Names are those of the command line
- * without dashes: "level", "threads", "precision", "verify", "portable", "deterministic", "timing-cache", ...
+ * without dashes: "level", "threads", "precision", "verify", "portable", "deterministic",
+ * "timing-cache", ...
  * WHET_E_NOT_FOUND: no such option; WHET_E_INVALID: bad value; WHET_E_UNSUPPORTED: a value that is
  * known but not available here, the text says why. */
 WHET_API whet_status whet_config_set(whet_config *config, const char *name, const char *value);
 
-/* Fixes the shape of an input. rank dims >= 0. The input's own fixed dimensions must agree, which is
+/* Fixes the shape of an input. rank dims >= 0. The input's own fixed dimensions must agree, which
+ * is
  * checked by the build. WHET_E_INVALID, WHET_E_NOMEM. */
 WHET_API whet_status whet_config_set_shape(whet_config *config, const char *input, int32_t rank,
                                            const int64_t *dims);
@@ -217,7 +224,8 @@ WHET_API const char *whet_config_help(void);
 
 typedef struct whet_timing_cache whet_timing_cache;
 
-/* An empty cache (path NULL) or one read from a file. A file that is not there gives an empty cache.
+/* An empty cache (path NULL) or one read from a file. A file that is not there gives an empty
+ * cache.
  * WHET_E_PARSE, WHET_E_VERSION, WHET_E_CHECKSUM, WHET_E_IO, WHET_E_NOMEM. */
 WHET_API whet_status whet_timing_cache_load(whet_env *env, const char *path,
                                             whet_timing_cache **cache);
@@ -249,7 +257,8 @@ WHET_API whet_status whet_builder_load_onnx_memory(whet_builder *builder, const 
                                                    size_t bytes, const char *external_dir);
 
 /* The report of the last load: operators, opsets, inputs, outputs, and every problem with node,
- * operator, version, shapes and what is missing; as text or JSON. Owned by the builder; never NULL. */
+ * operator, version, shapes and what is missing; as text or JSON. Owned by the builder; never
+ * NULL. */
 WHET_API const char *whet_builder_report(whet_builder *builder, bool json);
 
 /* Optimizes, tunes and returns an engine. config NULL: defaults. The engine keeps nothing of the
@@ -322,7 +331,8 @@ WHET_API whet_status whet_context_set_threads(whet_context *context, int32_t thr
 
 /* Runs the engine. inputs: one tensor an input in the engine's order, shapes and types must match;
  * outputs: one an output; where `data` is not NULL it is written there (`bytes` must suffice, else
- * WHET_E_BUFFER and rank, dims and bytes of every output say what is needed) and where it is NULL it
+ * WHET_E_BUFFER and rank, dims and bytes of every output say what is needed) and where it is NULL
+ * it
  * is set to memory of the context, valid until the next run. dtype, rank and dims are set in either
  * case. After the first run at a shape nothing is allocated. The calling thread works too.
  * WHET_E_INVALID, WHET_E_SHAPE, WHET_E_DTYPE, WHET_E_BUFFER, WHET_E_RANGE (an index, a division by

@@ -16,7 +16,8 @@ static void warn_unknown_dims(whet_build *x) {
         for (int32_t d = 0; d < v->type.rank; d++)
             if (!whet_dim_is_const(v->type.dims[d]))
                 whet_env_log(x->env, WHET_LOG_INFO,
-                             "input \"%s\": dimension %d is not fixed: tuned as 1, right at any size",
+                             "input \"%s\": dimension %d is not fixed: tuned as 1, right at any "
+                             "size",
                              v->name, d);
     }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Building: import → passes → portable graph → plan with measured costs (build_plan.c) → engine bytes
+// Building: import → passes → portable graph → plan with measured costs (build_plan.c) → engine
+// bytes
 // (engine_writer.c) → verification.
 #include "build/builder_impl.h"
 

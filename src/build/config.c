@@ -38,8 +38,8 @@ static const char *const precision_choices[] = {"fp32",  "!tf32", "!bf16", "!fp1
       "that differs",                                                                              \
       "comparing every boundary with the C references is not available in this version")           \
     X("plan", OPT_CHOICE, plan, 0, 0, plan_choices, "tuned|plain|reference", "tuned",              \
-      "plain: no fusions, plain layouts, nothing timed; reference: the same with the C references " \
-      "only, slow and exact", NULL)                                                                \
+      "plain: no fusions, plain layouts, nothing timed; reference: the same with the C "           \
+      "references only, slow and exact", NULL)                                                     \
     X("portable", OPT_CHOICE, portable, 0, 0, portable_choices, "full|none", "full",               \
       "none leaves the source weights out: smaller, for this kind of machine only", NULL)          \
     X("deterministic", OPT_BOOL, deterministic, 0, 0, NULL, "true|false", "false",                 \
@@ -49,8 +49,8 @@ static const char *const precision_choices[] = {"fp32",  "!tf32", "!bf16", "!fp1
       "times are read from and added to this file", NULL)                                          \
     X("timing-cache-readonly", OPT_BOOL, timing_cache_readonly, 0, 0, NULL, "true|false", "false", \
       "never write the timing cache", NULL)                                                        \
-    X("disable-pass", OPT_TEXT, disable_pass, 0, 0, NULL, "NAME,...|all", "", "passes to leave out", \
-      NULL)                                                                                        \
+    X("disable-pass", OPT_TEXT, disable_pass, 0, 0, NULL, "NAME,...|all", "",                      \
+      "passes to leave out", NULL)                                                                 \
     X("dump-ir", OPT_TEXT, dump_ir, 0, 0, NULL, "after:NAME|after:all", "",                        \
       "log the graph's text form after a pass", NULL)                                              \
     X("disable-kernels", OPT_TEXT, disable_kernels, 0, 0, NULL, "NAME,PREFIX*,...", "",            \

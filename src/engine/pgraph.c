@@ -53,6 +53,54 @@ static bool scratch_for(whet_arena *arena, infer_scratch *s, const whet_pnode *n
     return (s->in && s->data && s->tensors) || n->n_in == 0 ? s->out || n->n_out == 0 : false;
 }
 
+// ---- contents that a shape function used only in part ----
+
+typedef struct {
+    const whet_pgraph *g;
+    const whet_pnode *n;
+    const char *name; // looked for, NULL: any unknown one
+    bool found;
+} name_search;
+
+static void compare_name(void *user, const char *name) {
+    name_search *s = user;
+    if (!strcmp(name, s->name)) s->found = true;
+}
+
+static bool in_input_dims(const whet_pgraph *g, const whet_pnode *n, const char *name) {
+    name_search s = {g, n, name, false};
+    for (int32_t i = 0; i < n->n_in && !s.found; i++) {
+        if (n->in[i] < 0) continue;
+        const whet_type *t = &g->values[n->in[i]].type;
+        for (int32_t d = 0; d < t->rank; d++)
+            if (!whet_dim_is_const(t->dims[d]))
+                whet_dim_names(g->dims, t->dims[d], compare_name, &s);
+    }
+    return s.found;
+}
+
+static void find_unknown(void *user, const char *name) {
+    name_search *s = user;
+    if (name[0] == '?' && !in_input_dims(s->g, s->n, name)) s->found = true;
+}
+
+// A shape tensor of which some elements are known has contents as far as its readers are
+// concerned. When
+// an unknown element got into a shape, the reader needs the numbers at run time all the same.
+static void note_unknown_contents(const whet_pgraph *g, whet_pnode *n, const whet_type *out) {
+    name_search s = {g, n, NULL, false};
+    if (n->op->flags & WHET_OP_DYNAMIC_OUT) return;
+    for (int32_t i = 0; i < n->n_out; i++)
+        for (int32_t d = 0; d < out[i].rank; d++)
+            if (!whet_dim_is_const(out[i].dims[d]))
+                whet_dim_names(g->dims, out[i].dims[d], find_unknown, &s);
+    for (int32_t i = 0; i < n->n_in && i < 64 && s.found; i++) {
+        const whet_pvalue *v = n->in[i] < 0 ? NULL : &g->values[n->in[i]];
+        if (v && !v->data && whet_dtype_is_int(v->type.dtype) && v->type.rank <= 1)
+            n->needs_value |= UINT64_C(1) << i;
+    }
+}
+
 static whet_status infer_node(whet_pgraph *g, whet_pnode *n, infer_scratch *s, whet_error *err) {
     if (!scratch_for(&g->arena, s, n)) return WHET_NOMEM(err);
     for (int32_t i = 0; i < n->n_in; i++) {
@@ -68,6 +116,7 @@ static whet_status infer_node(whet_pgraph *g, whet_pnode *n, infer_scratch *s, w
                       .out = s->out, .arena = &g->arena, .err = err};
     WHET_TRY(whet_op_infer(&ctx));
     n->needs_value = ctx.needs_value;
+    if (!n->recipe) note_unknown_contents(g, n, s->out);
     for (int32_t i = 0; i < n->n_out; i++) {
         if (n->out[i] < 0) continue;
         whet_pvalue *v = &g->values[n->out[i]];

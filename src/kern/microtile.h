@@ -14,7 +14,8 @@ typedef struct whet_walk {
     int64_t n0, n1, n2, s0, s1, s2;
     int64_t len, last;
     int64_t w_step;
-    int64_t ahead, ahead_step; // each step prefetches run + ahead + step * ahead_step; 0, 0: no need
+    // each step prefetches run + ahead + step * ahead_step; 0, 0: no need
+    int64_t ahead, ahead_step;
 } whet_walk;
 
 typedef struct whet_tile_out {

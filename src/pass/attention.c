@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // softmax(scale q k' + mask) v becomes attention. The scale may sit on q, on k, on both or on the
-// scores, k may be transposed by a node or by the product, the mask may be a choice. Where all heads come from one row
+// scores, k may be transposed by a node or by the product, the mask may be a choice. Where all
+// heads come from one row
 // [b, s, h d] by reshape and transpose, and go back to one, those four moves are dropped too: the
 // operator reads its heads from the rows.
 #include "pass/match.h"
@@ -44,7 +45,8 @@ static bool mask_fits(const whet_value *mask, const whet_value *scores, const wh
            mask->type.dims[rank - 1] == scores->type.dims[3];
 }
 
-// Whether each row of a constant mask keeps a key: a row without one would be uniform as arithmetic,
+// Whether each row of a constant mask keeps a key: a row without one would be uniform as
+// arithmetic,
 // but zero as attention.
 static bool rows_keep(const whet_tensor *mask, bool drops) {
     int64_t width = mask->rank ? mask->dims[mask->rank - 1] : 1, n = whet_tensor_count(mask);

@@ -109,7 +109,8 @@ static whet_status transpose_rule(whet_node *n, int32_t *changed, whet_error *er
     return moves_nothing(n) && !still ? make_reshape(n, x, changed, err) : WHET_OK;
 }
 
-// ---- matrix products, which can transpose the last two dimensions of their operands themselves ----
+// ---- matrix products, which can transpose the last two dimensions of their operands themselves
+// ----
 
 static const whet_node *match_swap(const whet_value *v) {
     const whet_node *n = whet_match_only(v, &whet_op_transpose);

@@ -57,7 +57,8 @@ whet_status whet_engine_attach_sources(whet_engine_file *file, whet_pgraph *grap
 static whet_status check_used_sources(whet_engine *e, whet_error *err) {
     whet_section *sources = whet_engine_file_find(&e->file, WHET_SECTION_SOURCES, 0);
     for (int32_t i = 0; sources && i < e->plan->n_packed; i++)
-        if (e->plan->packed[i].offset == WHET_PACKED_SOURCE) return whet_section_check(sources, err);
+        if (e->plan->packed[i].offset == WHET_PACKED_SOURCE)
+            return whet_section_check(sources, err);
     return WHET_OK;
 }
 
@@ -176,7 +177,8 @@ whet_status whet_engine_load(whet_env *env, const char *path, whet_engine **engi
     env = whet_env_get(env);
     if (!env) return WHET_E_NOMEM;
     whet_error *err = &env->handle.error;
-    if (!path || !engine) WHET_FAIL(err, WHET_E_INVALID, "whet_engine_load: path or engine is NULL");
+    if (!path || !engine)
+        WHET_FAIL(err, WHET_E_INVALID, "whet_engine_load: path or engine is NULL");
     whet_map map;
     WHET_TRY(whet_map_open(&map, path, err));
     whet_status status = whet_engine_open(env, map.data, map.size, NULL, engine, err);

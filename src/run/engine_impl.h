@@ -22,7 +22,8 @@ struct whet_engine {
     whet_str text;       // of the last inspection
 };
 
-// Takes `owned` (freed with the engine) when not NULL; data then lies in it. data is 64-byte aligned.
+// Takes `owned` (freed with the engine) when not NULL; data then lies in it. data is 64-byte
+// aligned.
 whet_status whet_engine_open(whet_env *env, const void *data, size_t size, void *owned,
                              whet_engine **engine, whet_error *err);
 // An engine over a graph and a plan that it takes, without a file (for verification and tuning).

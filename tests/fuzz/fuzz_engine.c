@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Engine files: checksums are mended first, so that what was changed reaches the decoders. What loads is
+// Engine files: checksums are mended first, so that what was changed reaches the decoders. What
+// loads is
 // inspected, and run when it is small.
 #include <stdint.h>
 #include <stdlib.h>

@@ -26,7 +26,8 @@ static char *mend(const uint8_t *data, size_t size, size_t *n) {
 static void read_cache(const char *text, size_t n) {
     whet_timing_cache *c = NULL, *other = NULL;
     whet_error err;
-    if (whet_timing_cache_load(NULL, NULL, &c) || whet_timing_cache_load(NULL, NULL, &other)) abort();
+    if (whet_timing_cache_load(NULL, NULL, &c) || whet_timing_cache_load(NULL, NULL, &other))
+        abort();
     if (whet_timing_cache_parse(c, text, n, &err) == WHET_OK) {
         whet_timing_cache_merge(other, c);
         if (whet_timing_cache_count(other) != whet_timing_cache_count(c)) abort();

@@ -6,7 +6,8 @@
 static whet_graph *parse(const char *text) {
     whet_error err = {0};
     whet_graph *g = NULL;
-    if (whet_graph_parse(whet_ops_builtin(), text, strlen(text), &g, &err)) fail_msg("%s", err.text);
+    if (whet_graph_parse(whet_ops_builtin(), text, strlen(text), &g, &err))
+        fail_msg("%s", err.text);
     return g;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // test: labels=threads timeout=600
-// The trained networks on two backends: what the mock has no kernel for falls back to the CPU, copies
+// The trained networks on two backends: what the mock has no kernel for falls back to the CPU,
+// copies
 // are planned, results agree with the CPU's alone.
 #include "support/test.h"
 

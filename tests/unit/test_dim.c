@@ -325,7 +325,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         TEST(test_constants), TEST(test_errors), TEST(test_normal_form), TEST(test_division),
-        TEST(test_extrema), TEST(test_bounds), TEST(test_values), TEST(test_random), TEST(test_names),
+        TEST(test_extrema), TEST(test_bounds), TEST(test_values), TEST(test_random),
+        TEST(test_names),
         TEST(test_bad_text), TEST(test_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
