@@ -11,12 +11,19 @@ static bool borrowed(const whet_packed *k, const whet_pgraph *g) {
     return k->step < 0 && g->values[k->value].kind == WHET_PVALUE_SOURCE;
 }
 
+static whet_status check_held(const whet_plan *p, const whet_pgraph *g, whet_error *err) {
+    for (int32_t i = 0; i < p->n_tensors; i++) {
+        const whet_pvalue *v = &g->values[p->tensors[i].value];
+        if (whet_pvalue_is_const(v) && !v->data)
+            WHET_FAIL(err, WHET_E_UNSUPPORTED,
+                      "the engine holds no weights of \"%s\", so it cannot be planned anew", v->name);
+    }
+    return WHET_OK;
+}
+
 static whet_status pack_one(whet_plan *p, const whet_pgraph *g, whet_env *env, whet_packed *k,
                             const whet_vshape *shapes, whet_arena *arena, whet_error *err) {
     const whet_pvalue *v = &g->values[k->value];
-    if (!v->data)
-        WHET_FAIL(err, WHET_E_UNSUPPORTED,
-                  "the engine holds no weights of \"%s\", so it cannot be planned anew", v->name);
     whet_tensor src = whet_pvalue_tensor(v);
     if (k->step < 0) {
         memcpy((void *)k->data, src.data, k->bytes);
@@ -34,6 +41,7 @@ static whet_status pack_one(whet_plan *p, const whet_pgraph *g, whet_env *env, w
 
 whet_status whet_plan_pack(whet_plan *p, const whet_pgraph *g, whet_env *env, whet_error *err) {
     size_t total = 0;
+    WHET_TRY(check_held(p, g, err));
     for (int32_t i = 0; i < p->n_packed; i++) {
         if (borrowed(&p->packed[i], g)) continue;
         p->packed[i].offset = total;
