@@ -3,6 +3,7 @@
 // that x_scalar.c, x_avx2.c and x_avx512.c include; the suffix chooses the compiler flags and
 // thereby the width V_W here: 16 (AVX-512), 8 (AVX2), and 8 as plain generic vectors elsewhere.
 //   vf: V_W floats   vi: V_W int32 (use the operators + - & | ^ << >> on both)   vm: a lane mask
+// Integers wrap: the files that include this are compiled with -fwrapv.
 // No function here reads or writes a lane that it is not asked for.
 #ifndef WHET_KERN_SIMD_H
 #define WHET_KERN_SIMD_H
