@@ -81,10 +81,11 @@ static void fill_taps(const whet_resize_attrs *a, const whet_resize_dim *d, resi
             continue;
         }
         int64_t first = (int64_t)ceil(x) - 1;
-        float w1 = (float)(x - (double)first);
-        t[i] = (resize_tap){clamp(first, d->in), clamp(first + 1, d->in), 1 - w1, w1};
+        double w1 = x - (double)first;
+        int32_t i0 = clamp(first, d->in), i1 = clamp(first + 1, d->in);
+        t[i] = (resize_tap){i0, i1, (float)(1 - w1), (float)w1};
         // a tap that does not count must not let an infinity in
-        if (w1 >= 1) t[i] = (resize_tap){t[i].i1, t[i].i1, 1, 0};
+        if (w1 >= 1) t[i] = (resize_tap){i1, i1, 1, 0};
     }
 }
 
