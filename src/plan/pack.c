@@ -16,7 +16,8 @@ static whet_status check_held(const whet_plan *p, const whet_pgraph *g, whet_err
         const whet_pvalue *v = &g->values[p->tensors[i].value];
         if (whet_pvalue_is_const(v) && !v->data)
             WHET_FAIL(err, WHET_E_UNSUPPORTED,
-                      "the engine holds no weights of \"%s\", so it cannot be planned anew", v->name);
+                      "the engine holds no weights of \"%s\", so it cannot be planned anew",
+                      v->name);
     }
     return WHET_OK;
 }
