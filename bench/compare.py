@@ -3,8 +3,8 @@
 
 usage: compare.py MODEL.onnx ... [--threads 1,2] [--level 3] [--rounds 6] [--seconds 0.5] [--json F]
 
-A round visits both; each visit runs for --seconds (at least 3 runs). The ratio is that of the medians
-over all rounds. Needs what ./test.sh leaves in .venv."""
+A round visits both; each visit runs for --seconds (at least 3 runs). The ratio is that of the
+medians over all rounds. Needs what ./test.sh leaves in .venv."""
 
 import argparse
 import json

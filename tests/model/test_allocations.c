@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A run at a shape already seen, into the caller's outputs, allocates nothing; nor does one that comes
+// A run at a shape already seen, into the caller's outputs, allocates nothing; nor does one that
+// comes
 // back to an earlier shape.
 #include "support/failing_alloc.h"
 #include "support/test.h"
