@@ -344,91 +344,52 @@ static PyObject *context_bench(PyObject *object, PyObject *args) {
     return result;
 }
 
+// Rows that the library's callbacks add during one run.
 typedef struct {
     PyObject *list;
     bool failed;
-} profile_list;
+} row_list;
+
+static void add_row(row_list *rows, PyObject *row) {
+    if (!row || PyList_Append(rows->list, row)) rows->failed = true;
+    Py_XDECREF(row);
+}
 
 static void add_profile(void *user, const char *layer, const char *kernel, double seconds) {
-    profile_list *p = user;
     PyGILState_STATE gil = PyGILState_Ensure();
-    PyObject *row = Py_BuildValue("(ssd)", layer, kernel, seconds);
-    if (!row || PyList_Append(p->list, row)) p->failed = true;
-    Py_XDECREF(row);
+    add_row(user, Py_BuildValue("(ssd)", layer, kernel, seconds));
     PyGILState_Release(gil);
 }
 
-// profile(inputs): [(layer, kernel, seconds)] of one run.
-static PyObject *context_profile(PyObject *object, PyObject *args) {
-    ContextObject *self = (ContextObject *)object;
+static void add_tap(void *user, const char *value, const whet_tensor *t) {
+    PyGILState_STATE gil = PyGILState_Ensure();
+    PyObject *shape = PyTuple_New(t->rank);
+    for (int32_t d = 0; shape && d < t->rank; d++)
+        PyTuple_SetItem(shape, d, PyLong_FromLongLong(t->dims[d]));
+    add_row(user, Py_BuildValue("(sy#iN)", value, (const char *)t->data, (Py_ssize_t)t->bytes,
+                                (int)t->dtype, shape));
+    PyGILState_Release(gil);
+}
+
+// One run with a profiler or a tap; its rows.
+static PyObject *run_observed(ContextObject *self, PyObject *args, bool profile) {
     PyObject *inputs;
     if (!PyArg_ParseTuple(args, "O!", &PyList_Type, &inputs)) return NULL;
     if (!take(self)) return NULL;
-    whet_engine *engine = ((EngineObject *)self->engine)->engine;
     tensor_list in = {0}, out = {0};
-    profile_list rows = {PyList_New(0), false};
+    row_list rows = {PyList_New(0), false};
     if (rows.list && read_tensors(inputs, false, &in)) {
-        out.n = whet_engine_output_count(engine);
+        out.n = whet_engine_output_count(((EngineObject *)self->engine)->engine);
         out.tensors = PyMem_Calloc((size_t)out.n + 1, sizeof *out.tensors);
         whet_status status = WHET_E_NOMEM;
-        whet_context_set_profiler(self->context, add_profile, &rows);
+        if (profile) whet_context_set_profiler(self->context, add_profile, &rows);
+        else whet_context_set_tap(self->context, add_tap, &rows);
         Py_BEGIN_ALLOW_THREADS
         if (out.tensors)
             status = whet_context_run(self->context, in.tensors, (int32_t)in.n, out.tensors,
                                       (int32_t)out.n);
         Py_END_ALLOW_THREADS
         whet_context_set_profiler(self->context, NULL, NULL);
-        if (status) {
-            raise_status(status, whet_error_text(self->context));
-            Py_CLEAR(rows.list);
-        }
-    } else {
-        Py_CLEAR(rows.list);
-    }
-    release_tensors(&in);
-    release_tensors(&out);
-    self->running = false;
-    if (rows.failed) Py_CLEAR(rows.list);
-    return rows.list;
-}
-
-typedef struct {
-    PyObject *list;
-    bool failed;
-} tap_list;
-
-static void add_tap(void *user, const char *value, const whet_tensor *t) {
-    tap_list *p = user;
-    PyGILState_STATE gil = PyGILState_Ensure();
-    PyObject *shape = PyTuple_New(t->rank);
-    for (int32_t d = 0; shape && d < t->rank; d++)
-        PyTuple_SetItem(shape, d, PyLong_FromLongLong(t->dims[d]));
-    PyObject *row = Py_BuildValue("(sy#iN)", value, (const char *)t->data, (Py_ssize_t)t->bytes,
-                                  (int)t->dtype, shape);
-    if (!row || PyList_Append(p->list, row)) p->failed = true;
-    Py_XDECREF(row);
-    PyGILState_Release(gil);
-}
-
-// tap(inputs): [(value name, bytes, dtype number, shape)] of every value that one run makes
-// visible.
-static PyObject *context_tap(PyObject *object, PyObject *args) {
-    ContextObject *self = (ContextObject *)object;
-    PyObject *inputs;
-    if (!PyArg_ParseTuple(args, "O!", &PyList_Type, &inputs)) return NULL;
-    if (!take(self)) return NULL;
-    tensor_list in = {0}, out = {0};
-    tap_list rows = {PyList_New(0), false};
-    if (rows.list && read_tensors(inputs, false, &in)) {
-        out.n = whet_engine_output_count(((EngineObject *)self->engine)->engine);
-        out.tensors = PyMem_Calloc((size_t)out.n + 1, sizeof *out.tensors);
-        whet_status status = WHET_E_NOMEM;
-        whet_context_set_tap(self->context, add_tap, &rows);
-        Py_BEGIN_ALLOW_THREADS
-        if (out.tensors)
-            status = whet_context_run(self->context, in.tensors, (int32_t)in.n, out.tensors,
-                                      (int32_t)out.n);
-        Py_END_ALLOW_THREADS
         whet_context_set_tap(self->context, NULL, NULL);
         if (status) {
             raise_status(status, whet_error_text(self->context));
@@ -442,6 +403,16 @@ static PyObject *context_tap(PyObject *object, PyObject *args) {
     self->running = false;
     if (rows.failed) Py_CLEAR(rows.list);
     return rows.list;
+}
+
+// profile(inputs): [(layer, kernel, seconds)] of one run.
+static PyObject *context_profile(PyObject *self, PyObject *args) {
+    return run_observed((ContextObject *)self, args, true);
+}
+
+// tap(inputs): [(value name, bytes, dtype number, shape)] of each value that one run shows.
+static PyObject *context_tap(PyObject *self, PyObject *args) {
+    return run_observed((ContextObject *)self, args, false);
 }
 
 static PyObject *context_arena(PyObject *self, PyObject *none) {

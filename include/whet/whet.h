@@ -31,17 +31,15 @@
  *
  * Rules that hold for every function:
  *  - a function that can fail returns a whet_status; 0 is success, every error is negative and
- *    pinned;
- *    results go through out-parameters, which are written on success only;
+ *    pinned; results go through out-parameters, which are written on success only;
  *  - after a failure whet_error_text(handle) of the handle that the call was made on says what
  *    happened, where (node, tensor, file, flag) and what was expected; the text stays until the
- *    next
- *    call on that handle;
+ *    next call on that handle. Calls that make a handle leave it on the environment, where it is
+ *    that of the last failure on any thread: threads that may fail at once need their own;
  *  - `destroy` takes NULL; pointers passed in are borrowed for the call unless the text says
  *    longer;
  *  - a whet_env and a whet_engine may be used from any number of threads at once; a builder, a
- *    config
- *    and a context by one thread at a time.
+ *    config and a context by one thread at a time.
  */
 #ifndef WHET_WHET_H
 #define WHET_WHET_H
@@ -205,8 +203,7 @@ WHET_API void whet_config_destroy(whet_config *config);
 WHET_API whet_status whet_config_set(whet_config *config, const char *name, const char *value);
 
 /* Fixes the shape of an input. rank dims >= 0. The input's own fixed dimensions must agree, which
- * is
- * checked by the build. WHET_E_INVALID, WHET_E_NOMEM. */
+ * is checked by the build. WHET_E_INVALID, WHET_E_NOMEM. */
 WHET_API whet_status whet_config_set_shape(whet_config *config, const char *input, int32_t rank,
                                            const int64_t *dims);
 
@@ -225,8 +222,7 @@ WHET_API const char *whet_config_help(void);
 typedef struct whet_timing_cache whet_timing_cache;
 
 /* An empty cache (path NULL) or one read from a file. A file that is not there gives an empty
- * cache.
- * WHET_E_PARSE, WHET_E_VERSION, WHET_E_CHECKSUM, WHET_E_IO, WHET_E_NOMEM. */
+ * cache. WHET_E_PARSE, WHET_E_VERSION, WHET_E_CHECKSUM, WHET_E_IO, WHET_E_NOMEM. */
 WHET_API whet_status whet_timing_cache_load(whet_env *env, const char *path,
                                             whet_timing_cache **cache);
 /* Writes the cache; the file appears under its name only when complete. WHET_E_IO, WHET_E_NOMEM. */
@@ -332,9 +328,8 @@ WHET_API whet_status whet_context_set_threads(whet_context *context, int32_t thr
 /* Runs the engine. inputs: one tensor an input in the engine's order, shapes and types must match;
  * outputs: one an output; where `data` is not NULL it is written there (`bytes` must suffice, else
  * WHET_E_BUFFER and rank, dims and bytes of every output say what is needed) and where it is NULL
- * it
- * is set to memory of the context, valid until the next run. dtype, rank and dims are set in either
- * case. After the first run at a shape nothing is allocated. The calling thread works too.
+ * it is set to memory of the context, valid until the next run. dtype, rank and dims are set in
+ * either case. After the first run at a shape nothing is allocated. The calling thread works too.
  * WHET_E_INVALID, WHET_E_SHAPE, WHET_E_DTYPE, WHET_E_BUFFER, WHET_E_RANGE (an index, a division by
  * zero, a shape computed at run time), WHET_E_NOMEM. */
 WHET_API whet_status whet_context_run(whet_context *context, const whet_tensor *inputs,

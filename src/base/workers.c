@@ -19,7 +19,6 @@
 #include <unistd.h>
 
 #define SPIN_SECONDS 50e-6
-#define BARRIER_SPIN_SECONDS 20e-6
 #define SLEEPING 0x80000000u // in fork_task.pending: the forking thread sleeps on it
 
 enum { IDLE, ASLEEP, CLAIMED, RUNNING, STOP, READY }; // READY: + ticket * TICKET
@@ -246,18 +245,4 @@ void whet_workers_fork(whet_workers *ws, int32_t max_threads, whet_fork_fn fn, v
     if (!claimed) return;
     call_off(&task, mine, ready, n_mine);
     wait_for_others(&task);
-}
-
-void whet_barrier_wait(whet_barrier *b, int32_t n) {
-    if (n <= 1) return;
-    uint32_t generation = atomic_load_explicit(&b->generation, memory_order_acquire);
-    uint32_t before = atomic_fetch_add_explicit(&b->arrived, 1, memory_order_acq_rel);
-    if (before + 1 == (uint32_t)n) {
-        atomic_store_explicit(&b->arrived, 0, memory_order_relaxed);
-        atomic_store_explicit(&b->generation, generation + 1, memory_order_release);
-        return;
-    }
-    spin s = {0};
-    while (atomic_load_explicit(&b->generation, memory_order_acquire) == generation)
-        if (!spin_turn(&s, BARRIER_SPIN_SECONDS)) sched_yield();
 }

@@ -20,12 +20,4 @@ int32_t whet_workers_count(const whet_workers *workers);
 // caller's share returns are called off. max_threads <= 1 calls fn inline. Allocates nothing.
 void whet_workers_fork(whet_workers *workers, int32_t max_threads, whet_fork_fn fn, void *user);
 
-// A barrier among the n participants of one fork: sense-reversing, spins (with pause), and after
-// about 20 us yields the processor. Zero-initialize; all participants pass the same n.
-typedef struct whet_barrier {
-    _Alignas(64) _Atomic(uint32_t) arrived;
-    _Alignas(64) _Atomic(uint32_t) generation;
-} whet_barrier;
-void whet_barrier_wait(whet_barrier *barrier, int32_t n);
-
 #endif

@@ -22,7 +22,6 @@ typedef enum whet_section_kind {
     WHET_SECTION_MACHINE = 4, // machine that PLAN and PACKED of the same id are for
     WHET_SECTION_PLAN = 5,
     WHET_SECTION_PACKED = 6,
-    WHET_SECTION_BUILD = 7,   // JSON text: how the engine was built
 } whet_section_kind;
 
 typedef struct whet_section {

@@ -51,6 +51,38 @@ static whet_status push_kernel(whet_env *env, const whet_kernel *k) {
     return WHET_OK;
 }
 
+// Made whenever the tables change, so that any thread may read it.
+static void describe(whet_env *env) {
+    whet_str *s = &env->description;
+    whet_str_clear(s);
+    whet_json_object(s, NULL);
+    whet_json_text(s, "version", whet_version());
+    whet_json_text(s, "cpu", env->cpu_info.name);
+    whet_json_array(s, "features");
+    for (uint32_t bit = 1; bit; bit <<= 1)
+        if ((env->cpu & bit) && whet_cpu_feature_text(bit))
+            whet_json_text(s, NULL, whet_cpu_feature_text(bit));
+    whet_json_end_array(s);
+    whet_json_int(s, "l1d_bytes", env->cpu_info.l1d_bytes);
+    whet_json_int(s, "l2_bytes", env->cpu_info.l2_bytes);
+    whet_json_int(s, "l3_bytes", env->cpu_info.l3_bytes);
+    whet_json_int(s, "threads", env->threads);
+    whet_json_array(s, "backends");
+    for (int32_t i = 0; i < env->n_backends; i++) {
+        whet_json_object(s, NULL);
+        whet_json_text(s, "name", env->backends[i]->name);
+        if (env->backends[i]->describe) env->backends[i]->describe(s);
+        whet_json_end_object(s);
+    }
+    whet_json_end_array(s);
+    int32_t usable = 0;
+    for (int32_t i = 0; i < env->n_kernels; i++) usable += whet_env_can_run(env, env->kernels[i]);
+    whet_json_int(s, "operators", env->ops.n);
+    whet_json_int(s, "kernels", env->n_kernels);
+    whet_json_int(s, "kernels_usable", usable);
+    whet_json_end_object(s);
+}
+
 whet_status whet_env_register(whet_env *env, const whet_backend *backend,
                               const whet_kernel *const *kernels, int32_t n_kernels) {
     whet_error *err = &env->handle.error;
@@ -68,6 +100,7 @@ whet_status whet_env_register(whet_env *env, const whet_backend *backend,
             WHET_FAIL(err, WHET_E_INVALID, "kernel %s is registered already", kernels[i]->name);
         WHET_TRY(push_kernel(env, kernels[i]));
     }
+    describe(env);
     return WHET_OK;
 }
 
@@ -115,6 +148,7 @@ static whet_status fill_tables(whet_env *env) {
         WHET_TRY(whet_env_register(env, backends[i], NULL, 0));
     const whet_kernel_table *table = whet_kernels_builtin();
     for (int32_t i = 0; i < table->n; i++) WHET_TRY(push_kernel(env, table->kernels[i]));
+    describe(env);
     return WHET_OK;
 }
 
@@ -159,34 +193,5 @@ void whet_env_destroy(whet_env *env) {
 
 const char *whet_env_describe(whet_env *env) {
     env = whet_env_get(env);
-    if (!env) return "{}";
-    whet_str *s = &env->description;
-    whet_str_clear(s);
-    whet_json_object(s, NULL);
-    whet_json_text(s, "version", whet_version());
-    whet_json_text(s, "cpu", env->cpu_info.name);
-    whet_json_array(s, "features");
-    for (uint32_t bit = 1; bit; bit <<= 1)
-        if ((env->cpu & bit) && whet_cpu_feature_text(bit))
-            whet_json_text(s, NULL, whet_cpu_feature_text(bit));
-    whet_json_end_array(s);
-    whet_json_int(s, "l1d_bytes", env->cpu_info.l1d_bytes);
-    whet_json_int(s, "l2_bytes", env->cpu_info.l2_bytes);
-    whet_json_int(s, "l3_bytes", env->cpu_info.l3_bytes);
-    whet_json_int(s, "threads", env->threads);
-    whet_json_array(s, "backends");
-    for (int32_t i = 0; i < env->n_backends; i++) {
-        whet_json_object(s, NULL);
-        whet_json_text(s, "name", env->backends[i]->name);
-        if (env->backends[i]->describe) env->backends[i]->describe(s);
-        whet_json_end_object(s);
-    }
-    whet_json_end_array(s);
-    int32_t usable = 0;
-    for (int32_t i = 0; i < env->n_kernels; i++) usable += whet_env_can_run(env, env->kernels[i]);
-    whet_json_int(s, "operators", env->ops.n);
-    whet_json_int(s, "kernels", env->n_kernels);
-    whet_json_int(s, "kernels_usable", usable);
-    whet_json_end_object(s);
-    return whet_str_text(s);
+    return env ? whet_str_text(&env->description) : "{}";
 }

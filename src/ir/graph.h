@@ -61,7 +61,6 @@ struct whet_graph {
     // of the root only:
     whet_value **values;     // all values of the root and its subgraphs, by id
     int32_t n_values, cap_values;
-    int32_t n_fused;         // statistics for the layer summary: nodes in at import
     int32_t n_imported_nodes;
 };
 

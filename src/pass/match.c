@@ -149,7 +149,7 @@ static void move_output(whet_value *from, whet_value *to) {
     whet_value_replace(from, to);
 }
 
-// A node that nobody uses any more was part of what `to` stands for now.
+// A node that nobody uses any more was part of what `to` now stands for.
 static whet_status absorb_unused(whet_node *to, whet_node *n, int depth, whet_error *err) {
     if (!n || n->recipe || depth == 32) return WHET_OK; // what is left is swept
     for (int32_t i = 0; i < n->n_out; i++)

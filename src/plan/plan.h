@@ -75,7 +75,6 @@ typedef struct whet_plan {
     double cost;               // sum of the steps'
     void *owned;               // packed bytes when this plan made them
     int32_t n_fused;           // nodes that run inside another node's step
-    const char *why_untuned;   // NULL when exact
 } whet_plan;
 
 typedef struct whet_cost_source {

@@ -29,7 +29,6 @@ typedef struct {
     int32_t *made_part; // [tensors] segment that makes it, -1: none (input, constant)
     int32_t *last_part; // [tensors] last segment that reads it
     int32_t *last;      // [tensors] last step of this segment that reads it, -1
-    int32_t *uses;      // [tensors] readers in this segment
 } placer;
 
 static int32_t base_of(const placer *m, int32_t t, size_t *offset) {
@@ -65,7 +64,6 @@ static void note_read(placer *m, int32_t t, int32_t part, int32_t step) {
         if (m->last_part[t] < part) m->last_part[t] = part;
         if (part != m->in->segment) continue;
         if (m->last[t] < step) m->last[t] = step;
-        m->uses[t]++;
     }
 }
 
@@ -285,11 +283,11 @@ whet_status whet_frame_place(const whet_frame_input *in, whet_frame *f, whet_err
     const whet_plan *p = in->engine->plan;
     placer m = {.in = in, .f = f, .p = p, .g = in->engine->graph,
                 .seg = &p->segments[in->segment]};
-    int32_t **lists[] = {&m.root, &m.made, &m.made_part, &m.last_part, &m.last, &m.uses};
+    int32_t **lists[] = {&m.root, &m.made, &m.made_part, &m.last_part, &m.last};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
         *lists[i] = WHET_NEW_ARRAY(&f->arena, int32_t, p->n_tensors);
         if (!*lists[i]) return WHET_NOMEM(err);
-        for (int32_t t = 0; t < p->n_tensors; t++) (*lists[i])[t] = i == 5 ? 0 : -1;
+        for (int32_t t = 0; t < p->n_tensors; t++) (*lists[i])[t] = -1;
     }
     m.at = WHET_NEW_ARRAY(&f->arena, size_t, p->n_tensors);
     f->slots = WHET_NEW_ARRAY(&f->arena, whet_slot, p->n_tensors);

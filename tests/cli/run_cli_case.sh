@@ -11,11 +11,11 @@ here=$(dirname "$(realpath "$0")")
 name=${case%.sh}
 folder=$(mktemp -d) || exit 1
 trap 'chmod -R u+w "$folder"; rm -rf "$folder"' EXIT
-mkdir "$folder/bin" "$folder/work"
+mkdir "$folder/bin" "$folder/tree"
 ln -s "$whet" "$folder/bin/whet"
-ln -s "$here/../data" "$folder/work/data"
+ln -s "$here/../data" "$folder/tree/data"
 export PATH=$folder/bin:$PATH LC_ALL=C
-cd "$folder/work" || exit 1
+cd "$folder/tree" || exit 1
 bash "$case" >"$folder/stdout" 2>"$folder/stderr" </dev/null
 code=$?
 

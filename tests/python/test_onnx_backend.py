@@ -4,11 +4,14 @@
 A case passes, or is refused as unsupported by name and counts as skipped; a wrong answer or another
 error fails."""
 
+import pathlib
 import unittest
 
 import onnx.backend.test
+from onnx.backend.test.loader import load_model_tests
 from onnx.backend.test.runner import BackendIsNotSupposedToImplementIt
 
+import whet
 import whet.onnx_backend
 
 
@@ -28,3 +31,12 @@ backend_test.exclude("_cuda$")
 # These vectors wrap where the specification says that results saturate: docs/conformance.md.
 backend_test.exclude("^test_qlinearmatmul_[23]D_int8_float(16|32)_")
 globals().update(backend_test.test_cases)
+
+
+def test_no_supported_case_is_lost():
+    """Refusals are skipped above; this fails when a model that was supported is refused."""
+    cases = [case for kind in ("node", "simple", "pytorch-operator", "pytorch-converted")
+             for case in load_model_tests(kind=kind)]
+    reports = [whet.check(pathlib.Path(case.model_dir) / "model.onnx") for case in cases]
+    assert sum(report["ok"] for report in reports) >= 1519
+    assert all(report["problems"] for report in reports if not report["ok"])

@@ -169,37 +169,6 @@ static void several_threads_fork_at_once(void **state) {
     }
 }
 
-typedef struct phases {
-    whet_barrier barrier;
-    int64_t cells[MAX_THREADS];
-    _Atomic(int32_t) wrong;
-} phases;
-
-// Each phase reads what all others wrote in the one before.
-static void run_phases(void *user, int32_t index, int32_t n) {
-    phases *p = user;
-    for (int64_t phase = 1; phase <= 200; phase++) {
-        p->cells[index] = phase;
-        whet_barrier_wait(&p->barrier, n);
-        for (int32_t i = 0; i < n; i++)
-            if (p->cells[i] != phase) atomic_fetch_add(&p->wrong, 1);
-        whet_barrier_wait(&p->barrier, n);
-    }
-}
-
-static void barriers_order_phases(void **state) {
-    (void)state;
-    for (int32_t threads = 1; threads <= 5; threads += 2) {
-        whet_workers *ws = make(threads);
-        for (int round = 0; round < 5; round++) {
-            phases p = {0};
-            whet_workers_fork(ws, threads, run_phases, &p);
-            assert_int_equal(p.wrong, 0);
-        }
-        whet_workers_destroy(ws);
-    }
-}
-
 static void forks_allocate_nothing(void **state) {
     (void)state;
     whet_workers *ws = make(4);
@@ -238,7 +207,6 @@ int main(void) {
         cmocka_unit_test(a_sleeping_fork_wakes),
         cmocka_unit_test(forks_nest),
         cmocka_unit_test(several_threads_fork_at_once),
-        cmocka_unit_test(barriers_order_phases),
         cmocka_unit_test(forks_allocate_nothing),
         cmocka_unit_test(works_when_threads_do_not_start),
     };
