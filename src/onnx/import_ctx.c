@@ -96,12 +96,18 @@ static bool set_choice(const whet_attr *row, const char *text, int32_t *slot) {
     return false;
 }
 
+// Saturates: an attribute near 2^63 rounds up to it on its way through a double.
+static int64_t whole(double x) {
+    if (x >= 0x1p63) return INT64_MAX;
+    return x >= -0x1p63 ? (int64_t)x : INT64_MIN;
+}
+
 static bool apply_set(const whet_op *op, const whet_import_set *set, void *attrs) {
     const whet_attr *row = whet_op_attr_find(op, set->name);
     if (!row) return false;
     void *slot = (char *)attrs + row->offset;
     switch (row->type) {
-    case WHET_ATTR_INT: *(int64_t *)slot = (int64_t)set->number; return true;
+    case WHET_ATTR_INT: *(int64_t *)slot = whole(set->number); return true;
     case WHET_ATTR_FLOAT: *(float *)slot = (float)set->number; return true;
     case WHET_ATTR_BOOL: *(bool *)slot = set->number != 0; return true;
     case WHET_ATTR_ENUM:
