@@ -12,16 +12,29 @@ typedef struct whet_block_memory { // grows, never shrinks
     size_t cap;
 } whet_block_memory;
 
+// What a context keeps for one plan of the engine.
+typedef struct whet_lane {
+    const whet_plan *plan;
+    whet_frame **frames;          // [segments][WHET_FRAMES_KEPT]
+    whet_block_memory *cross;     // [tensors]
+    void **pointers;              // [tensors] where each is in this run
+    void **device_packed;         // [packed] copies in the memory of other backends
+    void **device_constant;       // [tensors] likewise for constants read as they are
+    double *times;                // [steps]
+} whet_lane;
+
 struct whet_context {
     whet_handle handle;
     whet_engine *engine;
+    const whet_pgraph *graph;     // that runs
+    whet_lane *lane;              // of the plan that runs
+    whet_lane *lanes;             // [n_lanes] one for each plan
+    int32_t n_lanes;
     int32_t threads;              // cap given by the user, 0: the environment's
-    whet_frame **frames;          // [segments][WHET_FRAMES_KEPT]
     uint64_t clock;
     int64_t *key;                 // signature of the run so far
     int64_t n_key, cap_key;
     whet_block_memory arena;
-    whet_block_memory *cross;     // [tensors]
     whet_block_memory *outputs;   // [outputs] for callers that bring no memory
     whet_block_memory scratch;    // of the workers
     size_t scratch_stride;
@@ -31,15 +44,11 @@ struct whet_context {
     whet_arena eval;              // of the reference kernel
     whet_tensor *dynamic;         // [values] shapes of dynamic outputs made in this run
     const void **host_values;     // [values]
-    void **pointers;              // [tensors] where each is in this run
     void **streams;               // [backends]
-    void **device_packed;         // [packed] copies in the memory of other backends
-    void **device_constant;       // [tensors] likewise for constants read as they are
     whet_profile_fn profile;
     void *profile_user;
     whet_tap_fn tap;
     void *tap_user;
-    double *times;                // [steps]
     // of the run in progress
     const whet_tensor *inputs;
     whet_tensor *run_outputs;
@@ -48,6 +57,10 @@ struct whet_context {
     size_t arena_bytes;
 };
 
+// The backend of that number; the host's for -1.
+const whet_backend *whet_context_backend(const whet_context *c, int32_t i);
+// Finds or makes the frame of c->inputs for the first segment.
+whet_status whet_context_start(whet_context *c);
 // Checks inputs against the engine's: count, dtype, rank, fixed and equally named dimensions,
 // bytes.
 whet_status whet_context_check_inputs(whet_context *c, const whet_tensor *inputs, int32_t n,

@@ -9,7 +9,7 @@
 // ---- shapes ----
 
 static whet_status input_types(const whet_frame_input *in, whet_frame *f) {
-    const whet_pgraph *g = in->engine->graph;
+    const whet_pgraph *g = in->graph;
     for (int32_t i = 0; i < g->n_values; i++) {
         f->types[i].rank = -1;
         f->types[i].dtype = g->values[i].type.dtype;
@@ -47,7 +47,7 @@ static whet_status check_numbers(const whet_pnode *n, const whet_type *t, whet_e
 
 static whet_status infer_node(const whet_frame_input *in, whet_frame *f, const whet_pnode *n,
                               whet_error *err) {
-    const whet_pgraph *g = in->engine->graph;
+    const whet_pgraph *g = in->graph;
     const whet_type **types = WHET_NEW_ARRAY(&f->arena, const whet_type *, n->n_in);
     const whet_tensor **data = WHET_NEW_ARRAY(&f->arena, const whet_tensor *, n->n_in);
     whet_tensor *tensors = WHET_NEW_ARRAY(&f->arena, whet_tensor, n->n_in);
@@ -81,12 +81,12 @@ static whet_status infer_node(const whet_frame_input *in, whet_frame *f, const w
 }
 
 static whet_status infer_shapes(const whet_frame_input *in, whet_frame *f, whet_error *err) {
-    const whet_pgraph *g = in->engine->graph;
+    const whet_pgraph *g = in->graph;
     f->types = WHET_NEW_ARRAY(&f->arena, whet_type, g->n_values);
     f->shapes = WHET_NEW_ARRAY(&f->arena, whet_vshape, g->n_values);
     if (!f->types || !f->shapes) return WHET_NOMEM(err);
     WHET_TRY(input_types(in, f));
-    int32_t end = in->engine->plan->segments[in->segment].end_node;
+    int32_t end = in->plan->segments[in->segment].end_node;
     for (int32_t i = 0; i < end; i++)
         if (!g->nodes[i].recipe) WHET_TRY(infer_node(in, f, &g->nodes[i], err));
     for (int32_t i = 0; i < g->n_values; i++) {
@@ -105,12 +105,13 @@ static bool wants_threads(const whet_step *s) {
 
 static whet_status bind_step(const whet_frame_input *in, whet_frame *f, const whet_pstep *ps,
                              whet_step *s, whet_error *err) {
-    const whet_engine *e = in->engine;
+    const whet_pgraph *g = in->graph;
+    const whet_plan *plan = in->plan;
     whet_problem_ports ports = {0};
     s->kernel = ps->kernel;
     s->name = ps->name;
     memcpy(s->params, ps->params, sizeof s->params);
-    if (whet_plan_problem(e->plan, e->graph, ps, f->shapes, e->env, in->threads, &f->arena, &ports,
+    if (whet_plan_problem(plan, g, ps, f->shapes, in->env, in->threads, &f->arena, &ports,
                           &s->problem))
         return WHET_NOMEM(err);
     const whet_problem *p = &s->problem;
@@ -119,7 +120,7 @@ static whet_status bind_step(const whet_frame_input *in, whet_frame *f, const wh
     if (s->kernel != &whet_kernel_reference && s->kernel != &whet_kernel_copy &&
         !s->kernel->accepts(p)) {
         for (int32_t i = 0; i < ps->n_in; i++)
-            if (ps->packed[i] >= 0 && !e->graph->values[e->plan->tensors[ps->in[i]].value].data)
+            if (ps->packed[i] >= 0 && !g->values[plan->tensors[ps->in[i]].value].data)
                 WHET_FAIL(err, WHET_E_SHAPE,
                           "%s: kernel %s does not take this shape and the engine holds its weights "
                           "packed only (--portable=none)", ps->name, s->kernel->name);
@@ -143,7 +144,7 @@ static whet_status bind_step(const whet_frame_input *in, whet_frame *f, const wh
     if (!packed || !s->call.in || !s->call.out || !state) return WHET_NOMEM(err);
     for (int32_t i = 0; i < ps->n_in; i++)
         if (ps->packed[i] >= 0 && k != &whet_kernel_reference)
-            packed[i] = e->plan->packed[ps->packed[i]].data;
+            packed[i] = plan->packed[ps->packed[i]].data;
     s->call.packed = packed;
     s->call.state = state;
     if (k->prepare) k->prepare(p, s->params, state);
@@ -161,7 +162,7 @@ static bool nothing_to_do(const whet_frame *f, const whet_plan *p, const whet_ps
 }
 
 static whet_status bind_steps(const whet_frame_input *in, whet_frame *f, whet_error *err) {
-    const whet_plan *p = in->engine->plan;
+    const whet_plan *p = in->plan;
     const whet_psegment *seg = &p->segments[in->segment];
     f->steps = WHET_NEW_ARRAY(&f->arena, whet_step, seg->n_steps);
     if (!f->steps) return WHET_NOMEM(err);
@@ -173,7 +174,7 @@ static whet_status bind_steps(const whet_frame_input *in, whet_frame *f, whet_er
 }
 
 static whet_status list_live(const whet_frame_input *in, whet_frame *f, whet_error *err) {
-    const whet_psegment *seg = &in->engine->plan->segments[in->segment];
+    const whet_psegment *seg = &in->plan->segments[in->segment];
     f->live = WHET_NEW_ARRAY(&f->arena, whet_step, seg->n_steps);
     f->live_step = WHET_NEW_ARRAY(&f->arena, int32_t, seg->n_steps);
     if (!f->live || !f->live_step) return WHET_NOMEM(err);

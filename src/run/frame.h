@@ -41,7 +41,9 @@ typedef struct whet_frame {
 
 // What a frame is made for.
 typedef struct whet_frame_input {
-    const whet_engine *engine;
+    whet_env *env;
+    const whet_pgraph *graph;
+    const whet_plan *plan;
     int32_t segment;
     int32_t threads;
     const whet_tensor *inputs;         // of the run

@@ -84,7 +84,7 @@ static whet_status check_one(const whet_pgraph *g, const whet_tensor *inputs, in
 
 whet_status whet_context_check_inputs(whet_context *c, const whet_tensor *inputs, int32_t n,
                                       bool with_data, whet_error *err) {
-    const whet_pgraph *g = c->engine->graph;
+    const whet_pgraph *g = c->graph;
     if (n != g->n_inputs || (n && !inputs))
         WHET_FAIL(err, WHET_E_INVALID, "%d inputs given, the engine has %d", inputs ? n : 0,
                   g->n_inputs);

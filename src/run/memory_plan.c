@@ -280,8 +280,8 @@ static whet_status fill_slots(placer *m, whet_error *err) {
 }
 
 whet_status whet_frame_place(const whet_frame_input *in, whet_frame *f, whet_error *err) {
-    const whet_plan *p = in->engine->plan;
-    placer m = {.in = in, .f = f, .p = p, .g = in->engine->graph,
+    const whet_plan *p = in->plan;
+    placer m = {.in = in, .f = f, .p = p, .g = in->graph,
                 .seg = &p->segments[in->segment]};
     int32_t **lists[] = {&m.root, &m.made, &m.made_part, &m.last_part, &m.last};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// Making, setting and destroying contexts.
+#include <stdlib.h>
+#include <string.h>
+
+#include "run/context_impl.h"
+
+static whet_status open_lane(whet_lane *l, const whet_plan *p) {
+    size_t n_tensors = (size_t)p->n_tensors + 1, n_segments = (size_t)p->n_segments + 1;
+    l->plan = p;
+    l->frames = calloc(n_segments * WHET_FRAMES_KEPT, sizeof *l->frames);
+    l->cross = calloc(n_tensors, sizeof *l->cross);
+    l->pointers = calloc(n_tensors, sizeof *l->pointers);
+    l->device_packed = calloc((size_t)p->n_packed + 1, sizeof *l->device_packed);
+    l->device_constant = calloc(n_tensors, sizeof *l->device_constant);
+    l->times = calloc((size_t)p->n_steps + 1, sizeof *l->times);
+    bool good = l->frames && l->cross && l->pointers && l->device_packed && l->device_constant &&
+                l->times;
+    return good ? WHET_OK : WHET_E_NOMEM;
+}
+
+static whet_status alloc_context(whet_context *c) {
+    const whet_engine *e = c->engine;
+    const whet_env *env = e->env;
+    size_t n_values = (size_t)e->graph->n_values + 1;
+    c->outputs = calloc((size_t)e->graph->n_outputs + 1, sizeof *c->outputs);
+    c->errors = calloc((size_t)env->threads, sizeof *c->errors);
+    c->dynamic = calloc(n_values, sizeof *c->dynamic);
+    c->host_values = calloc(n_values, sizeof *c->host_values);
+    c->streams = calloc(WHET_MAX_BACKENDS, sizeof *c->streams);
+    c->lanes = calloc(1, sizeof *c->lanes);
+    if (!c->outputs || !c->errors || !c->dynamic || !c->host_values || !c->streams || !c->lanes)
+        return WHET_E_NOMEM;
+    c->n_lanes = 1;
+    WHET_TRY(open_lane(&c->lanes[0], e->plan));
+    c->lane = &c->lanes[0];
+    for (int32_t i = 0; i < env->n_backends; i++)
+        if (env->backends[i]->stream_create)
+            WHET_TRY(env->backends[i]->stream_create(&c->streams[i], &c->handle.error));
+    return WHET_OK;
+}
+
+whet_status whet_context_create(whet_engine *engine, whet_context **context) {
+    if (!engine || !context) return WHET_E_INVALID;
+    whet_context *c = NULL;
+    if (posix_memalign((void **)&c, 64, (sizeof *c + 63) & ~(size_t)63)) return WHET_E_NOMEM;
+    memset(c, 0, sizeof *c);
+    c->handle.magic = WHET_HANDLE_MAGIC;
+    c->engine = engine;
+    c->graph = engine->graph;
+    whet_arena_init(&c->eval);
+    whet_status status = alloc_context(c);
+    if (status != WHET_OK) {
+        whet_context_destroy(c);
+        return status;
+    }
+    *context = c;
+    return WHET_OK;
+}
+
+static void free_device(const whet_context *c, whet_lane *l) {
+    const whet_plan *p = l->plan;
+    for (int32_t i = 0; l->cross && i < p->n_tensors; i++) {
+        const whet_backend *b = whet_context_backend(c, p->tensors[i].backend);
+        if (l->cross[i].data) b->free(l->cross[i].data);
+    }
+    for (int32_t i = 0; i < p->n_steps; i++) {
+        const whet_pstep *s = &p->steps[i];
+        if (s->backend <= 0) continue;
+        const whet_backend *b = whet_context_backend(c, s->backend);
+        for (int32_t k = 0; k < s->n_in; k++) {
+            if (l->device_packed && s->packed[k] >= 0 && l->device_packed[s->packed[k]]) {
+                b->free(l->device_packed[s->packed[k]]);
+                l->device_packed[s->packed[k]] = NULL;
+            }
+            if (l->device_constant && s->in[k] >= 0 && l->device_constant[s->in[k]]) {
+                b->free(l->device_constant[s->in[k]]);
+                l->device_constant[s->in[k]] = NULL;
+            }
+        }
+    }
+}
+
+static void close_lane(const whet_context *c, whet_lane *l) {
+    if (!l->plan) return;
+    free_device(c, l);
+    for (int32_t i = 0; l->frames && i < l->plan->n_segments * WHET_FRAMES_KEPT; i++)
+        whet_frame_destroy(l->frames[i]);
+    free(l->frames);
+    free(l->cross);
+    free(l->pointers);
+    free(l->device_packed);
+    free(l->device_constant);
+    free(l->times);
+}
+
+void whet_context_destroy(whet_context *c) {
+    if (!c) return;
+    const whet_engine *e = c->engine;
+    for (int32_t i = 0; c->streams && i < e->env->n_backends; i++)
+        if (e->env->backends[i]->stream_destroy && c->streams[i])
+            e->env->backends[i]->stream_destroy(c->streams[i]);
+    for (int32_t i = 0; i < c->n_lanes; i++) close_lane(c, &c->lanes[i]);
+    for (int32_t i = 0; c->outputs && i < e->graph->n_outputs; i++) free(c->outputs[i].data);
+    free(c->arena.data);
+    free(c->scratch.data);
+    free(c->counters.data);
+    whet_arena_fini(&c->eval);
+    void *arrays[] = {c->lanes, c->key, c->outputs, c->errors, c->dynamic,
+                      (void *)c->host_values, c->streams};
+    for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++) free(arrays[i]);
+    free(c);
+}
+
+whet_status whet_context_set_threads(whet_context *c, int32_t threads) {
+    if (!c) return WHET_E_INVALID;
+    if (threads < 0)
+        WHET_FAIL(&c->handle.error, WHET_E_INVALID, "threads is %d, expected 0 or more", threads);
+    c->threads = threads;
+    return WHET_OK;
+}
+
+whet_status whet_context_set_profiler(whet_context *c, whet_profile_fn profile, void *user) {
+    if (!c) return WHET_E_INVALID;
+    c->profile = profile;
+    c->profile_user = user;
+    return WHET_OK;
+}
+
+whet_status whet_context_set_tap(whet_context *c, whet_tap_fn tap, void *user) {
+    if (!c) return WHET_E_INVALID;
+    c->tap = tap;
+    c->tap_user = user;
+    return WHET_OK;
+}
+
+size_t whet_context_arena_bytes(const whet_context *c) { return c ? c->arena_bytes : 0; }
