@@ -108,7 +108,10 @@ WHET_API const char *whet_error_text(const void *handle);
 
 /* ---- data types and tensors --------------------------------------------------------------- */
 
-/* X(name, number, text, bits): numbers are those of ONNX's TensorProto.DataType. */
+/* X(name, number, text, bits): numbers are those of ONNX's TensorProto.DataType. Elements of less
+ * than a byte are packed, the first in the low bits. c64 and c128 are a real and an imaginary part.
+ * An element of a string tensor is a whet_text. sequence, optional and map are values that are no
+ * tensors: as a tensor, one element that is a pointer. */
 #define WHET_DTYPE_MAP(X)                                                                          \
     X(NONE, 0, "none", 0)                                                                          \
     X(F32, 1, "f32", 32)                                                                           \
@@ -118,18 +121,41 @@ WHET_API const char *whet_error_text(const void *handle);
     X(I16, 5, "i16", 16)                                                                           \
     X(I32, 6, "i32", 32)                                                                           \
     X(I64, 7, "i64", 64)                                                                           \
+    X(STRING, 8, "string", 128)                                                                    \
     X(BOOL, 9, "bool", 8)                                                                          \
     X(F16, 10, "f16", 16)                                                                          \
     X(F64, 11, "f64", 64)                                                                          \
     X(U32, 12, "u32", 32)                                                                          \
     X(U64, 13, "u64", 64)                                                                          \
-    X(BF16, 16, "bf16", 16)
+    X(C64, 14, "c64", 64)                                                                          \
+    X(C128, 15, "c128", 128)                                                                       \
+    X(BF16, 16, "bf16", 16)                                                                        \
+    X(F8E4M3FN, 17, "f8e4m3fn", 8)                                                                 \
+    X(F8E4M3FNUZ, 18, "f8e4m3fnuz", 8)                                                             \
+    X(F8E5M2, 19, "f8e5m2", 8)                                                                     \
+    X(F8E5M2FNUZ, 20, "f8e5m2fnuz", 8)                                                             \
+    X(U4, 21, "u4", 4)                                                                             \
+    X(I4, 22, "i4", 4)                                                                             \
+    X(F4E2M1, 23, "f4e2m1", 4)                                                                     \
+    X(F8E8M0, 24, "f8e8m0", 8)                                                                     \
+    X(U2, 25, "u2", 2)                                                                             \
+    X(I2, 26, "i2", 2)                                                                             \
+    X(SEQUENCE, 60, "sequence", 64)                                                                \
+    X(OPTIONAL, 61, "optional", 64)                                                                \
+    X(MAP, 62, "map", 64)
 
 typedef enum whet_dtype {
 #define WHET_DTYPE_ENUM(name, number, text, bits) WHET_DTYPE_##name = number,
     WHET_DTYPE_MAP(WHET_DTYPE_ENUM)
 #undef WHET_DTYPE_ENUM
 } whet_dtype;
+
+/* An element of a string tensor: `size` bytes of UTF-8, not terminated. They belong to whom the
+ * tensor belongs to. */
+typedef struct whet_text {
+    const char *data;
+    size_t size;
+} whet_text;
 
 /* "f32", "i64", ...; "?" for a number that names no type. Static storage. */
 WHET_API const char *whet_dtype_text(whet_dtype dtype);

@@ -140,7 +140,10 @@ static whet_status read_dims(decoder *d, whet_type *t, bool numbers) {
     return WHET_OK;
 }
 
+// Elements that are pointers have no form in a file.
 static whet_status read_contents(decoder *d, whet_tensor *t, const void **out) {
+    if (t->dtype == WHET_DTYPE_STRING || whet_dtype_is_object(t->dtype))
+        return malformed(d, "constant of a type that has no constants");
     const void *p = whet_read_span(&d->r, t->bytes);
     if (!p) return malformed(d, "constant runs past the end");
     *out = whet_arena_memdup(&d->g->arena, p, t->bytes);

@@ -114,7 +114,10 @@ static whet_status parse_fill(whet_lexer *lex, whet_tensor *t, int64_t count) {
     one.data = &element;
     WHET_TRY(parse_element(lex, &one, 0));
     size_t size = (size_t)whet_dtype_bits(t->dtype) / 8;
-    for (int64_t i = 0; i < count; i++) memcpy((char *)t->data + (size_t)i * size, &element, size);
+    for (int64_t i = 0; i < count; i++) {
+        if (size) memcpy((char *)t->data + (size_t)i * size, &element, size);
+        else whet_store_f64(t->data, t->dtype, i, whet_load_f64(&element, t->dtype, 0));
+    }
     return WHET_OK;
 }
 
@@ -133,8 +136,13 @@ static whet_status parse_rand(whet_lexer *lex, whet_tensor *t, int64_t count) {
     return WHET_OK;
 }
 
+static const uint64_t numbers = WHET_DTYPES_ALL | WHET_DTYPES_SMALL;
+
 whet_status whet_parse_data(whet_lexer *lex, whet_arena *arena, whet_tensor *t) {
     int64_t count = whet_tensor_count(t);
+    if (!(numbers >> t->dtype & 1))
+        return whet_lexer_fail(lex, WHET_E_UNSUPPORTED, "constants of %s cannot be written",
+                               whet_dtype_text(t->dtype));
     t->bytes = whet_tensor_bytes(t->dtype, count);
     if (count < 0 || count > MAX_ELEMENTS - lex->elements)
         return whet_lexer_fail(lex, WHET_E_LIMIT, "constants too large for a text");

@@ -57,7 +57,7 @@ bool whet_import_ints(whet_import_node *n, const char *name, whet_ints *ints) {
 void whet_import_ignore(whet_import_node *n, const char *name) { whet_import_attr(n, name); }
 
 bool whet_import_known(const whet_value *v, int64_t *number) {
-    if (!v || v->type.dtype == WHET_DTYPE_NONE || whet_dtype_is_float(v->type.dtype) ||
+    if (!v || v->type.dtype == WHET_DTYPE_NONE || !whet_dtype_is_integral(v->type.dtype) ||
         whet_value_count(v) != 1)
         return false;
     if (v->data) *number = whet_load_i64(v->data->data, v->data->dtype, 0);

@@ -14,8 +14,10 @@ typedef struct typed_field {
 
 static typed_field field_of(whet_dtype dtype) {
     switch (dtype) {
+    case WHET_DTYPE_C64:
     case WHET_DTYPE_F32: return (typed_field){4, WHET_WIRE_FIXED32, "float_data"};
     case WHET_DTYPE_I64: return (typed_field){7, WHET_WIRE_VARINT, "int64_data"};
+    case WHET_DTYPE_C128:
     case WHET_DTYPE_F64: return (typed_field){10, WHET_WIRE_FIXED64, "double_data"};
     case WHET_DTYPE_U32:
     case WHET_DTYPE_U64: return (typed_field){11, WHET_WIRE_VARINT, "uint64_data"};
@@ -23,14 +25,22 @@ static typed_field field_of(whet_dtype dtype) {
     }
 }
 
-// Stores the element; false when an integer does not fit. f16 and bf16 come as their bits.
+// What one number of the field fills: half a complex number, a byte of packed elements.
+static int64_t numbers_of(whet_dtype dtype, int64_t count) {
+    if (WHET_DTYPES_COMPLEX >> dtype & 1) return count * 2;
+    return whet_dtype_bits(dtype) < 8 ? (int64_t)whet_tensor_bytes(dtype, count) : count;
+}
+
+// Stores the number; false when an integer does not fit. Small floats come as their bits.
 static bool put(whet_tensor *out, int64_t i, uint64_t v) {
     int64_t s = (int64_t)v;
     int32_t bits = whet_dtype_bits(out->dtype);
     switch (out->dtype) {
+    case WHET_DTYPE_C64:
     case WHET_DTYPE_F32: ((uint32_t *)out->data)[i] = (uint32_t)v; return true;
     case WHET_DTYPE_I64:
     case WHET_DTYPE_U64:
+    case WHET_DTYPE_C128:
     case WHET_DTYPE_F64: ((uint64_t *)out->data)[i] = v; return true;
     case WHET_DTYPE_I8:
     case WHET_DTYPE_I16:
@@ -39,7 +49,12 @@ static bool put(whet_tensor *out, int64_t i, uint64_t v) {
         return s >= -(INT64_C(1) << (bits - 1)) && s < INT64_C(1) << (bits - 1);
     case WHET_DTYPE_F16:
     case WHET_DTYPE_BF16: ((uint16_t *)out->data)[i] = (uint16_t)v; break;
-    default: whet_store_u64(out->data, out->dtype, i, v); break;
+    case WHET_DTYPE_U16:
+    case WHET_DTYPE_U32:
+    case WHET_DTYPE_BOOL: whet_store_u64(out->data, out->dtype, i, v); break;
+    default: // bytes; signed ones may be negative
+        ((uint8_t *)out->data)[i] = (uint8_t)v;
+        return s >= -128 && s <= 255;
     }
     return v >> bits == 0;
 }
@@ -74,10 +89,11 @@ static whet_status walk_typed(const whet_onnx_tensor *t, whet_tensor *out, int64
 static whet_status load_typed(const whet_onnx_tensor *t, whet_arena *arena, int64_t count,
                               whet_tensor *out, whet_error *err) {
     int64_t found = 0;
+    count = numbers_of(out->dtype, count);
     WHET_TRY(walk_typed(t, out, &found, err));
     if (found != count)
         WHET_FAIL(err, WHET_E_MODEL,
-                  "tensor '%s': its shape has %lld elements, but %s holds %lld", t->name,
+                  "tensor '%s': its shape takes %lld numbers, but %s holds %lld", t->name,
                   (long long)count, field_of(out->dtype).name, (long long)found);
     out->data = whet_arena_alloc_raw(arena, out->bytes);
     if (!out->data) return WHET_NOMEM(err);
@@ -93,7 +109,8 @@ static bool bools_clean(const uint8_t *v, size_t n) {
 
 static whet_status load_raw(const uint8_t *data, whet_arena *arena, whet_tensor *out,
                             whet_error *err) {
-    size_t align = (size_t)whet_dtype_bits(out->dtype) / 8;
+    int32_t bits = whet_dtype_bits(out->dtype);
+    size_t align = bits <= 8 ? 1 : bits >= 64 ? 8 : (size_t)bits / 8;
     bool dirty = out->dtype == WHET_DTYPE_BOOL && !bools_clean(data, out->bytes);
     if (out->bytes && (uintptr_t)data % align == 0 && !dirty) {
         out->data = (void *)(uintptr_t)data; // read only: constants are never written
@@ -127,7 +144,7 @@ static whet_status load_external(const whet_onnx_tensor *t, whet_arena *arena, w
 }
 
 static whet_status check_head(const whet_onnx_tensor *t, whet_error *err) {
-    if (!whet_dtype_known(t->data_type))
+    if (!whet_dtype_known(t->data_type) || !(WHET_DTYPES_ALL >> t->data_type & 1))
         WHET_FAIL(err, WHET_E_UNSUPPORTED,
                   "tensor '%s': elements of type %s (%d) are not supported", t->name,
                   whet_onnx_dtype_text(t->data_type), t->data_type);

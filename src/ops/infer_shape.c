@@ -107,7 +107,7 @@ static whet_dim *from_data(whet_infer *ctx, const whet_tensor *t, int64_t n) {
 
 static bool contents(whet_infer *ctx, int32_t i, int64_t limit, const whet_dim **value,
                      int64_t *n) {
-    if (!whet_infer_has(ctx, i) || whet_dtype_is_float(ctx->in[i]->dtype)) return false;
+    if (!whet_infer_has(ctx, i) || !whet_dtype_is_integral(ctx->in[i]->dtype)) return false;
     const whet_type *t = ctx->in[i];
     int64_t count = t->rank < 0 ? -1 : whet_dims_count(t->dims, t->rank);
     for (int32_t k = 0; k < t->rank; k++)

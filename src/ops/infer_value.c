@@ -97,7 +97,7 @@ static whet_dim apply(whet_infer *ctx, const float p[2], const whet_dim *x) {
 // A number that the dtype cannot hold would wrap: not tracked.
 static bool fits(whet_dtype dtype, whet_dim d) {
     int32_t bits = whet_dtype_bits(dtype);
-    if (!whet_dim_is_const(d) || whet_dtype_is_float(dtype)) return true;
+    if (!whet_dim_is_const(d) || !whet_dtype_is_integral(dtype)) return true;
     if (whet_dtype_is_unsigned(dtype)) return d >= 0 && (bits == 64 || d >> bits == 0);
     if (bits == 64 || dtype == WHET_DTYPE_BOOL) return true;
     return d >> (bits - 1) == 0 || d >> (bits - 1) == -1;
@@ -106,7 +106,7 @@ static bool fits(whet_dtype dtype, whet_dim d) {
 whet_status whet_infer_pass_value(whet_infer *ctx, int32_t out, int32_t in) {
     const whet_dim *v;
     int64_t n;
-    if (out >= ctx->n_out || whet_dtype_is_float(ctx->out[out].dtype) ||
+    if (out >= ctx->n_out || !whet_dtype_is_integral(ctx->out[out].dtype) ||
         !whet_infer_peek(ctx, in, &v, &n))
         return WHET_OK;
     whet_dim *value = WHET_NEW_ARRAY(ctx->arena, whet_dim, n ? n : 1);

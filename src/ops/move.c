@@ -100,9 +100,19 @@ INNER(uint8_t, inner_1)
 INNER(uint16_t, inner_2)
 INNER(uint32_t, inner_4)
 INNER(uint64_t, inner_8)
+typedef struct pair {
+    uint64_t v[2];
+} pair;
+INNER(pair, inner_16)
 
 static inner_fn inner_of(size_t size) {
-    return size == 1 ? inner_1 : size == 2 ? inner_2 : size == 4 ? inner_4 : inner_8;
+    switch (size) {
+    case 1: return inner_1;
+    case 2: return inner_2;
+    case 4: return inner_4;
+    case 8: return inner_8;
+    default: return inner_16;
+    }
 }
 
 static void rows(const whet_move *s, size_t size, char *dst, const char *src) {
@@ -145,7 +155,7 @@ whet_status whet_eval_copy(whet_eval *e) {
 // ---- contents of shape tensors ----
 
 static int64_t small_count(const whet_type *t) {
-    if (t->rank < 0 || whet_dtype_is_float(t->dtype)) return -1;
+    if (t->rank < 0 || !whet_dtype_is_integral(t->dtype)) return -1;
     for (int32_t i = 0; i < t->rank; i++)
         if (!whet_dim_is_const(t->dims[i])) return -1;
     int64_t n = whet_dims_count(t->dims, t->rank);

@@ -15,7 +15,7 @@ typedef struct whet_move {
     int64_t dims[WHET_MOVE_MAX_RANK], to[WHET_MOVE_MAX_RANK], from[WHET_MOVE_MAX_RANK];
 } whet_move;
 
-// size: bytes an element, 1, 2, 4 or 8. Nothing is touched when a dim is 0.
+// size: bytes an element, 1, 2, 4, 8 or 16. Nothing is touched when a dim is 0.
 void whet_move_run(const whet_move *m, size_t size, void *dst, const void *src);
 static inline void whet_move_add(whet_move *m, int64_t dim, int64_t to, int64_t from) {
     m->dims[m->rank] = dim;
@@ -30,7 +30,8 @@ static inline int64_t whet_dims_product(const int64_t *dims, int32_t begin, int3
     for (int32_t i = begin; i < end; i++) n *= dims[i];
     return n;
 }
-// Bytes of one element (whole bytes).
+// Bytes of one element. Packed elements come to WHET_OP_MOVES operators as bytes, and to no others
+// that use this.
 static inline size_t whet_element_bytes(whet_dtype dtype) {
     return (size_t)whet_dtype_bits(dtype) / 8;
 }

@@ -183,7 +183,8 @@ enum {
 };
 typedef struct whet_arg {
     const char *name;
-    uint64_t dtypes; // set of WHET_DTYPE_BIT; 0: any
+    uint64_t dtypes; // set of WHET_DTYPE_BIT; 0: WHET_DTYPES_TENSOR, packed ones only where the
+                     // operator is a view or moves
     char var;        // type variable: all args with the same letter have the same dtype; 0: none
     uint8_t flags;
 } whet_arg;
@@ -205,6 +206,7 @@ enum {
     WHET_OP_IMPURE = 8,       // random or stateful: never folded or merged
     WHET_OP_INPLACE = 16,     // output 0 may use the memory of input 0 (same shape and dtype)
     WHET_OP_ANY_RANK = 32,    // infer is called with inputs of unknown rank too
+    WHET_OP_MOVES = 64,       // eval only moves elements: packed ones come to it as bytes, one each
 };
 
 struct whet_op {

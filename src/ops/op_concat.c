@@ -60,7 +60,8 @@ static const whet_onnx_row concat_onnx[] = {
 const whet_op whet_op_concat = {
     .name = "concat", .in = concat_in, .n_in = 1, .out = concat_out, .n_out = 1, .min_in = 1,
     .attrs = concat_attrs, .n_attrs = 1, .attrs_size = sizeof(whet_axis_attrs),
-    .onnx = concat_onnx, .n_onnx = 2, .infer = concat_infer, .eval = concat_eval};
+    .onnx = concat_onnx, .n_onnx = 2,
+    .flags = WHET_OP_MOVES, .infer = concat_infer, .eval = concat_eval};
 
 // ---- split ----
 
@@ -172,4 +173,5 @@ static const whet_onnx_row split_onnx[] = {
 const whet_op whet_op_split = {
     .name = "split", .in = split_in, .n_in = 2, .out = split_out, .n_out = 1,
     .attrs = split_attr_rows, .n_attrs = 2, .attrs_size = sizeof(split_attrs),
-    .onnx = split_onnx, .n_onnx = 2, .infer = split_infer, .eval = split_eval};
+    .onnx = split_onnx, .n_onnx = 2,
+    .flags = WHET_OP_MOVES, .infer = split_infer, .eval = split_eval};

@@ -66,7 +66,8 @@ static const whet_arg expand_out[] = {{"output", 0, 'T'}};
 static const whet_onnx_row expand_onnx[] = {{"", "Expand", 8, 0, NULL}};
 const whet_op whet_op_expand = {
     .name = "expand", .in = expand_in, .n_in = 2, .out = expand_out, .n_out = 1,
-    .onnx = expand_onnx, .n_onnx = 1, .infer = expand_infer, .eval = expand_eval};
+    .onnx = expand_onnx, .n_onnx = 1,
+    .flags = WHET_OP_MOVES, .infer = expand_infer, .eval = expand_eval};
 
 // ---- tile ----
 
@@ -118,4 +119,5 @@ static const whet_arg tile_out[] = {{"output", 0, 'T'}};
 static const whet_onnx_row tile_onnx[] = {{"", "Tile", 1, 5, "tile_1"}, {"", "Tile", 6, 0, NULL}};
 const whet_op whet_op_tile = {
     .name = "tile", .in = tile_in, .n_in = 2, .out = tile_out, .n_out = 1,
-    .onnx = tile_onnx, .n_onnx = 2, .infer = tile_infer, .eval = tile_eval};
+    .onnx = tile_onnx, .n_onnx = 2,
+    .flags = WHET_OP_MOVES, .infer = tile_infer, .eval = tile_eval};

@@ -50,7 +50,8 @@ static const whet_onnx_row gather_onnx[] = {{"", "Gather", 1, 0, NULL}};
 const whet_op whet_op_gather = {
     .name = "gather", .in = gather_in, .n_in = 2, .out = gather_out, .n_out = 1,
     .attrs = axis_attrs, .n_attrs = 1, .attrs_size = sizeof(whet_axis_attrs),
-    .onnx = gather_onnx, .n_onnx = 1, .infer = gather_infer, .eval = gather_eval};
+    .onnx = gather_onnx, .n_onnx = 1,
+    .flags = WHET_OP_MOVES, .infer = gather_infer, .eval = gather_eval};
 
 // ---- gather_elements ----
 
@@ -95,7 +96,8 @@ static const whet_onnx_row elements_onnx[] = {{"", "GatherElements", 11, 0, NULL
 const whet_op whet_op_gather_elements = {
     .name = "gather_elements", .in = gather_in, .n_in = 2, .out = gather_out, .n_out = 1,
     .attrs = axis_attrs, .n_attrs = 1, .attrs_size = sizeof(whet_axis_attrs),
-    .onnx = elements_onnx, .n_onnx = 1, .infer = elements_infer, .eval = elements_eval};
+    .onnx = elements_onnx, .n_onnx = 1,
+    .flags = WHET_OP_MOVES, .infer = elements_infer, .eval = elements_eval};
 
 // ---- gather_nd ----
 
@@ -156,4 +158,5 @@ static const whet_onnx_row nd_onnx[] = {{"", "GatherND", 11, 0, NULL}};
 const whet_op whet_op_gather_nd = {
     .name = "gather_nd", .in = gather_in, .n_in = 2, .out = gather_out, .n_out = 1,
     .attrs = nd_attrs, .n_attrs = 1, .attrs_size = sizeof(gather_nd_attrs),
-    .onnx = nd_onnx, .n_onnx = 1, .infer = nd_infer, .eval = nd_eval};
+    .onnx = nd_onnx, .n_onnx = 1,
+    .flags = WHET_OP_MOVES, .infer = nd_infer, .eval = nd_eval};

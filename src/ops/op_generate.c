@@ -157,7 +157,7 @@ static whet_status eye_eval(whet_eval *e) {
 }
 
 static const whet_arg eye_in[] = {{"input", 0, 0}};
-static const whet_arg eye_out[] = {{"output", 0, 0}};
+static const whet_arg eye_out[] = {{"output", WHET_DTYPES_ALL, 0}};
 static const whet_attr eye_attr_rows[] = {
     {"dtype", WHET_ATTR_DTYPE, offsetof(eye_attrs, dtype)},
     {"k", WHET_ATTR_INT, offsetof(eye_attrs, k)}};
@@ -237,7 +237,8 @@ static const whet_onnx_row one_hot_onnx[] = {{"", "OneHot", 9, 0, NULL}};
 const whet_op whet_op_one_hot = {
     .name = "one_hot", .in = one_hot_in, .n_in = 3, .out = one_hot_out, .n_out = 1,
     .attrs = one_hot_attrs, .n_attrs = 1, .attrs_size = sizeof(whet_axis_attrs),
-    .onnx = one_hot_onnx, .n_onnx = 1, .infer = one_hot_infer, .eval = one_hot_eval};
+    .onnx = one_hot_onnx, .n_onnx = 1,
+    .flags = WHET_OP_MOVES, .infer = one_hot_infer, .eval = one_hot_eval};
 
 // ---- trilu ----
 
@@ -287,5 +288,5 @@ static const whet_onnx_row trilu_onnx[] = {{"", "Trilu", 14, 0, NULL}};
 const whet_op whet_op_trilu = {
     .name = "trilu", .in = trilu_in, .n_in = 2, .out = trilu_out, .n_out = 1,
     .attrs = trilu_attr_rows, .n_attrs = 1, .attrs_size = sizeof(trilu_attrs),
-    .onnx = trilu_onnx, .n_onnx = 1, .flags = WHET_OP_INPLACE,
+    .onnx = trilu_onnx, .n_onnx = 1, .flags = WHET_OP_INPLACE | WHET_OP_MOVES,
     .infer = trilu_infer, .eval = trilu_eval};

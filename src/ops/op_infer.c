@@ -37,6 +37,12 @@ static whet_status check_arity(const whet_infer *ctx) {
     return WHET_OK;
 }
 
+static uint64_t allowed(const whet_op *op, const whet_arg *a) {
+    if (a->dtypes) return a->dtypes;
+    bool packed = op->flags & (WHET_OP_VIEW | WHET_OP_MOVES) || a->flags & WHET_ARG_SHAPE;
+    return packed ? WHET_DTYPES_TENSOR : WHET_DTYPES_TENSOR & ~WHET_DTYPES_PACKED;
+}
+
 static whet_status check_dtypes(const whet_infer *ctx, whet_dtype vars[N_VARS]) {
     const whet_op *op = ctx->op;
     for (int32_t i = 0; i < ctx->n_in; i++) {
@@ -45,7 +51,7 @@ static whet_status check_dtypes(const whet_infer *ctx, whet_dtype vars[N_VARS]) 
         whet_dtype dtype = ctx->in[i]->dtype;
         if (!whet_dtype_known(dtype))
             WHET_FAIL(ctx->err, WHET_E_DTYPE, "input %d (%s) has no data type", i, a->name);
-        if (a->dtypes && !(a->dtypes >> dtype & 1))
+        if (!(allowed(op, a) >> dtype & 1))
             WHET_FAIL(ctx->err, WHET_E_DTYPE, "input %d (%s) of %s cannot be %s", i, a->name,
                       op->name, whet_dtype_text(dtype));
         whet_dtype *var = &vars[a->var & (N_VARS - 1)];
@@ -134,7 +140,7 @@ static whet_status check_outputs(const whet_infer *ctx) {
         if (!whet_dtype_known(t->dtype))
             WHET_FAIL(ctx->err, WHET_E_UNSUPPORTED, "the data type of output %d is not known", i);
         const whet_arg *a = arg_of(ctx->op->out, ctx->op->n_out, i);
-        if (a->dtypes && !(a->dtypes >> t->dtype & 1))
+        if (!(allowed(ctx->op, a) >> t->dtype & 1))
             WHET_FAIL(ctx->err, WHET_E_DTYPE, "output %d (%s) of %s cannot be %s", i, a->name,
                       ctx->op->name, whet_dtype_text(t->dtype));
         WHET_TRY(check_dims(ctx, i, late));

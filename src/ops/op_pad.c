@@ -178,7 +178,7 @@ static const whet_onnx_row pad_onnx[] = {{"", "Pad", 1, 10, "pad_2"}, {"", "Pad"
 const whet_op whet_op_pad = {
     .name = "pad", .in = pad_in, .n_in = 4, .out = pad_out, .n_out = 1, .attrs = pad_attr_rows,
     .n_attrs = 1, .attrs_size = sizeof(pad_attrs), .onnx = pad_onnx, .n_onnx = 2,
-    .infer = pad_infer, .eval = pad_eval};
+    .flags = WHET_OP_MOVES, .infer = pad_infer, .eval = pad_eval};
 
 // ---- center_crop_pad ----
 
@@ -237,4 +237,5 @@ static const whet_onnx_row center_onnx[] = {{"", "CenterCropPad", 18, 0, NULL}};
 const whet_op whet_op_center_crop_pad = {
     .name = "center_crop_pad", .in = center_in, .n_in = 2, .out = center_out, .n_out = 1,
     .attrs = center_attr_rows, .n_attrs = 1, .attrs_size = sizeof(center_attrs),
-    .onnx = center_onnx, .n_onnx = 1, .infer = center_infer, .eval = center_eval};
+    .onnx = center_onnx, .n_onnx = 1,
+    .flags = WHET_OP_MOVES, .infer = center_infer, .eval = center_eval};

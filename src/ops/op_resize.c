@@ -267,10 +267,10 @@ static whet_status eval(whet_eval *e) {
 }
 
 static const whet_arg in[] = {
-    {"X", 0, 'T'}, {"roi", WHET_DTYPES_FLOAT, 0, WHET_ARG_OPTIONAL},
+    {"X", WHET_DTYPES_ALL, 'T'}, {"roi", WHET_DTYPES_FLOAT, 0, WHET_ARG_OPTIONAL},
     {"scales", WHET_DTYPE_BIT(WHET_DTYPE_F32), 0, WHET_ARG_OPTIONAL},
     {"sizes", WHET_DTYPE_BIT(WHET_DTYPE_I64), 0, WHET_ARG_OPTIONAL}};
-static const whet_arg out[] = {{"Y", 0, 'T'}};
+static const whet_arg out[] = {{"Y", WHET_DTYPES_ALL, 'T'}};
 #define AT(field) offsetof(whet_resize_attrs, field)
 static const whet_attr attrs[] = {
     {"antialias", WHET_ATTR_BOOL, AT(antialias)},

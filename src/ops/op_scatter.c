@@ -59,12 +59,21 @@ static void update(int32_t how, whet_tensor *data, int64_t at, const whet_tensor
                (size_t)n * size);
 }
 
+static whet_status check_reduction(whet_infer *ctx) {
+    whet_dtype dtype = ctx->in[0]->dtype;
+    if (((const scatter_attrs *)ctx->attrs)->reduction == NONE || WHET_DTYPES_ALL >> dtype & 1)
+        return WHET_OK;
+    WHET_FAIL(ctx->err, WHET_E_UNSUPPORTED, "%s elements cannot be reduced",
+              whet_dtype_text(dtype));
+}
+
 // ---- scatter_elements ----
 
 static whet_status elements_infer(whet_infer *ctx) {
     const scatter_attrs *a = ctx->attrs;
     const whet_type *x = ctx->in[0], *index = ctx->in[1];
     int32_t axis;
+    WHET_TRY(check_reduction(ctx));
     WHET_TRY(whet_infer_axis(ctx, a->axis, x->rank, &axis));
     WHET_TRY(whet_infer_rank(ctx, 1, x->rank));
     WHET_TRY(whet_infer_rank(ctx, 2, x->rank));
@@ -112,12 +121,13 @@ static const whet_onnx_row elements_onnx[] = {
 const whet_op whet_op_scatter_elements = {
     .name = "scatter_elements", .in = in, .n_in = 3, .out = out, .n_out = 1,
     .attrs = elements_attrs, .n_attrs = 2, .attrs_size = sizeof(scatter_attrs),
-    .onnx = elements_onnx, .n_onnx = 2, .flags = WHET_OP_INPLACE,
+    .onnx = elements_onnx, .n_onnx = 2, .flags = WHET_OP_INPLACE | WHET_OP_MOVES,
     .infer = elements_infer, .eval = elements_eval};
 
 // ---- scatter_nd ----
 
 static whet_status nd_infer(whet_infer *ctx) {
+    WHET_TRY(check_reduction(ctx));
     const whet_type *x = ctx->in[0], *index = ctx->in[1], *updates = ctx->in[2];
     if (index->rank < 1 || x->rank < 1)
         WHET_FAIL(ctx->err, WHET_E_SHAPE, "data and indices must have dimensions");
@@ -159,4 +169,5 @@ static const whet_onnx_row nd_onnx[] = {{"", "ScatterND", 11, 0, NULL}};
 const whet_op whet_op_scatter_nd = {
     .name = "scatter_nd", .in = in, .n_in = 3, .out = out, .n_out = 1,
     .attrs = elements_attrs + 1, .n_attrs = 1, .attrs_size = sizeof(scatter_attrs),
-    .onnx = nd_onnx, .n_onnx = 1, .flags = WHET_OP_INPLACE, .infer = nd_infer, .eval = nd_eval};
+    .onnx = nd_onnx, .n_onnx = 1, .flags = WHET_OP_INPLACE | WHET_OP_MOVES,
+    .infer = nd_infer, .eval = nd_eval};

@@ -36,7 +36,7 @@ static whet_status non_zero_eval(whet_eval *e) {
     return WHET_OK;
 }
 
-static const whet_arg non_zero_in[] = {{"X", 0, 0}};
+static const whet_arg non_zero_in[] = {{"X", WHET_DTYPES_ALL, 0}};
 static const whet_arg non_zero_out[] = {{"Y", I64, 0}};
 static const whet_onnx_row non_zero_onnx[] = {{"", "NonZero", 9, 0, NULL}};
 const whet_op whet_op_non_zero = {
@@ -242,7 +242,7 @@ static whet_status unique_eval(whet_eval *e) {
     return WHET_OK;
 }
 
-static const whet_arg unique_in[] = {{"X", 0, 'T'}};
+static const whet_arg unique_in[] = {{"X", WHET_DTYPES_ALL, 'T'}};
 static const whet_arg unique_out[] = {
     {"Y", 0, 'T'}, {"indices", I64, 0, WHET_ARG_OPTIONAL},
     {"inverse_indices", I64, 0, WHET_ARG_OPTIONAL}, {"counts", I64, 0, WHET_ARG_OPTIONAL}};

@@ -126,7 +126,7 @@ static whet_status fill_infer(whet_infer *ctx) {
     int64_t n = 1;
     for (int32_t i = 0; i < y->rank && n >= 0; i++) n = whet_dim_is_const(y->dims[i]) ? n : -1;
     if (n > 0 && y->rank >= 0) n = whet_dims_count(y->dims, y->rank);
-    if (y->rank < 0 || n < 0 || n > WHET_VALUE_LIMIT || whet_dtype_is_float(y->dtype))
+    if (y->rank < 0 || n < 0 || n > WHET_VALUE_LIMIT || !whet_dtype_is_integral(y->dtype))
         return WHET_OK;
     whet_dim *value = WHET_NEW_ARRAY(ctx->arena, whet_dim, n ? n : 1);
     whet_dim element = whet_load_i64(v->data, v->dtype, 0);
@@ -140,7 +140,16 @@ static whet_status fill_infer(whet_infer *ctx) {
 static whet_status fill_eval(whet_eval *e) {
     const whet_tensor *v = ((const fill_attrs *)e->attrs)->value;
     static const float zero = 0;
-    whet_move_fill(e->out[0].data, whet_tensor_count(&e->out[0]), v ? v->data : &zero,
+    int64_t n = whet_tensor_count(&e->out[0]);
+    if (v && whet_dtype_bits(v->dtype) < 8) { // a byte of it, again and again
+        uint8_t element, many[8], byte;
+        whet_unpack(&element, v->data, v->dtype, 1);
+        memset(many, element, sizeof many);
+        whet_pack(&byte, v->dtype, many, 8 / whet_dtype_bits(v->dtype));
+        if (n > 0) memset(e->out[0].data, byte, whet_tensor_bytes(v->dtype, n));
+        return WHET_OK;
+    }
+    whet_move_fill(e->out[0].data, n, v ? v->data : &zero,
                    whet_element_bytes(e->out[0].dtype));
     return WHET_OK;
 }
@@ -153,5 +162,5 @@ static const whet_onnx_row fill_onnx[] = {{"", "ConstantOfShape", 9, 0, NULL}};
 const whet_op whet_op_constant_of_shape = {
     .name = "constant_of_shape", .in = fill_in, .n_in = 1, .out = fill_out, .n_out = 1,
     .attrs = fill_attr_rows, .n_attrs = 1, .attrs_size = sizeof(fill_attrs),
-    .onnx = fill_onnx, .n_onnx = 1, .flags = WHET_OP_ANY_RANK,
+    .onnx = fill_onnx, .n_onnx = 1, .flags = WHET_OP_ANY_RANK | WHET_OP_MOVES,
     .infer = fill_infer, .eval = fill_eval};

@@ -162,4 +162,5 @@ static const whet_onnx_row slice_onnx[] = {
     {"", "Slice", 1, 9, "slice_1"}, {"", "Slice", 10, 0, NULL}};
 const whet_op whet_op_slice = {
     .name = "slice", .in = slice_in, .n_in = 5, .out = slice_out, .n_out = 1,
-    .onnx = slice_onnx, .n_onnx = 2, .infer = slice_infer, .eval = slice_eval};
+    .onnx = slice_onnx, .n_onnx = 2,
+    .flags = WHET_OP_MOVES, .infer = slice_infer, .eval = slice_eval};

@@ -83,13 +83,15 @@ static const whet_onnx_row to_space_onnx[] = {{"", "DepthToSpace", 1, 0, NULL}};
 const whet_op whet_op_depth_to_space = {
     .name = "depth_to_space", .in = space_in, .n_in = 1, .out = space_out, .n_out = 1,
     .attrs = space_attr_rows, .n_attrs = 2, .attrs_size = sizeof(space_attrs),
-    .onnx = to_space_onnx, .n_onnx = 1, .infer = to_space_infer, .eval = to_space_eval};
+    .onnx = to_space_onnx, .n_onnx = 1,
+    .flags = WHET_OP_MOVES, .infer = to_space_infer, .eval = to_space_eval};
 
 static const whet_onnx_row to_depth_onnx[] = {{"", "SpaceToDepth", 1, 0, NULL}};
 const whet_op whet_op_space_to_depth = {
     .name = "space_to_depth", .in = space_in, .n_in = 1, .out = space_out, .n_out = 1,
     .attrs = space_attr_rows, .n_attrs = 1, .attrs_size = sizeof(space_attrs),
-    .onnx = to_depth_onnx, .n_onnx = 1, .infer = to_depth_infer, .eval = to_depth_eval};
+    .onnx = to_depth_onnx, .n_onnx = 1,
+    .flags = WHET_OP_MOVES, .infer = to_depth_infer, .eval = to_depth_eval};
 
 // ---- reverse_sequence ----
 
@@ -145,4 +147,5 @@ static const whet_onnx_row reverse_onnx[] = {{"", "ReverseSequence", 10, 0, NULL
 const whet_op whet_op_reverse_sequence = {
     .name = "reverse_sequence", .in = reverse_in, .n_in = 2, .out = reverse_out, .n_out = 1,
     .attrs = reverse_attr_rows, .n_attrs = 2, .attrs_size = sizeof(reverse_attrs),
-    .onnx = reverse_onnx, .n_onnx = 1, .infer = reverse_infer, .eval = reverse_eval};
+    .onnx = reverse_onnx, .n_onnx = 1,
+    .flags = WHET_OP_MOVES, .infer = reverse_infer, .eval = reverse_eval};

@@ -114,10 +114,12 @@ static bool free_to_move(const placer *m, int32_t t) {
            m->p->tensors[t].backend == 0;
 }
 
-// Parts one after the other in memory: what comes before the axis is one element.
+// Parts one after the other in memory: what comes before the axis is one element. Parts of packed
+// elements may begin within a byte.
 static bool concat_is_contiguous(const placer *m, const whet_pstep *s, int32_t axis) {
     const whet_ptensor *out = &m->p->tensors[s->out[0]];
     const whet_vshape *shape = &m->f->shapes[out->value];
+    if (whet_dtype_bits(shape->dtype) < 8) return false;
     for (int32_t d = 0; d < axis; d++)
         if (shape->dims[d] != 1) return false;
     if (out->layout == WHET_LAYOUT_PLAIN) return true;

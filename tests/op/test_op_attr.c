@@ -131,8 +131,8 @@ static void ranges_are_checked(void **state) {
     a.choice = 2;
     check_refused(&a, WHET_E_RANGE, "choice");
     a = defaults();
-    a.dtype = 8;
-    check_refused(&a, WHET_E_UNSUPPORTED, "data type 8");
+    a.dtype = 27;
+    check_refused(&a, WHET_E_UNSUPPORTED, "data type 27");
 }
 
 // Rows of the table: sorted, and each complete.

@@ -21,7 +21,7 @@ static const row rows[] = {
       "attribute 'to': type STRING (8) is not supported", "it must be 0 or 1",
       "it has 3 results, relu gives at most 1"}},
     {"bad_tensors", WHET_E_MODEL, 9,
-     {"tensor 'count': its shape has 3 elements, but float_data holds 2",
+     {"tensor 'count': its shape takes 3 numbers, but float_data holds 2",
       "tensor 'raw': its shape takes 12 bytes, but raw_data has 4", "tensor 'negative'",
       "tensor 'string': elements of type STRING (8) are not supported",
       "tensor 'number': elements of type ? (77)", "13 dimensions, at most 12",

@@ -247,7 +247,7 @@ double whet_cli_value(const whet_tensor *t, int64_t i) {
     case WHET_DTYPE_I32: return ((const int32_t *)t->data)[i];
     case WHET_DTYPE_U64: return (double)((const uint64_t *)t->data)[i];
     case WHET_DTYPE_I64: return (double)((const int64_t *)t->data)[i];
-    case WHET_DTYPE_NONE: break;
+    default: break;
     }
     return NAN;
 }

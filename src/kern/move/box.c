@@ -126,7 +126,7 @@ size_t whet_port_bytes(const whet_port *port) {
 }
 
 bool whet_port_plain(const whet_port *port) {
-    return whet_dtype_bits(port->dtype) >= 8 && port->layout == WHET_LAYOUT_PLAIN &&
+    return whet_dtype_is_word(port->dtype) && port->layout == WHET_LAYOUT_PLAIN &&
            port->rank >= 0 && port->rank <= WHET_MAX_RANK && whet_port_bytes(port) < SIZE_MAX / 2;
 }
 

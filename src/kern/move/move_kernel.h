@@ -28,7 +28,7 @@ static inline bool whet_move_ports(const whet_problem *p, int32_t n) {
     if (p->n_out < 1 || p->n_in < n || !whet_epilogue_empty(&p->epi)) return false;
     for (int32_t i = 0; i < n; i++)
         if (p->in[i].dtype != p->out[0].dtype) return false;
-    return whet_dtype_bits(p->out[0].dtype) >= 8;
+    return whet_dtype_is_word(p->out[0].dtype);
 }
 // An optional small integer tensor of indices, pads, ...; NONE counts as right.
 static inline bool whet_move_index_port(const whet_problem *p, int32_t i) {

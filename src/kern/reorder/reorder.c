@@ -8,7 +8,7 @@ bool whet_reorder_accepts(const whet_problem *p) {
     const whet_port *x = &p->in[0], *y = &p->out[0];
     if (x->dtype != y->dtype || x->rank != y->rank || x->rank < 3 || x->rank > 5) return false;
     if (memcmp(x->dims, y->dims, (size_t)x->rank * sizeof *x->dims)) return false;
-    return whet_dtype_bits(x->dtype) >= 8 &&
+    return whet_dtype_is_word(x->dtype) &&
            whet_layout_bytes(x->layout, x->dtype, x->rank, x->dims) < SIZE_MAX / 2 &&
            whet_layout_bytes(y->layout, y->dtype, y->rank, y->dims) < SIZE_MAX / 2;
 }
