@@ -14,16 +14,18 @@ give_up() {
 
 scripts/install_tools.sh test || give_up "packages are missing"
 mkdir -p build
-rm -f build/ctest.xml build/pytest.xml
+rm -f build/ctest.xml build/pytest.xml build/pytest-newest.xml
 cmake --preset release -DPython_EXECUTABLE="$(command -v python3)" >build/configure.log ||
     { cat build/configure.log; give_up "cmake failed"; }
 cmake --build build -j "$jobs" || give_up "the build failed"
 
 results=(build/ctest.xml)
 if [ -n "$(find tests -name 'test_*.py' -print -quit)" ]; then
-    results+=(build/pytest.xml)
-    { scripts/make_venv.sh && .venv/bin/python -m pytest -q -p no:cacheprovider tests \
-        --junit-xml=build/pytest.xml; } >build/pytest.log 2>&1 &
+    results+=(build/pytest.xml build/pytest-newest.xml)
+    pytest=(.venv/bin/python -m pytest -q -p no:cacheprovider)
+    { scripts/make_venv.sh && "${pytest[@]}" tests --junit-xml=build/pytest.xml
+      PYTHONPATH=.venv/newest "${pytest[@]}" tests/python/test_onnx_backend.py \
+        --junit-xml=build/pytest-newest.xml; } >build/pytest.log 2>&1 &
 fi
 ctest --test-dir build -j "$jobs" --output-on-failure --output-junit ctest.xml \
     --test-output-size-passed 1000000 --test-output-size-failed 1000000

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # make_venv.sh [REQUIREMENTS]: makes .venv with what the Python tests and examples need, and lets it
-# import whet from build/python; quick when it is there already.
+# import whet from build/python; quick when it is there already. .venv/newest gets the newest onnx
+# besides, for a second run of its backend cases.
 set -eu
 cd "$(dirname "$0")/.."
 wanted=${1:-tests/requirements.txt}
@@ -9,6 +10,14 @@ stamp=.venv/$(basename "$wanted")
 [ -x .venv/bin/python ] || python3 -m venv .venv
 site=$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')
 echo "$PWD/build/python" >"$site/whet-build.pth"
-cmp -s "$wanted" "$stamp" && exit 0
-.venv/bin/pip install -q --disable-pip-version-check -r "$wanted"
-cp "$wanted" "$stamp"
+pip=(.venv/bin/pip install -q --disable-pip-version-check)
+newest=tests/requirements-newest.txt
+if ! cmp -s "$wanted" "$stamp"; then
+    "${pip[@]}" -r "$wanted"
+    cp "$wanted" "$stamp"
+fi
+if ! cmp -s "$newest" .venv/newest/requirements.txt; then
+    rm -rf .venv/newest
+    "${pip[@]}" --no-deps --target .venv/newest -r "$newest"
+    cp "$newest" .venv/newest/requirements.txt
+fi

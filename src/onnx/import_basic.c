@@ -96,6 +96,14 @@ void whet_import_clip(whet_import_node *n) {
     whet_import_result(n, 0, y);
 }
 
+// ---- range ----
+
+// Numbers are computed in double, which is wider than any stash_type asks for.
+void whet_import_range_27(whet_import_node *n) {
+    whet_import_ignore(n, "stash_type");
+    whet_import_own(n, NULL, n->in, n->n_in);
+}
+
 // ---- dropout ----
 
 static bool is_training(whet_import_node *n) {

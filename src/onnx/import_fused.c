@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Activations and products that onnxruntime's optimizer fuses (domain com.microsoft), taken apart
+// Activations and products of fused operators (SwiGLU, domain com.microsoft), taken apart
 // again: our own passes fuse them as this machine likes it.
 #include <string.h>
 
@@ -20,6 +20,16 @@ void whet_import_fast_gelu(whet_import_node *n) {
     if (bias) x = whet_import_emit(n, "add", NULL, WHET_VALUES(x, bias));
     whet_import_result(n, 0, whet_import_emit(n, "gelu", WHET_SETS({"approximate", .text = "tanh"}),
                                               WHET_VALUES(x)));
+}
+
+// swish(A) B, of the same shape.
+void whet_import_swiglu(whet_import_node *n) {
+    float alpha = whet_import_float(n, "alpha", 1);
+    whet_value *b = whet_import_in(n, 1);
+    whet_value *gate = whet_import_emit(n, "swish", WHET_SETS({"alpha", .number = alpha}),
+                                        WHET_VALUES(whet_import_in(n, 0)));
+    if (n->n_in != 2) whet_import_fail(n, WHET_E_MODEL, "it takes two inputs");
+    whet_import_result(n, 0, whet_import_emit(n, "mul", NULL, WHET_VALUES(gate, b)));
 }
 
 void whet_import_fused_matmul(whet_import_node *n) {

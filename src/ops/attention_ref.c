@@ -45,6 +45,7 @@ static void key_range(const whet_attention_ref *r, int64_t b, int64_t i, int64_t
     *first = r->window > 0 && at >= r->window ? at - r->window + 1 : 0;
     *last = r->kv_len;
     if (r->causal && at + 1 < *last) *last = at + 1;
+    if (r->ahead > 0 && at < *last && r->ahead < *last - at) *last = at + r->ahead;
     if (r->valid && r->valid[b] < *last) *last = r->valid[b];
     if (r->bias && r->bias_len < *last) *last = r->bias_len;
     if (*last < 0) *last = 0;
@@ -82,16 +83,16 @@ static void weigh(const whet_attention_ref *r, int64_t b, int64_t h, int64_t i, 
     key_range(r, b, i, &first, &last);
     for (int64_t j = 0; j < r->kv_len; j++) row[j] *= r->scale;
     keep(r, WHET_QK_PRODUCT, at, row);
-    if (r->softcap_first) softcap(r, row);
+    softcap(r, row);
+    keep(r, WHET_QK_CAPPED, at, row);
     const double *bias = NULL;
     if (r->bias) bias = r->bias + b * r->bias_step[0] + h * r->bias_step[1] + i * r->bias_step[2];
     for (int64_t j = 0; j < r->kv_len; j++) {
-        if (j < first || j >= last) row[j] = -INFINITY;
+        // a score of infinity or NaN does not count either
+        if (j < first || j >= last || (bias && bias[j] == -INFINITY)) row[j] = -INFINITY;
         else if (bias) row[j] += bias[j];
     }
     keep(r, WHET_QK_BIASED, at, row);
-    if (!r->softcap_first) softcap(r, row);
-    keep(r, WHET_QK_CAPPED, at, row);
     softmax(r, h, row);
     keep(r, WHET_QK_SOFTMAX, at, row);
 }

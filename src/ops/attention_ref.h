@@ -7,18 +7,18 @@
 #include "ops/op.h"
 
 // What qk_matmul_output holds.
-enum { WHET_QK_PRODUCT, WHET_QK_BIASED, WHET_QK_CAPPED, WHET_QK_SOFTMAX };
+enum { WHET_QK_PRODUCT, WHET_QK_CAPPED, WHET_QK_BIASED, WHET_QK_SOFTMAX };
 
 typedef struct whet_attention_ref {
     int64_t batch, heads, kv_heads, q_len, kv_len, d, dv;
-    double scale, softcap;  // softcap 0: none
-    bool softcap_first;     // before the bias instead of after it
+    double scale, softcap;  // softcap 0: none; applied before the bias
     bool sink;              // the softmax has one more score of 0 (its weight is dropped)
     const double *sinks;    // [heads]: that score, NULL: 0
     bool causal;            // key j counts for query i when j <= i + offset
     int64_t offset;         // position of query 0 among the keys
     const int64_t *offsets; // [batch], instead of offset when not NULL
     int64_t window;         // > 0: keys that far back count, the query's own included
+    int64_t ahead;          // > 0: keys less far ahead count, the query's own included
     const int64_t *valid;   // [batch]: keys that count, NULL: all
     const double *q;
     int64_t q_step[3];      // of batch, head, row

@@ -79,7 +79,8 @@ typedef struct whet_attention_attrs { // attention: Q, K, V, mask?, past_key?, p
     bool is_causal;
     int64_t q_num_heads, kv_num_heads; // 0: 4-D inputs [b, heads, s, d]; else 3-D [b, s, heads d]
     float scale;                       // 0: 1 / sqrt(head size)
-    float softcap;                     // 0: none
+    float softcap;                     // 0: none; applied before the mask
+    int64_t left_window_size, right_window_size; // keys that far from the query count; -1: all
     int64_t qk_matmul_output_mode;
     int64_t softmax_precision;         // dtype number, 0: that of the input
 } whet_attention_attrs;

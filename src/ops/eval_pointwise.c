@@ -53,6 +53,13 @@ static fault signed_modulo(bool c_style, int64_t a, int64_t b, int64_t *y) {
     return NONE;
 }
 
+// Shifts by less than nothing or by all bits and more leave only copies of the sign.
+static int64_t signed_shift(const pointwise *w, int64_t a, int64_t b) {
+    bool right = w->p[0] != 0;
+    if (b < 0 || b >= whet_dtype_bits(w->in)) return right && a < 0 ? -1 : 0;
+    return right ? a >> b : (int64_t)((uint64_t)a << b);
+}
+
 // Sums and products wrap, as two's complement does; the store drops the higher bits.
 static fault apply_i64(const pointwise *w, const int64_t *x, int64_t *y) {
     int64_t a = x[0], b = x[1];
@@ -80,6 +87,7 @@ static fault apply_i64(const pointwise *w, const int64_t *x, int64_t *y) {
     case WHET_PW_BITWISE_AND: *y = a & b; break;
     case WHET_PW_BITWISE_OR: *y = a | b; break;
     case WHET_PW_BITWISE_XOR: *y = a ^ b; break;
+    case WHET_PW_BIT_SHIFT: *y = signed_shift(w, a, b); break;
     default: *y = 0; break; // infer lets no other function have signed operands
     }
     return NONE;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// ONNX's Attention: 3-D or 4-D inputs, grouped heads, masks, causality, key-value cache, softcap.
+// ONNX's Attention: 3-D or 4-D inputs, grouped heads, masks, causality, windows, key-value cache,
+// softcap. Without a past, query 0 is at position nonpad_kv_seqlen - q_len of its sequence.
 // The softmax is computed in double whatever softmax_precision says; a query whose keys are all
 // masked gives 0.
 #include <math.h>
@@ -169,7 +170,16 @@ static whet_status load_nonpad(whet_eval *e, whet_attention_ref *r) {
         if (r->valid[b] < 0 || r->valid[b] > r->kv_len)
             WHET_FAIL(e->err, WHET_E_RANGE, "nonpad_kv_seqlen[%lld] is %lld, there are %lld keys",
                       (long long)b, (long long)r->valid[b], (long long)r->kv_len);
+    int64_t *offsets = whet_eval_scratch_i64(e, r->batch);
+    if (!offsets) return WHET_E_NOMEM;
+    for (int64_t b = 0; b < r->batch; b++) offsets[b] = r->valid[b] - r->q_len;
+    r->offsets = offsets;
     return WHET_OK;
+}
+
+// A window that reaches `size` keys, as a number of keys with the query's own; 0: no bound.
+static int64_t window_of(int64_t size, int64_t keys) {
+    return size < 0 || size >= keys ? 0 : size + 1;
 }
 
 static whet_status attention_eval(whet_eval *e) {
@@ -184,6 +194,9 @@ static whet_status attention_eval(whet_eval *e) {
     r.batch = q.batch, r.heads = q.n, r.q_len = q.len, r.d = q.d;
     r.kv_heads = k.n, r.kv_len = k.len, r.dv = v.d;
     r.scale = a->scale != 0 ? (double)a->scale : 1 / sqrt((double)q.d);
+    // positions may lie before or behind all keys, so a window as wide as both together has no edge
+    r.window = window_of(a->left_window_size, r.kv_len + r.q_len);
+    r.ahead = window_of(a->right_window_size, r.kv_len + r.q_len);
     r.offset = whet_eval_has(e, PAST_K) ? e->in[PAST_K].dims[2] : 0;
     bool flat = e->in[Q].rank == 3;
     r.y = whet_eval_raw_f64(e, r.batch * r.heads * r.q_len * r.dv);
@@ -236,6 +249,10 @@ static const whet_attr attention_attrs[] = {
     {"softcap", WHET_ATTR_FLOAT, FIELD(softcap)},
     {"qk_matmul_output_mode", WHET_ATTR_INT, FIELD(qk_matmul_output_mode), .min = 0, .max = 3},
     {"softmax_precision", WHET_ATTR_INT, FIELD(softmax_precision), .min = 0, .max = 16},
+    {"left_window_size", WHET_ATTR_INT, FIELD(left_window_size), .def = -1, .min = -1,
+     .max = INT32_MAX},
+    {"right_window_size", WHET_ATTR_INT, FIELD(right_window_size), .def = -1, .min = -1,
+     .max = INT32_MAX},
 };
 static const whet_onnx_row attention_onnx[] = {{"", "Attention", 23, 0, NULL}};
 

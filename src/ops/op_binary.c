@@ -38,7 +38,7 @@ typedef struct shift_attrs {
     int32_t direction;
 } shift_attrs;
 const whet_op whet_op_bit_shift = {
-    BINARY("bit_shift", BIT_SHIFT, WHET_DTYPES_UNSIGNED),
+    BINARY("bit_shift", BIT_SHIFT, WHET_DTYPES_INT),
     WHET_ATTRS(shift_attrs, {"direction", WHET_ATTR_ENUM, offsetof(shift_attrs, direction),
                              .required = true, .choices = shift_choices}),
     WHET_ONNX({"", "BitShift", 11, 0, NULL}),

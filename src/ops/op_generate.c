@@ -123,7 +123,8 @@ static const whet_arg range_in[] = {
     {"start", WHET_DTYPES_NUMERIC, 'T'}, {"limit", WHET_DTYPES_NUMERIC, 'T'},
     {"delta", WHET_DTYPES_NUMERIC, 'T'}};
 static const whet_arg range_out[] = {{"output", WHET_DTYPES_NUMERIC, 'T'}};
-static const whet_onnx_row range_onnx[] = {{"", "Range", 11, 0, NULL}};
+static const whet_onnx_row range_onnx[] = {
+    {"", "Range", 11, 26, NULL}, {"", "Range", 27, 0, "range_27"}};
 const whet_op whet_op_range = {
     .name = "range", .in = range_in, .n_in = 3, .out = range_out, .n_out = 1,
     .onnx = range_onnx, .n_onnx = 1, .infer = range_infer, .eval = range_eval};

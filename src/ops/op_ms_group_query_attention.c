@@ -251,7 +251,6 @@ static whet_status gqa_eval(whet_eval *e) {
     whet_attention_ref r = {g.batch, a->num_heads, a->kv_num_heads, g.s, 0, g.d, g.d};
     r.scale = a->scale != 0 ? (double)a->scale : 1 / sqrt((double)g.d);
     r.softcap = (double)a->softcap;
-    r.softcap_first = true;
     r.sink = a->smooth_softmax == 1 || whet_eval_has(e, SINKS);
     r.causal = true;
     r.offsets = g.used;

@@ -10,7 +10,7 @@ static const char *const modes[] = {"DCR", "CRD", NULL};
 
 typedef struct space_attrs {
     int64_t blocksize;
-    int32_t mode; // depth_to_space
+    int32_t mode;
 } space_attrs;
 
 // dims[k] / by must be whole; symbolic dims are taken to be multiples.
@@ -70,7 +70,8 @@ static whet_status to_space_eval(whet_eval *e) {
     return rearrange(e, &e->in[0], &e->out[0], channels_first, true);
 }
 static whet_status to_depth_eval(whet_eval *e) {
-    return rearrange(e, &e->out[0], &e->in[0], false, false);
+    bool channels_first = ((const space_attrs *)e->attrs)->mode == CRD;
+    return rearrange(e, &e->out[0], &e->in[0], channels_first, false);
 }
 
 static const whet_arg space_in[] = {{"input", 0, 'T'}};
@@ -89,7 +90,7 @@ const whet_op whet_op_depth_to_space = {
 static const whet_onnx_row to_depth_onnx[] = {{"", "SpaceToDepth", 1, 0, NULL}};
 const whet_op whet_op_space_to_depth = {
     .name = "space_to_depth", .in = space_in, .n_in = 1, .out = space_out, .n_out = 1,
-    .attrs = space_attr_rows, .n_attrs = 1, .attrs_size = sizeof(space_attrs),
+    .attrs = space_attr_rows, .n_attrs = 2, .attrs_size = sizeof(space_attrs),
     .onnx = to_depth_onnx, .n_onnx = 1,
     .flags = WHET_OP_MOVES, .infer = to_depth_infer, .eval = to_depth_eval};
 

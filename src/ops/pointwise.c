@@ -51,10 +51,11 @@ static double gelu(double x, bool tanh_form) {
     if (!tanh_form) return 0.5 * x * (1 + erf(x * 0.70710678118654752440));
     return 0.5 * x * (1 + tanh(0.79788456080286535588 * (x + 0.044715 * x * x * x)));
 }
-// Sign of the divisor, as Python's.
+// Sign of the divisor, as Python's; of zeros too.
 static double floor_mod(double a, double b) {
     double r = fmod(a, b);
-    return r != 0 && (r < 0) != (b < 0) ? r + b : r;
+    if (r == 0) return copysign(r, b);
+    return (r < 0) != (b < 0) ? r + b : r;
 }
 
 static double activation(whet_pw f, double p0, double p1, double x) {

@@ -46,6 +46,18 @@ static whet_status neutral_rule(whet_node *n, int32_t *changed, whet_error *err)
     return ordered && n->in[1] != c ? WHET_OK : drop(n, x, changed);
 }
 
+// Every element of a constant condition chooses alike.
+static whet_status where_rule(whet_node *n, int32_t *changed, whet_error *err) {
+    (void)err;
+    if (!whet_value_is_const(n->in[0])) return WHET_OK;
+    const whet_tensor *c = n->in[0]->data;
+    int64_t count = whet_tensor_count(c);
+    const uint8_t *v = c->data;
+    for (int64_t i = 1; i < count; i++)
+        if (!v[i] != !v[0]) return WHET_OK;
+    return count > 0 ? drop(n, n->in[v[0] ? 1 : 2], changed) : WHET_OK;
+}
+
 // ---- arithmetic ----
 
 static whet_status replace_binary(whet_node *n, const whet_op *op, whet_value *a, whet_value *b,
@@ -198,7 +210,7 @@ static whet_status run(whet_graph *g, int32_t *changed, whet_error *err) {
         {&whet_op_pow, pow_rule},           {&whet_op_mean, mean_rule},
         {&whet_op_clip_t, clip_rule},       {&whet_op_clip, relu_rule},
         {&whet_op_gemm, gemm_rule},         {&whet_op_reduce_mean, pool_rule},
-        {&whet_op_reduce_max, pool_rule},
+        {&whet_op_reduce_max, pool_rule},   {&whet_op_where, where_rule},
     };
     return whet_rewrite_run(g, rows, WHET_COUNT(rows), changed, err);
 }

@@ -167,6 +167,8 @@ static void rearranged(void **state) {
         {"depth_to_space", "blocksize=0", {"f32[1,4,1,1] 0"}, .status = WHET_E_RANGE},
         {"space_to_depth", "blocksize=2", {"f32[1,2,2,2] 1 3 5 7 2 4 6 8"},
          {"f32[1,8,1,1] 1 2 3 4 5 6 7 8"}},
+        {"space_to_depth", "blocksize=2 mode=CRD", {"f32[1,2,2,2] 1 2 3 4 5 6 7 8"},
+         {"f32[1,8,1,1] 1 2 3 4 5 6 7 8"}},
         {"space_to_depth", "blocksize=2", {"f32[1,1,3,2] 0"}, .status = WHET_E_SHAPE},
         {"reverse_sequence", "batch_axis=0 time_axis=1", {"f32[2,3] 1 2 3 4 5 6", "i64[2] 2 3"},
          {"f32[2,3] 2 1 3 6 5 4"}},

@@ -52,7 +52,7 @@ static const row rows[] = {
       "function Empty does not define result 0"}},
     {"function_recursive", WHET_E_MODEL, 1, {"function Again calls itself"}},
     {"misspelt", WHET_E_UNSUPPORTED, 2, {"did you mean Relu?", "did you mean Softmax?"}},
-    {"newer", WHET_E_VERSION, 1, {"opset 99 of domain ai.onnx is newer than 26, the newest known"}},
+    {"newer", WHET_E_VERSION, 1, {"opset 99 of domain ai.onnx is newer than 28, the newest known"}},
     {"no_graph", WHET_E_MODEL, 1, {"there is no graph in it"}},
     {"no_opset", WHET_E_MODEL, 2,
      {"the model has no opset_import, which IR version 8 requires",

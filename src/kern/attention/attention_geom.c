@@ -58,6 +58,7 @@ bool whet_attention_geom_init(whet_attention_geom *g, const whet_problem *p) {
     if ((rank != 3 && rank != 4) || !port_ok(&p->in[0], rank) || !port_ok(&p->in[1], rank) ||
         !port_ok(&p->in[2], rank) || !port_ok(&p->out[0], rank))
         return false;
+    if (a->left_window_size >= 0 || a->right_window_size >= 0) return false;
     if (a->softcap != 0 || (a->softmax_precision && a->softmax_precision != WHET_DTYPE_F32))
         return false;
     int64_t q[3], k[3], v[3], y[3];

@@ -126,7 +126,7 @@ static bool accepts_where(const whet_problem *p) {
 static void space_box(const whet_problem *p, bool to_space, whet_box *box) {
     const int64_t *deep = to_space ? p->in[0].dims : p->out[0].dims;
     int64_t b = whet_problem_int(p, "blocksize", 1), c = deep[1] / b / b, h = deep[2], w = deep[3];
-    bool crd = to_space && whet_problem_enum(p, "mode") == 1;
+    bool crd = whet_problem_enum(p, "mode") == 1;
     // strides in the deep tensor of the channel, the block's row and column
     int64_t dc = (crd ? b * b : 1) * h * w, dy = (crd ? b : b * c) * h * w,
             dx = (crd ? 1 : c) * h * w;
