@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "build/config_impl.h"
+#include "build/network_impl.h"
 #include "build/tuner.h"
 #include "env/env.h"
 #include "onnx/import.h"
@@ -22,6 +23,7 @@ struct whet_builder {
     bool loaded;              // import is open
     bool fresh;               // its graph has not been optimized yet
     whet_status load_status;
+    whet_network *network;    // NULL: never asked for; then builds take it, not the import
     whet_str report;
 };
 
@@ -32,6 +34,7 @@ typedef struct whet_build {
     whet_env *env;
     whet_error *err;
     int32_t threads;
+    whet_graph *copy; // of the builder's network, or NULL
     whet_pgraph *graph;
     whet_plan *plan;
     whet_engine *before; // the engine that is tuned, or NULL
