@@ -233,6 +233,35 @@ WHET_API whet_status whet_config_set(whet_config *config, const char *name, cons
 WHET_API whet_status whet_config_set_shape(whet_config *config, const char *input, int32_t rank,
                                            const int64_t *dims);
 
+/* A profile: bounds of input shapes and, between them, the shape to tune for. A build makes a plan
+ * for each profile of its config; a run takes the plan of the first profile that holds its shapes.
+ * Profiles add speed, they forbid nothing: any other shape that the model allows runs as well, on
+ * the nearest profile's plan, and the context says once that it is not tuned for it. */
+typedef struct whet_profile whet_profile;
+
+/* env NULL: the default environment. WHET_E_NOMEM. */
+WHET_API whet_status whet_profile_create(whet_env *env, whet_profile **profile);
+WHET_API void whet_profile_destroy(whet_profile *profile);
+
+/* Bounds of an input's dimensions: rank numbers each, 0 <= min <= opt <= max. An integer input of
+ * fixed shape that `rank` numbers cannot be the shape of takes them as bounds of its contents. An
+ * input may be left out when its open dimensions have names that other inputs of the profile bound.
+ * A second call for the same input replaces the first. WHET_E_INVALID, WHET_E_NOMEM. */
+WHET_API whet_status whet_profile_set_shape(whet_profile *profile, const char *input, int32_t rank,
+                                            const int64_t *min, const int64_t *opt,
+                                            const int64_t *max);
+/* Bounds of the contents of an integer input that decides shapes: `count` numbers each, at most
+ * 1024, of any sign. WHET_E_INVALID, WHET_E_NOMEM. */
+WHET_API whet_status whet_profile_set_values(whet_profile *profile, const char *input,
+                                             int32_t count, const int64_t *min,
+                                             const int64_t *opt, const int64_t *max);
+
+/* Adds a copy of the profile, up to 512; their order is their number, from 0. The build checks them
+ * against the model (WHET_E_INVALID: no such input, an open dimension without bounds; WHET_E_SHAPE:
+ * another rank, a fixed dimension outside, different bounds for one name).
+ * WHET_E_INVALID, WHET_E_LIMIT, WHET_E_NOMEM. */
+WHET_API whet_status whet_config_add_profile(whet_config *config, const whet_profile *profile);
+
 /* Called with the phase, steps done and in all, and an estimate of the seconds left (< 0: unknown).
  * Returning false cancels the build with WHET_E_CANCELLED. */
 typedef bool (*whet_progress_fn)(void *user, const char *phase, int64_t done, int64_t total,
@@ -326,6 +355,23 @@ WHET_API whet_status whet_engine_input(const whet_engine *engine, int32_t index,
 WHET_API whet_status whet_engine_output(const whet_engine *engine, int32_t index,
                                         whet_io_info *info);
 
+/* Optimization profiles in the order they were added; 0: none. */
+WHET_API int32_t whet_engine_profile_count(const whet_engine *engine);
+
+/* Bounds of an input's dimensions in a profile, as many as the input's rank; a pointer may be NULL.
+ * Dimensions without bounds of their own have those of their name or their fixed number.
+ * WHET_E_RANGE: no such profile or input. */
+WHET_API whet_status whet_engine_profile_shape(const whet_engine *engine, int32_t profile,
+                                               int32_t input, int64_t *min, int64_t *opt,
+                                               int64_t *max);
+/* How many values of an input's contents a profile bounds; 0: none. */
+WHET_API int32_t whet_engine_profile_value_count(const whet_engine *engine, int32_t profile,
+                                                 int32_t input);
+/* Those bounds. WHET_E_RANGE: the profile bounds no values of such an input. */
+WHET_API whet_status whet_engine_profile_values(const whet_engine *engine, int32_t profile,
+                                                int32_t input, int64_t *min, int64_t *opt,
+                                                int64_t *max);
+
 /* The inspector: inputs, outputs, layers (nodes covered, kernel, layouts, shapes, packed bytes),
  * memory, sections; text or JSON. Owned by the engine, valid until the next call. Never NULL. */
 WHET_API const char *whet_engine_inspect(whet_engine *engine, bool json);
@@ -350,6 +396,13 @@ WHET_API void whet_context_destroy(whet_context *context);
 /* Caps the threads that a run of this context uses, the caller included; 0: all of the
  * environment's. WHET_E_INVALID when negative. */
 WHET_API whet_status whet_context_set_threads(whet_context *context, int32_t threads);
+
+/* Runs take this profile's plan whatever their shapes; -1 (the start): the first profile that holds
+ * them, else the nearest. WHET_E_RANGE: no such profile. */
+WHET_API whet_status whet_context_set_profile(whet_context *context, int32_t profile);
+/* The profile whose plan ran or was inferred with last, -1: none yet, or the engine has none.
+ * *tuned (may be NULL): whether the shapes lay inside it. */
+WHET_API int32_t whet_context_profile(const whet_context *context, bool *tuned);
 
 /* Runs the engine. inputs: one tensor an input in the engine's order, shapes and types must match;
  * outputs: one an output; where `data` is not NULL it is written there (`bytes` must suffice, else

@@ -186,7 +186,7 @@ void whet_build_init(whet_build *x, whet_env *env, const whet_config *config, wh
 void whet_build_fini(whet_build *x) {
     whet_tuner_destroy(x->tuner);
     whet_timing_cache_destroy(x->cache);
-    whet_plan_destroy(x->plan);
+    for (int32_t i = 0; i < x->n_plans; i++) whet_plan_destroy(x->plans[i]);
     whet_pgraph_destroy(x->graph);
     whet_graph_destroy(x->copy);
     whet_arena_fini(&x->arena);
@@ -201,6 +201,8 @@ static whet_status run_build(whet_build *x, whet_engine **engine) {
         WHET_TRY(import(x->b, x->c));
     }
     WHET_TRY(optimize(x));
+    WHET_TRY(whet_profiles_resolve(x->c->profiles, x->c->n_profiles, x->graph, &x->arena,
+                                   &x->profiles, x->err));
     WHET_TRY(whet_build_plan(x));
     return whet_build_finish(x, engine);
 }
