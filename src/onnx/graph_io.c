@@ -55,7 +55,7 @@ void whet_import_constants(whet_importer *imp, whet_scope *scope) {
 static bool type_of(const whet_onnx_value *info, whet_dtype *dtype) {
     *dtype = (whet_dtype)info->elem_type;
     return info->kind && !strcmp(info->kind, "tensor") && whet_dtype_known(info->elem_type) &&
-           WHET_DTYPES_ALL >> info->elem_type & 1;
+           (WHET_DTYPES_TENSOR & ~WHET_DTYPES_STRING) >> info->elem_type & 1;
 }
 
 static void set_type(whet_value *v, whet_dtype dtype, int32_t rank) {
