@@ -7,7 +7,7 @@ import os
 import numpy as np
 
 from . import _whet
-from .dtypes import array_of, buffer_for, buffer_of, finish, number_of, numpy_of
+from .dtypes import buffer_of, number_of, numpy_of
 
 
 def version():
@@ -82,15 +82,14 @@ class Context:
                 f"inputs given: {sorted(inputs)}; the engine's are {names}"
                 + (f"; missing: {missing}" if missing else "")
                 + (f"; unknown: {unknown}" if unknown else ""))
-        fed = []
-        for name, wanted, _ in self.engine._inputs:
+        arrays = []
+        for name in names:
             value = inputs[name]
             if not isinstance(value, np.ndarray):
                 value = np.from_dlpack(value) if hasattr(value, "__dlpack__") else np.asarray(value)
-            array = np.ascontiguousarray(value).reshape(value.shape)
-            number = number_of(array.dtype, wanted)
-            fed.append((buffer_of(array, number), number, array.shape))
-        return fed
+            shape = value.shape
+            arrays.append(np.ascontiguousarray(value).reshape(shape))
+        return [(buffer_of(a), number_of(a.dtype), a.shape) for a in arrays]
 
     def _output_types(self, fed):
         key = tuple((dtype, shape) for _, dtype, shape in fed)
@@ -128,15 +127,12 @@ class Context:
                 raise ValueError(f"output \"{name}\" is {array.dtype}{list(array.shape)}, "
                                  f"expected {numpy_of(dtype)}{list(shape or [])}")
             arrays.append(array)
-            targets.append(None if array is None else
-                           (buffer_for(array, dtype), dtype, array.shape))
+            targets.append(None if array is None else (buffer_of(array), dtype, array.shape))
         made = self._handle.run(fed, targets)
         for i, array in enumerate(arrays):
             if array is None:
                 data, dtype, shape = made[i]
-                arrays[i] = array_of(data, dtype, shape)
-            else:
-                finish(array, targets[i][1], targets[i][0])
+                arrays[i] = np.frombuffer(bytearray(data), numpy_of(dtype)).reshape(shape)
         return dict(zip(names, arrays))
 
     def bench(self, inputs, warmup=0.2, seconds=1.0, min_runs=10):
@@ -149,7 +145,7 @@ class Context:
 
     def values(self, inputs):
         """{name: array} of every value that a run makes visible (none from inside fused steps)."""
-        return {name: array_of(data, dtype, shape)
+        return {name: np.frombuffer(bytearray(data), numpy_of(dtype)).reshape(shape)
                 for name, data, dtype, shape in self._handle.tap(self._feed(inputs))}
 
     @property

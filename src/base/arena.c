@@ -27,7 +27,8 @@ void whet_arena_fini(whet_arena *arena) {
 
 void whet_arena_reset(whet_arena *arena) {
     arena->current = arena->first;
-    arena->used = 0;
+    arena->used = arena->total = 0;
+    arena->limited = false;
 }
 
 static whet_arena_chunk *chunk_new(size_t bytes) {
@@ -45,6 +46,11 @@ void *whet_arena_alloc_raw(whet_arena *arena, size_t bytes) {
     size_t align = bytes >= 64 ? 64 : 16;
     if (bytes > SIZE_MAX / 2) return NULL;
     if (bytes == 0) bytes = 1;
+    if (arena->limit && (arena->total > arena->limit || bytes > arena->limit - arena->total)) {
+        arena->limited = true;
+        return NULL;
+    }
+    arena->total += bytes;
     for (;;) {
         whet_arena_chunk *c = arena->current;
         if (c) {

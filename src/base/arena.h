@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bump allocation in chained chunks, freed all at once. NULL only when memory is out.
+// Bump allocation in chained chunks, freed all at once. NULL only when memory is out, or above the
+// limit where one is set.
 // Memory is zeroed. Not thread-safe.
 #ifndef WHET_BASE_ARENA_H
 #define WHET_BASE_ARENA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 typedef struct whet_arena_chunk whet_arena_chunk;
 typedef struct whet_arena {
     whet_arena_chunk *first, *current;
-    size_t used; // in `current`
+    size_t used;         // in `current`
+    size_t total, limit; // bytes given out since the last reset, and how many may be; 0: any
+    bool limited;        // an allocation was refused because of the limit
 } whet_arena;
 
 void whet_arena_init(whet_arena *arena);

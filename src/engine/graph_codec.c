@@ -5,18 +5,32 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/texts.h"
 #include "engine/pgraph.h"
 
 #define MAX_ITEMS (1u << 24)
 
 // ---- writing ----
 
+static void write_texts(whet_writer *w, const whet_text *v, int64_t n) {
+    for (int64_t i = 0; i < n; i++) {
+        if (v[i].size > UINT32_MAX) w->failed = true;
+        whet_write_u32(w, (uint32_t)v[i].size);
+        whet_write_bytes(w, v[i].data, v[i].size);
+    }
+}
+
+static void write_contents(whet_writer *w, const whet_tensor *t) {
+    if (t->dtype == WHET_DTYPE_STRING) write_texts(w, t->data, whet_tensor_count(t));
+    else whet_write_bytes(w, t->data, t->bytes);
+}
+
 static void write_tensor(whet_writer *w, const whet_tensor *t) {
     whet_write_u8(w, (uint8_t)t->dtype);
     whet_write_u8(w, (uint8_t)t->rank);
     for (int32_t i = 0; i < t->rank; i++) whet_write_i64(w, t->dims[i]);
     whet_write_u64(w, t->bytes);
-    whet_write_bytes(w, t->data, t->bytes);
+    write_contents(w, t);
 }
 
 static void write_attr(whet_writer *w, const whet_attr *a, const void *attrs) {
@@ -42,6 +56,12 @@ static void write_attr(whet_writer *w, const whet_attr *a, const void *attrs) {
         for (int32_t i = 0; v->v && i < v->n; i++) whet_write_f32(w, v->v[i]);
         break;
     }
+    case WHET_ATTR_STRINGS: {
+        const whet_strings *v = (const whet_strings *)(const void *)field;
+        whet_write_u32(w, v->v ? (uint32_t)v->n : UINT32_MAX);
+        if (v->v) write_texts(w, v->v, v->n);
+        break;
+    }
     case WHET_ATTR_TENSOR: {
         const whet_tensor *t = *(const whet_tensor *const *)(const void *)field;
         whet_write_u8(w, t != NULL);
@@ -57,6 +77,7 @@ static void write_value(whet_writer *w, const whet_pgraph *g, const whet_pvalue 
     whet_write_u64(w, v->type_set);
     if (v->kind == WHET_PVALUE_NODE) return;
     whet_write_u8(w, (uint8_t)v->type.dtype);
+    if (whet_dtype_is_object(v->type.dtype)) whet_write_u32(w, v->type.elem);
     whet_write_u8(w, (uint8_t)v->type.rank);
     for (int32_t d = 0; d < v->type.rank; d++) {
         whet_str text;
@@ -71,9 +92,9 @@ static void write_value(whet_writer *w, const whet_pgraph *g, const whet_pvalue 
         return;
     }
     whet_tensor t = whet_pvalue_tensor(v);
-    bool held = t.data && t.bytes <= WHET_INLINE_CONST_BYTES;
+    bool held = whet_pvalue_inline(v) && t.data;
     whet_write_u8(w, held);
-    if (held) whet_write_bytes(w, t.data, t.bytes);
+    if (held) write_contents(w, &t);
 }
 
 static void write_ids(whet_writer *w, const int32_t *ids, int32_t n) {
@@ -140,10 +161,23 @@ static whet_status read_dims(decoder *d, whet_type *t, bool numbers) {
     return WHET_OK;
 }
 
-// Elements that are pointers have no form in a file.
+static whet_status read_texts(decoder *d, int64_t n, const void **out) {
+    if (n < 0 || (uint64_t)n > whet_reader_left(&d->r) / 4) return malformed(d, "too many texts");
+    whet_text *v = WHET_NEW_ARRAY(&d->g->arena, whet_text, n);
+    if (!v) return WHET_NOMEM(d->err);
+    for (int64_t i = 0; i < n; i++) {
+        const char *p = whet_read_text(&d->r, &v[i].size);
+        if (!p) return malformed(d, "bad text");
+        v[i].data = whet_arena_strndup(&d->g->arena, p, v[i].size);
+        if (!v[i].data) return WHET_NOMEM(d->err);
+    }
+    *out = v;
+    return WHET_OK;
+}
+
 static whet_status read_contents(decoder *d, whet_tensor *t, const void **out) {
-    if (t->dtype == WHET_DTYPE_STRING || whet_dtype_is_object(t->dtype))
-        return malformed(d, "constant of a type that has no constants");
+    if (whet_dtype_is_object(t->dtype)) return malformed(d, "constant that is no tensor");
+    if (t->dtype == WHET_DTYPE_STRING) return read_texts(d, whet_tensor_count(t), out);
     const void *p = whet_read_span(&d->r, t->bytes);
     if (!p) return malformed(d, "constant runs past the end");
     *out = whet_arena_memdup(&d->g->arena, p, t->bytes);
@@ -159,8 +193,12 @@ static whet_status read_value(decoder *d, whet_pvalue *v) {
     if (kind > WHET_PVALUE_DERIVED) return malformed(d, "unknown kind of value");
     v->kind = (whet_pvalue_kind)kind;
     if (v->kind == WHET_PVALUE_NODE) return WHET_OK;
-    uint8_t dtype = whet_read_u8(&d->r), rank = whet_read_u8(&d->r);
-    if (d->r.failed || !whet_dtype_known(dtype) || rank > WHET_MAX_RANK)
+    uint8_t dtype = whet_read_u8(&d->r);
+    bool object = whet_dtype_is_object((whet_dtype)dtype);
+    if (object) v->type.elem = whet_read_u32(&d->r);
+    uint8_t rank = whet_read_u8(&d->r);
+    if (d->r.failed || !whet_dtype_known(dtype) || rank > WHET_MAX_RANK || (object && rank) ||
+        !whet_elem_valid((whet_dtype)dtype, v->type.elem))
         return malformed(d, "bad type");
     v->type.dtype = (whet_dtype)dtype;
     v->type.rank = rank;
@@ -201,7 +239,8 @@ static whet_status read_tensor(decoder *d, const whet_tensor **out) {
     t->rank = rank;
     for (int32_t i = 0; i < rank; i++) t->dims[i] = whet_read_i64(&d->r);
     t->bytes = (size_t)whet_read_u64(&d->r);
-    if (d->r.failed || t->bytes != whet_tensor_bytes(t->dtype, whet_dims_count(t->dims, rank)))
+    if (d->r.failed || whet_dims_count(t->dims, rank) < 0 ||
+        t->bytes != whet_tensor_bytes(t->dtype, whet_dims_count(t->dims, rank)))
         return malformed(d, "tensor attribute of the wrong size");
     const void *data;
     WHET_TRY(read_contents(d, t, &data));
@@ -248,6 +287,15 @@ static whet_status read_attr(decoder *d, const whet_attr *a, void *attrs) {
     case WHET_ATTR_FLOATS: {
         whet_floats *v = (whet_floats *)(void *)field;
         return read_list(d, 4, (const void **)&v->v, &v->n);
+    }
+    case WHET_ATTR_STRINGS: {
+        whet_strings *v = (whet_strings *)(void *)field;
+        uint32_t n = whet_read_u32(&d->r);
+        *v = (whet_strings){0};
+        if (n == UINT32_MAX && !d->r.failed) return WHET_OK;
+        WHET_TRY(read_texts(d, n, (const void **)&v->v));
+        v->n = (int32_t)n;
+        return WHET_OK;
     }
     case WHET_ATTR_TENSOR: {
         const whet_tensor **t = (const whet_tensor **)(void *)field;

@@ -31,6 +31,11 @@ whet_tensor whet_pvalue_tensor(const whet_pvalue *v) {
     return t;
 }
 
+bool whet_pvalue_inline(const whet_pvalue *v) {
+    return v->type.dtype == WHET_DTYPE_STRING ||
+           whet_pvalue_tensor(v).bytes <= WHET_INLINE_CONST_BYTES;
+}
+
 typedef struct {
     const whet_type **in;
     const whet_tensor **data;
@@ -136,6 +141,16 @@ whet_status whet_pgraph_infer(whet_pgraph *g, whet_error *err) {
     return WHET_OK;
 }
 
+// An output whose shape only the evaluation knows: it must be the one in the file.
+static whet_status keep_result(whet_eval *e, int32_t i, int32_t rank, const int64_t *dims) {
+    const whet_tensor *t = &((const whet_tensor *)e->alloc_user)[i];
+    if (t->rank != rank || (rank && memcmp(t->dims, dims, (size_t)rank * sizeof *dims)))
+        WHET_FAIL(e->err, WHET_E_MODEL, "%s: output %d does not have the shape in the file",
+                  e->node, i);
+    e->out[i].data = t->data;
+    return WHET_OK;
+}
+
 static whet_status replay_node(whet_pgraph *g, const whet_pnode *n, whet_arena *scratch,
                                whet_error *err) {
     bool missing = false;
@@ -162,8 +177,12 @@ static whet_status replay_node(whet_pgraph *g, const whet_pnode *n, whet_arena *
         out[i].data = whet_arena_alloc(&g->arena, out[i].bytes);
         if (!out[i].data) return WHET_NOMEM(err);
     }
+    // what operators do to `out` themselves does not count
+    whet_tensor *out_of = whet_arena_memdup(scratch, out, (size_t)n->n_out * sizeof *out);
+    if (!out_of) return WHET_NOMEM(err);
     whet_eval e = {.op = n->op, .attrs = n->attrs, .node = n->name, .n_in = n->n_in,
-                   .n_out = n->n_out, .in = in, .out = out, .scratch = scratch, .err = err};
+                   .n_out = n->n_out, .in = in, .out = out, .scratch = scratch,
+                   .objects = &g->arena, .err = err, .alloc = keep_result, .alloc_user = out_of};
     WHET_TRY(whet_op_eval(&e));
     for (int32_t i = 0; i < n->n_out; i++)
         if (n->out[i] >= 0) g->values[n->out[i]].data = out[i].data;

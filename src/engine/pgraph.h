@@ -72,6 +72,8 @@ uint64_t whet_pgraph_hash(const whet_pgraph *g);
 
 // Constants up to so many bytes lie inside the graph section.
 #define WHET_INLINE_CONST_BYTES 1024
+// Whether the constant lies there. Strings always do.
+bool whet_pvalue_inline(const whet_pvalue *v);
 void whet_pgraph_encode(const whet_pgraph *g, whet_writer *w);
 // Decodes and infers. Names, attributes and inline constants are copied into the arena.
 whet_status whet_pgraph_decode(const void *data, size_t size, const whet_op_table *ops,

@@ -2,6 +2,7 @@
 // Constants: source ones, and derived ones with the recipe that made them.
 #include <string.h>
 
+#include "base/texts.h"
 #include "ir/graph.h"
 #include "ir/link.h"
 
@@ -17,7 +18,9 @@ whet_value *whet_graph_constant(whet_graph *g, const char *name, const whet_tens
     if (!v || !t) return NULL;
     t->bytes = whet_tensor_bytes(data->dtype, whet_tensor_count(data));
     if (copy) {
-        t->data = whet_arena_memdup(g->arena, data->data, t->bytes);
+        t->data = data->dtype == WHET_DTYPE_STRING
+                      ? whet_texts_copy(data->data, whet_tensor_count(data), g->arena)
+                      : whet_arena_memdup(g->arena, data->data, t->bytes);
         if (!t->data) return NULL;
     }
     set_data(v, t);
@@ -116,7 +119,8 @@ static whet_status evaluate(whet_node *n, whet_arena *scratch, whet_error *err) 
     for (int32_t i = 0; i < n->n_in; i++)
         if (n->in[i]) in[i] = *n->in[i]->data;
     whet_eval e = {.op = n->op, .attrs = n->attrs, .node = n->name, .n_in = n->n_in,
-                   .n_out = n->n_out, .in = in, .out = out, .scratch = scratch, .err = err,
+                   .n_out = n->n_out, .in = in, .out = out, .scratch = scratch,
+                   .objects = n->graph->arena, .err = err,
                    .alloc = alloc_result, .alloc_user = n->graph->arena};
     WHET_TRY(prepare_results(&e, n));
     WHET_TRY(whet_op_eval(&e));

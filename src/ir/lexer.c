@@ -27,17 +27,17 @@ static int hex_digit(char c) {
     return -1;
 }
 
-// One escape behind a backslash; 0 when it is none. Zero bytes cannot be written.
-static char escaped(const char **at) {
+// One escape behind a backslash; -1 when it is none.
+static int escaped(const char **at) {
     char c = *(*at)++;
     if (c == '"' || c == '\\') return c;
     if (c == 'n') return '\n';
     if (c == 't') return '\t';
-    if (c != 'x') return 0;
+    if (c != 'x') return -1;
     int high = hex_digit((*at)[0]), low = high < 0 ? -1 : hex_digit((*at)[1]);
-    if (low < 0) return 0;
+    if (low < 0) return -1;
     *at += 2;
-    return (char)(high * 16 + low);
+    return high * 16 + low;
 }
 
 static void lex_string(whet_lexer *lex) {
@@ -46,17 +46,20 @@ static void lex_string(whet_lexer *lex) {
     char *text = whet_arena_alloc_raw(lex->arena, n + 1), *out = text;
     lex->token.kind = WHET_TOKEN_BAD;
     lex->failed = lex->failed || !text;
+    bool zero = false;
     while (text && *at && *at != '\n' && *at != '"') {
-        char c = *at++;
-        if (c == '\\') c = *at ? escaped(&at) : 0;
-        if (!c) return;
-        *out++ = c;
+        int c = (unsigned char)*at++;
+        if (c == '\\') c = *at ? escaped(&at) : -1;
+        if (c < 0) return;
+        zero |= c == 0;
+        *out++ = (char)c;
     }
     if (!text || *at != '"') return;
     *out = 0;
     lex->at = at + 1;
-    lex->token.kind = WHET_TOKEN_STRING;
+    lex->token.kind = zero ? WHET_TOKEN_BYTES : WHET_TOKEN_STRING;
     lex->token.text = text;
+    lex->token.size = (size_t)(out - text);
 }
 
 static void lex_run(whet_lexer *lex, whet_token_kind kind, const char *end) {

@@ -130,6 +130,7 @@ static whet_status parse_type(parser *p, whet_type *type, uint64_t *set) {
 static void take_type(whet_value *v, const whet_type *type, uint64_t set) {
     v->type.dtype = type->dtype;
     v->type.rank = type->rank;
+    v->type.elem = type->elem;
     memcpy(v->type.dims, type->dims, sizeof type->dims);
     v->type_set = set ? set : WHET_DTYPE_BIT(type->dtype);
 }
@@ -138,7 +139,9 @@ static void take_type(whet_value *v, const whet_type *type, uint64_t set) {
 static whet_status merge_type(parser *p, whet_value *v, const whet_type *stated, uint64_t set) {
     const whet_type *type = &v->type;
     if (!stated->dtype) return WHET_OK;
+    whet_elem elem;
     bool ok = stated->dtype == type->dtype || !type->dtype;
+    ok = ok && whet_elem_merge(stated->elem, type->elem, &elem);
     if (type->rank >= 0) ok = ok && stated->rank == type->rank;
     for (int32_t i = 0; ok && i < type->rank; i++)
         if (whet_dim_is_const(type->dims[i]))

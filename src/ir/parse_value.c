@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/object.h"
 #include "ir/text.h"
 
 // All constants of a text together.
@@ -62,13 +63,43 @@ static whet_status parse_dtype(whet_lexer *lex, whet_dtype *dtype) {
     return WHET_OK;
 }
 
+// "sequence.optional.f32": from the outside in.
+static whet_status parse_nested(whet_lexer *lex, whet_type *type) {
+    char part[16];
+    const char *at = lex->token.kind == WHET_TOKEN_NAME ? lex->token.text : "";
+    for (int32_t i = 0; *at; i++) {
+        size_t n = strcspn(at, ".");
+        if (n >= sizeof part || i > 4) break;
+        memcpy(part, at, n);
+        part[n] = 0;
+        whet_dtype dtype = whet_dtype_parse(part);
+        if (dtype == WHET_DTYPE_NONE) break;
+        if (i == 0) type->dtype = dtype;
+        else type->elem |= (whet_elem)dtype << (8 * (i - 1));
+        at += n + (at[n] == '.' && at[n + 1]);
+    }
+    if (*at || type->dtype == WHET_DTYPE_NONE || !whet_elem_valid(type->dtype, type->elem))
+        return whet_lexer_fail(lex, WHET_E_PARSE, "expected a data type");
+    whet_lexer_next(lex);
+    return WHET_OK;
+}
+
 whet_status whet_parse_type(whet_lexer *lex, whet_dims *dims, whet_type *type) {
     *type = (whet_type){0};
-    WHET_TRY(parse_dtype(lex, &type->dtype));
+    WHET_TRY(parse_nested(lex, type));
     return parse_dims(lex, dims, type);
 }
 
 // ---- contents ----
+
+static whet_status parse_text(whet_lexer *lex, whet_text *t, whet_arena *arena) {
+    if (lex->token.kind != WHET_TOKEN_STRING && lex->token.kind != WHET_TOKEN_BYTES)
+        return whet_lexer_fail(lex, WHET_E_PARSE, "expected a quoted text");
+    *t = (whet_text){whet_arena_strndup(arena, lex->token.text, lex->token.size), lex->token.size};
+    if (!t->data) return nomem(lex);
+    whet_lexer_next(lex);
+    return WHET_OK;
+}
 
 static whet_status parse_element(whet_lexer *lex, whet_tensor *t, int64_t i) {
     const char *text = lex->token.text;
@@ -104,6 +135,16 @@ static whet_status parse_elements(whet_lexer *lex, whet_tensor *t, int64_t count
     for (int64_t i = 0; i < count; i++) {
         if (i) WHET_TRY(whet_lexer_expect(lex, ','));
         WHET_TRY(parse_element(lex, t, i));
+    }
+    return whet_lexer_expect(lex, '}');
+}
+
+static whet_status parse_texts(whet_lexer *lex, whet_tensor *t, int64_t count,
+                               whet_arena *arena) {
+    WHET_TRY(whet_lexer_expect(lex, '{'));
+    for (int64_t i = 0; i < count; i++) {
+        if (i) WHET_TRY(whet_lexer_expect(lex, ','));
+        WHET_TRY(parse_text(lex, &((whet_text *)t->data)[i], arena));
     }
     return whet_lexer_expect(lex, '}');
 }
@@ -146,9 +187,13 @@ whet_status whet_parse_data(whet_lexer *lex, whet_arena *arena, whet_tensor *t) 
     t->bytes = whet_tensor_bytes(t->dtype, count);
     if (count < 0 || count > MAX_ELEMENTS - lex->elements)
         return whet_lexer_fail(lex, WHET_E_LIMIT, "constants too large for a text");
+    if (whet_dtype_is_object(t->dtype))
+        return whet_lexer_fail(lex, WHET_E_PARSE, "%s cannot be a constant",
+                               whet_dtype_text(t->dtype));
     lex->elements += count;
     t->data = whet_arena_alloc(arena, t->bytes);
     if (!t->data) return nomem(lex);
+    if (t->dtype == WHET_DTYPE_STRING) return parse_texts(lex, t, count, arena);
     if (whet_lexer_is(lex, '{')) return parse_elements(lex, t, count);
     bool fill = whet_lexer_is_word(lex, "fill"), rand = whet_lexer_is_word(lex, "rand");
     if (whet_lexer_is_word(lex, "hash"))
@@ -220,6 +265,20 @@ static whet_status parse_floats(whet_lexer *lex, whet_floats *out, whet_arena *a
     return whet_lexer_expect(lex, ']');
 }
 
+static whet_status parse_strings(whet_lexer *lex, whet_strings *out, whet_arena *arena) {
+    whet_text *v = NULL, text;
+    int32_t n = 0, cap = 0;
+    if (!whet_arena_grow(arena, (void **)&v, &cap, 0, sizeof *v)) return nomem(lex);
+    WHET_TRY(whet_lexer_expect(lex, '['));
+    while (!whet_lexer_is(lex, ']')) {
+        if (n) WHET_TRY(whet_lexer_expect(lex, ','));
+        WHET_TRY(parse_text(lex, &text, arena));
+        if (!WHET_ARENA_PUSH(arena, v, n, cap, text)) return nomem(lex);
+    }
+    *out = (whet_strings){v, n};
+    return whet_lexer_expect(lex, ']');
+}
+
 static whet_status parse_tensor(whet_lexer *lex, const whet_tensor **out, whet_arena *arena) {
     whet_type type = {0};
     whet_tensor *t = WHET_NEW(arena, whet_tensor);
@@ -252,6 +311,7 @@ static whet_status parse_attr(whet_lexer *lex, const whet_attr *a, void *field,
     case WHET_ATTR_STRING: return parse_string(lex, field, arena);
     case WHET_ATTR_INTS: return parse_ints(lex, field, arena);
     case WHET_ATTR_FLOATS: return parse_floats(lex, field, arena);
+    case WHET_ATTR_STRINGS: return parse_strings(lex, field, arena);
     case WHET_ATTR_TENSOR: return parse_tensor(lex, field, arena);
     }
     return whet_lexer_fail(lex, WHET_E_INTERNAL, "attribute %s", a->name);

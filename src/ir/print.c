@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "base/object.h"
+#include "base/texts.h"
 #include "ir/text.h"
 
 typedef struct {
@@ -27,18 +29,20 @@ static bool is_bare(const char *name) {
     return !*name;
 }
 
-static void print_quoted(printer *p, const char *text) {
+static void print_text(printer *p, whet_text text) {
     whet_str_add(p->out, "\"");
-    for (; *text; text++) {
-        if (*text == '"' || *text == '\\') whet_str_printf(p->out, "\\%c", *text);
-        else if (*text == '\n') whet_str_add(p->out, "\\n");
-        else if (*text == '\t') whet_str_add(p->out, "\\t");
-        else if ((unsigned char)*text < 32 || *text == 127)
-            whet_str_printf(p->out, "\\x%02x", (unsigned)*text);
-        else whet_str_add_n(p->out, text, 1);
+    for (size_t i = 0; i < text.size; i++) {
+        char c = text.data[i];
+        if (c == '"' || c == '\\') whet_str_printf(p->out, "\\%c", c);
+        else if (c == '\n') whet_str_add(p->out, "\\n");
+        else if (c == '\t') whet_str_add(p->out, "\\t");
+        else if ((unsigned char)c < 32 || c == 127) whet_str_printf(p->out, "\\x%02x", (unsigned)c);
+        else whet_str_add_n(p->out, &c, 1);
     }
     whet_str_add(p->out, "\"");
 }
+
+static void print_quoted(printer *p, const char *text) { print_text(p, whet_text_of(text)); }
 
 static void print_name(printer *p, const char *name) {
     if (is_bare(name)) whet_str_add(p->out, name);
@@ -75,6 +79,8 @@ static void print_dims(printer *p, int32_t rank, const whet_dim *dims) {
 
 static void print_type(printer *p, const whet_value *v) {
     whet_str_printf(p->out, ": %s", whet_dtype_text(v->type.dtype));
+    for (whet_elem e = v->type.elem; e; e = whet_elem_inner(e))
+        whet_str_printf(p->out, ".%s", whet_dtype_text(whet_elem_dtype(e)));
     print_dims(p, v->type.rank, v->type.dims);
     if (v->type_set == WHET_DTYPE_BIT(v->type.dtype) || !v->type_set) return;
     const char *separator = "<";
@@ -99,7 +105,9 @@ static void print_data(printer *p, const whet_tensor *t) {
     int64_t n = whet_dims_count(t->dims, t->rank);
     for (int64_t i = 0; i < n; i++) {
         if (i) whet_str_add(p->out, ", ");
-        if (whet_dtype_is_float(t->dtype))
+        if (t->dtype == WHET_DTYPE_STRING)
+            print_text(p, ((const whet_text *)t->data)[i]);
+        else if (whet_dtype_is_float(t->dtype))
             print_f64(p, whet_load_f64(t->data, t->dtype, i), t->dtype);
         else if (t->dtype == WHET_DTYPE_U64)
             whet_str_printf(p->out, "%" PRIu64, whet_load_u64(t->data, t->dtype, i));
@@ -112,6 +120,9 @@ static void print_data(printer *p, const whet_tensor *t) {
 static void print_contents(printer *p, const whet_tensor *t) {
     if (p->max_data < 0 || whet_dims_count(t->dims, t->rank) <= p->max_data)
         print_data(p, t);
+    else if (t->dtype == WHET_DTYPE_STRING)
+        whet_str_printf(p->out, "hash %016" PRIx64,
+                        whet_texts_hash(t->data, whet_tensor_count(t), 0));
     else
         whet_str_printf(p->out, "hash %016" PRIx64, whet_hash64(t->data, t->bytes, 0));
 }
@@ -130,6 +141,15 @@ static void print_floats(printer *p, const whet_floats *v) {
     for (int32_t i = 0; i < v->n; i++) {
         if (i) whet_str_add(p->out, ", ");
         print_f64(p, (double)v->v[i], WHET_DTYPE_F32);
+    }
+    whet_str_add(p->out, "]");
+}
+
+static void print_strings(printer *p, const whet_strings *v) {
+    whet_str_add(p->out, "[");
+    for (int32_t i = 0; i < v->n; i++) {
+        if (i) whet_str_add(p->out, ", ");
+        print_text(p, v->v[i]);
     }
     whet_str_add(p->out, "]");
 }
@@ -153,6 +173,7 @@ static void print_attr(printer *p, const whet_attr *a, const void *field) {
     case WHET_ATTR_STRING: print_quoted(p, *(const char *const *)field); break;
     case WHET_ATTR_INTS: print_ints(p, field); break;
     case WHET_ATTR_FLOATS: print_floats(p, field); break;
+    case WHET_ATTR_STRINGS: print_strings(p, field); break;
     case WHET_ATTR_TENSOR: print_attr_tensor(p, *(const whet_tensor *const *)field); break;
     }
 }
@@ -176,6 +197,7 @@ static bool is_default(const whet_attr *a, const void *field) {
     }
     case WHET_ATTR_INTS: return !((const whet_ints *)field)->v;
     case WHET_ATTR_FLOATS: return !((const whet_floats *)field)->v;
+    case WHET_ATTR_STRINGS: return !((const whet_strings *)field)->v;
     case WHET_ATTR_TENSOR: return !*(const whet_tensor *const *)field;
     }
     return true;

@@ -18,6 +18,7 @@ typedef enum whet_token_kind {
     WHET_TOKEN_END,
     WHET_TOKEN_NAME,   // bare
     WHET_TOKEN_STRING, // quoted; text is unescaped
+    WHET_TOKEN_BYTES,  // the same with a zero byte in it
     WHET_TOKEN_ANON,   // %12
     WHET_TOKEN_NUMBER, // text as written
     WHET_TOKEN_PUNCT,  // one character, in text[0]
@@ -27,6 +28,7 @@ typedef enum whet_token_kind {
 typedef struct whet_token {
     whet_token_kind kind;
     const char *text; // NUL-terminated, in the lexer's arena
+    size_t size;      // of a STRING or BYTES
     const char *at;   // where it begins
 } whet_token;
 
@@ -57,7 +59,7 @@ whet_status whet_lexer_f64(whet_lexer *lex, double *v); // inf and nan too
 
 // ---- parse_value.c ----
 
-// "f32[2, N]", "f32[*]" (unknown rank). The current token is the dtype.
+// "f32[2, N]", "f32[*]" (unknown rank), "sequence.f32[]". The current token is the dtype.
 whet_status whet_parse_type(whet_lexer *lex, whet_dims *dims, whet_type *type);
 // Contents of a tensor of t's dtype and dims: "{1, 2}", "fill V", "rand SEED". Memory in the
 // arena.

@@ -98,6 +98,9 @@ static whet_status compare_types(verifier *v, const whet_node *n, const whet_typ
         if (stored->dtype != out[i].dtype)
             BAD("%s: output %d is stored as %s but is %s", n->name, i,
                 whet_dtype_text(stored->dtype), whet_dtype_text(out[i].dtype));
+        whet_elem elem;
+        if (!whet_elem_merge(stored->elem, out[i].elem, &elem))
+            BAD("%s: output %d is stored with other things in it than it has", n->name, i);
         if (out[i].rank >= 0 && stored->rank != out[i].rank)
             BAD("%s: output %d is stored with %d dimensions but has %d", n->name, i,
                 stored->rank, out[i].rank);

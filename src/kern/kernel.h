@@ -105,6 +105,7 @@ typedef struct whet_call {
     // For steps of one task only, on the calling thread: memory that is forgotten after the call,
     // and memory for outputs whose shape only the computation knows.
     whet_arena *arena;
+    whet_arena *objects; // of texts and objects: lasts as long as the run's outputs
     whet_status (*alloc)(whet_eval *e, int32_t i, int32_t rank, const int64_t *dims);
     void *alloc_user;
 } whet_call;

@@ -14,6 +14,7 @@ static int32_t onnx_type(whet_attr_type type) {
     case WHET_ATTR_STRING: return WHET_ONNX_STRING;
     case WHET_ATTR_INTS: return WHET_ONNX_INTS;
     case WHET_ATTR_FLOATS: return WHET_ONNX_FLOATS;
+    case WHET_ATTR_STRINGS: return WHET_ONNX_STRINGS;
     case WHET_ATTR_TENSOR: return WHET_ONNX_TENSOR;
     default: return WHET_ONNX_INT;
     }
@@ -66,7 +67,7 @@ static bool set_dtype(whet_import_node *n, const whet_attr *row, const whet_onnx
                       int32_t *slot) {
     if (a->i == 0 && !row->required) return true;
     if (a->i != (int32_t)a->i || !whet_dtype_known((int32_t)a->i) ||
-        !((WHET_DTYPES_TENSOR & ~WHET_DTYPES_STRING) >> a->i & 1)) {
+        !(WHET_DTYPES_ALL >> a->i & 1)) {
         const char *text = a->i == (int32_t)a->i ? whet_onnx_dtype_text((int32_t)a->i) : "?";
         whet_import_fail(n, WHET_E_UNSUPPORTED, "attribute '%s': type %s (%lld) is not supported",
                          a->name, text, (long long)a->i);
@@ -111,6 +112,19 @@ static bool set_array(whet_import_node *n, const void *v, int32_t count, size_t 
     return true;
 }
 
+static bool set_strings(whet_import_node *n, const whet_onnx_attr *a, whet_strings *slot) {
+    whet_arena *arena = n->imp->graph->arena;
+    whet_text *v = WHET_NEW_ARRAY(arena, whet_text, a->n_strings);
+    for (int32_t i = 0; v && i < a->n_strings; i++) {
+        const char *data = (const char *)a->strings[i].data;
+        v[i] = (whet_text){whet_arena_strndup(arena, data, a->strings[i].size),
+                           a->strings[i].size};
+        if (!v[i].data) return whet_import_nomem(n->imp);
+    }
+    *slot = (whet_strings){v, a->n_strings};
+    return v || whet_import_nomem(n->imp);
+}
+
 static bool set_attr(whet_import_node *n, const whet_attr *row, const whet_onnx_attr *a,
                      void *slot) {
     const char *text;
@@ -130,6 +144,7 @@ static bool set_attr(whet_import_node *n, const whet_attr *row, const whet_onnx_
     case WHET_ATTR_FLOATS:
         return set_array(n, a->floats.v, a->floats.n, sizeof *a->floats.v,
                          &((whet_floats *)slot)->v, &((whet_floats *)slot)->n);
+    case WHET_ATTR_STRINGS: return set_strings(n, a, slot);
     case WHET_ATTR_TENSOR: return set_tensor(n, a, slot);
     }
     return false;

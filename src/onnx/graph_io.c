@@ -53,14 +53,16 @@ void whet_import_constants(whet_importer *imp, whet_scope *scope) {
 // ---- declared types ----
 
 static bool type_of(const whet_onnx_value *info, whet_dtype *dtype) {
-    *dtype = (whet_dtype)info->elem_type;
+    *dtype = info->object ? info->object : (whet_dtype)info->elem_type;
+    if (info->object) return true;
     return info->kind && !strcmp(info->kind, "tensor") && whet_dtype_known(info->elem_type) &&
-           (WHET_DTYPES_TENSOR & ~WHET_DTYPES_STRING) >> info->elem_type & 1;
+           (WHET_DTYPES_ALL | WHET_DTYPES_STRING) >> info->elem_type & 1;
 }
 
-static void set_type(whet_value *v, whet_dtype dtype, int32_t rank) {
+static void set_type(whet_value *v, const whet_onnx_value *info, whet_dtype dtype, int32_t rank) {
     v->type.dtype = dtype;
-    v->type.rank = rank;
+    v->type.rank = info->object ? 0 : rank;
+    v->type.elem = info->elem;
     v->type_set = WHET_DTYPE_BIT(dtype);
 }
 
@@ -69,7 +71,7 @@ whet_value *whet_import_stand_in(whet_importer *imp, const whet_onnx_value *info
     if (!type_of(info, &dtype) || info->rank > WHET_MAX_RANK) return NULL;
     whet_value *v = whet_graph_value(imp->graph, NULL);
     if (!v) return whet_import_nomem(imp), NULL;
-    set_type(v, dtype, info->rank);
+    set_type(v, info, dtype, info->rank);
     for (int32_t i = 0; i < info->rank; i++)
         v->type.dims[i] = info->dims[i].value >= 0 ? info->dims[i].value
                                                    : whet_dim_fresh(imp->graph->dims);
@@ -100,6 +102,10 @@ void whet_import_compare(whet_importer *imp, const whet_import_node *n, const wh
                          const whet_onnx_value *info) {
     if (!v || !info || !info->kind) return;
     bool tensor = !strcmp(info->kind, "tensor");
+    whet_elem elem;
+    if (info->object && info->object == v->type.dtype &&
+        whet_elem_merge(info->elem, v->type.elem, &elem))
+        return;
     if (!tensor || (info->elem_type && info->elem_type != (int32_t)v->type.dtype)) {
         whet_import_problem_add(imp, n, WHET_E_DTYPE, "'%s' is declared as %s, but it is %s",
                                 info->name,
@@ -213,7 +219,7 @@ static whet_value *make_input(whet_importer *imp, const whet_onnx_value *info) {
     }
     whet_value *v = whet_graph_value(imp->graph, info->name);
     if (!v) return whet_import_nomem(imp), NULL;
-    set_type(v, dtype, take_rank(imp, v, info));
+    set_type(v, info, dtype, take_rank(imp, v, info));
     set_input_dims(imp, v, info);
     if (!whet_graph_add_input(imp->graph, v)) whet_import_nomem(imp);
     return v;

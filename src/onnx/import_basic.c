@@ -28,6 +28,15 @@ static void from_array(whet_import_node *n, whet_dtype dtype, int32_t rank, int6
     whet_import_result(n, 0, whet_import_constant(n, &t, true));
 }
 
+static void from_texts(whet_import_node *n, int32_t rank, const whet_span *v, int32_t count) {
+    whet_text *texts = WHET_NEW_ARRAY(n->imp->graph->arena, whet_text, count);
+    for (int32_t i = 0; texts && i < count; i++)
+        texts[i] = (whet_text){(const char *)v[i].data, v[i].size};
+    whet_tensor t = {WHET_DTYPE_STRING, rank, {count}, texts, 0};
+    if (texts) whet_import_result(n, 0, whet_import_constant(n, &t, false));
+    else whet_import_nomem(n->imp);
+}
+
 void whet_import_constant_op(whet_import_node *n) {
     if (n->onnx->n_attrs != 1) {
         whet_import_fail(n, WHET_E_MODEL, "a Constant has one attribute, this one %d",
@@ -46,6 +55,11 @@ void whet_import_constant_op(whet_import_node *n) {
         from_array(n, WHET_DTYPE_I64, 1, a->ints.n, a->ints.v);
     else if (!strcmp(name, "value_floats") && (a = whet_import_attr_of(n, name, WHET_ONNX_FLOATS)))
         from_array(n, WHET_DTYPE_F32, 1, a->floats.n, a->floats.v);
+    else if (!strcmp(name, "value_string") && (a = whet_import_attr_of(n, name, WHET_ONNX_STRING)))
+        from_texts(n, 0, &a->s, 1);
+    else if (!strcmp(name, "value_strings") &&
+             (a = whet_import_attr_of(n, name, WHET_ONNX_STRINGS)))
+        from_texts(n, 1, a->strings, a->n_strings);
     else
         whet_import_fail(n, WHET_E_UNSUPPORTED, "constants given by '%s' are not supported", name);
 }

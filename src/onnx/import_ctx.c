@@ -24,7 +24,8 @@ const whet_onnx_attr *whet_import_attr_of(whet_import_node *n, const char *name,
     }
     if (!a || a->type == type) return a;
     // an empty list has no elements to tell its type in files without types
-    if (!a->type && (type == WHET_ONNX_INTS || type == WHET_ONNX_FLOATS)) return a;
+    if (!a->type && (type == WHET_ONNX_INTS || type == WHET_ONNX_FLOATS ||
+                     type == WHET_ONNX_STRINGS)) return a;
     whet_import_fail(n, WHET_E_MODEL, "attribute '%s' is of type %s instead of %s", name,
                      whet_onnx_attr_type_text(a->type), whet_onnx_attr_type_text(type));
     return NULL;
@@ -118,6 +119,7 @@ static bool apply_set(const whet_op *op, const whet_import_set *set, void *attrs
     case WHET_ATTR_STRING: *(const char **)slot = set->text; return true;
     case WHET_ATTR_INTS: *(whet_ints *)slot = set->ints; return true;
     case WHET_ATTR_FLOATS: *(whet_floats *)slot = set->floats; return true;
+    case WHET_ATTR_STRINGS: *(whet_strings *)slot = set->strings; return true;
     case WHET_ATTR_TENSOR: *(const whet_tensor **)slot = set->tensor; return true;
     }
     return false;

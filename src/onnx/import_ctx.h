@@ -74,6 +74,7 @@ typedef struct whet_import_set {
     const char *text;  // STRING, ENUM (choice)
     whet_ints ints;    // INTS
     whet_floats floats;
+    whet_strings strings;
     const whet_tensor *tensor;
 } whet_import_set;
 #define WHET_SETS(...) ((const whet_import_set[]){__VA_ARGS__, {.name = NULL}})

@@ -121,7 +121,34 @@ static void read_tensor_type(whet_onnx_reader *r, const whet_wire *outer, whet_s
     }
 }
 
-static void read_type(whet_onnx_reader *r, const whet_wire *outer, whet_span span,
+static void read_type(whet_onnx_reader *r, const whet_wire *outer, whet_span span, int32_t depth,
+                      whet_onnx_value *v);
+
+// The one type inside of a sequence or optional, key and value of a map. What cannot be told of it
+// leaves v->object at NONE.
+static void read_object_type(whet_onnx_reader *r, const whet_wire *outer, whet_span span,
+                             whet_dtype object, int32_t depth, whet_onnx_value *v) {
+    whet_wire w = whet_wire_open(outer, span);
+    whet_field f;
+    whet_onnx_value inner = {.rank = -1};
+    int32_t key = 0;
+    uint32_t type_field = object == WHET_DTYPE_MAP ? 2 : 1;
+    while (whet_wire_next(&w, &f)) {
+        if (f.number == type_field && whet_wire_is(&w, &f, WHET_WIRE_BYTES, "elem_type"))
+            read_type(r, &w, f.bytes, depth + 1, &inner);
+        else if (f.number == 1 && whet_wire_is(&w, &f, WHET_WIRE_VARINT, "key_type"))
+            key = (int32_t)f.value;
+    }
+    whet_dtype dtype = inner.object ? inner.object : (whet_dtype)inner.elem_type;
+    whet_elem elem;
+    if (!whet_dtype_known((int32_t)dtype) || !whet_elem_make(dtype, inner.elem, &elem)) return;
+    if (object == WHET_DTYPE_MAP && !whet_elem_make((whet_dtype)(key & 0xff), elem, &elem)) return;
+    if (!whet_elem_valid(object, elem)) return;
+    v->object = object;
+    v->elem = elem;
+}
+
+static void read_type(whet_onnx_reader *r, const whet_wire *outer, whet_span span, int32_t depth,
                       whet_onnx_value *v) {
     static const char *const kinds[] = {
         [1] = "tensor", [4] = "sequence", [5] = "map", [7] = "opaque", [8] = "sparse tensor",
@@ -133,8 +160,18 @@ static void read_type(whet_onnx_reader *r, const whet_wire *outer, whet_span spa
         if (f.number >= sizeof kinds / sizeof kinds[0] || !kinds[f.number]) continue;
         if (!whet_wire_is(&w, &f, WHET_WIRE_BYTES, "type")) return;
         v->kind = kinds[f.number];
+        if (depth > 4) continue;
         if (f.number == 1) read_tensor_type(r, &w, f.bytes, v);
+        if (f.number == 4) read_object_type(r, &w, f.bytes, WHET_DTYPE_SEQUENCE, depth, v);
+        if (f.number == 5) read_object_type(r, &w, f.bytes, WHET_DTYPE_MAP, depth, v);
+        if (f.number == 9) read_object_type(r, &w, f.bytes, WHET_DTYPE_OPTIONAL, depth, v);
     }
+}
+
+whet_status whet_onnx_type_read(whet_onnx_reader *r, whet_span span, whet_onnx_value *v) {
+    *v = (whet_onnx_value){.name = "", .rank = -1};
+    read_type(r, &r->w, span, 0, v);
+    return r->w.err->status;
 }
 
 static void read_value(whet_onnx_reader *r, const whet_wire *outer, const whet_field *field,
@@ -147,7 +184,7 @@ static void read_value(whet_onnx_reader *r, const whet_wire *outer, const whet_f
     while (whet_wire_next(&w, &f)) {
         if (f.number == 1) v.name = whet_onnx_read_text(r, &w, &f, "value name");
         else if (f.number == 2 && whet_wire_is(&w, &f, WHET_WIRE_BYTES, "type"))
-            read_type(r, &w, f.bytes, &v);
+            read_type(r, &w, f.bytes, 0, &v);
     }
     if (w.err->status != WHET_OK || !count_value(r, field->bytes.data)) return;
     if (!WHET_ARENA_PUSH(r->arena, *values, *n, *cap, v)) whet_onnx_reader_nomem(r);

@@ -19,6 +19,7 @@ enum {
     WHET_ONNX_FLOATS = 6,
     WHET_ONNX_INTS = 7,
     WHET_ONNX_STRINGS = 8,
+    WHET_ONNX_TYPE_PROTO = 13,
 };
 const char *whet_onnx_attr_type_text(int32_t type); // "FLOAT", ...; "?" when unknown
 const char *whet_onnx_dtype_text(int32_t type);     // "FLOAT", "STRING", ... of TensorProto
@@ -45,7 +46,7 @@ typedef struct whet_onnx_attr {
     int32_t type;           // where the file gives none: from the fields that are there, or 0
     int64_t i;
     float f;
-    whet_span s, t, g;
+    whet_span s, t, g, tp;
     whet_ints ints;
     whet_floats floats;
     const whet_span *strings;
@@ -67,6 +68,8 @@ typedef struct whet_onnx_dim {
 typedef struct whet_onnx_value {
     const char *name, *kind; // kind: "tensor", "sequence", ...; NULL without type
     int32_t elem_type;
+    whet_dtype object;       // SEQUENCE, OPTIONAL, MAP; NONE: a tensor, or what is not known here
+    whet_elem elem;          // what is in an object
     int32_t rank; // -1: no shape
     int32_t cap_dims;
     whet_onnx_dim *dims;
@@ -123,6 +126,8 @@ whet_status whet_onnx_model_read(whet_onnx_reader *r, whet_onnx_model *model);
 // A GraphProto, TensorProto or TypeProto message found in the model's bytes.
 whet_status whet_onnx_graph_read(whet_onnx_reader *r, whet_span span, whet_onnx_graph *graph);
 whet_status whet_onnx_tensor_read(whet_onnx_reader *r, whet_span span, whet_onnx_tensor *tensor);
+// A TypeProto message, into a value without name.
+whet_status whet_onnx_type_read(whet_onnx_reader *r, whet_span span, whet_onnx_value *value);
 // A copy with NUL; a failure when it holds a NUL or is not UTF-8. what: for messages.
 const char *whet_onnx_text(whet_onnx_reader *r, whet_span span, const char *what);
 

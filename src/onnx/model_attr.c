@@ -66,6 +66,7 @@ static void read_string(whet_onnx_reader *r, whet_wire *w, const whet_field *f, 
 static int32_t guess_type(const whet_onnx_attr *a, const attr_lists *l) {
     if (a->t.data) return WHET_ONNX_TENSOR;
     if (a->g.data) return WHET_ONNX_GRAPH;
+    if (a->tp.data) return WHET_ONNX_TYPE_PROTO;
     if (l->n_floats) return WHET_ONNX_FLOATS;
     if (l->n_ints) return WHET_ONNX_INTS;
     if (l->n_strings) return WHET_ONNX_STRINGS;
@@ -97,6 +98,9 @@ static void read_attr_field(whet_onnx_reader *r, whet_wire *w, const whet_field 
     case 7: read_floats(r, w, f, l); break;
     case 8: read_ints(r, w, f, l); break;
     case 9: read_string(r, w, f, l); break;
+    case 14:
+        if (whet_wire_is(w, f, WHET_WIRE_BYTES, "tp")) a->tp = f->bytes;
+        break;
     case 20:
         if (whet_wire_is(w, f, WHET_WIRE_VARINT, "attribute type")) a->type = (int32_t)f->value;
         break;

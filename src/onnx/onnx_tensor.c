@@ -100,6 +100,32 @@ static whet_status load_typed(const whet_onnx_tensor *t, whet_arena *arena, int6
     return walk_typed(t, out, &found, err);
 }
 
+// Elements of string_data, in place.
+static whet_status load_texts(const whet_onnx_tensor *t, whet_arena *arena, int64_t count,
+                              whet_tensor *out, whet_error *err) {
+    whet_wire w;
+    whet_field f;
+    int64_t n = 0;
+    whet_wire_init(&w, t->message.data, t->message.size, err);
+    // each takes at least two bytes of the message
+    if (count > (int64_t)(t->message.size / 2)) n = -1;
+    whet_text *v = n < 0 ? NULL : whet_arena_alloc(arena, out->bytes);
+    if (n == 0 && !v) return WHET_NOMEM(err);
+    while (v && whet_wire_next(&w, &f)) {
+        if (f.number != 6 || !whet_wire_is(&w, &f, WHET_WIRE_BYTES, "string_data")) continue;
+        if (n < count) v[n] = (whet_text){(const char *)f.bytes.data, f.bytes.size};
+        n++;
+    }
+    if (err->status != WHET_OK)
+        return whet_error_prefix(err, err->status, "tensor '%s'", t->name);
+    if (n != count)
+        WHET_FAIL(err, WHET_E_MODEL,
+                  "tensor '%s': its shape takes %lld texts, but string_data holds %s", t->name,
+                  (long long)count, n < count ? "fewer" : "more");
+    out->data = v;
+    return WHET_OK;
+}
+
 // bool elements other than 0 and 1 would break those who take them as numbers
 static bool bools_clean(const uint8_t *v, size_t n) {
     uint8_t seen = 0;
@@ -143,10 +169,9 @@ static whet_status load_external(const whet_onnx_tensor *t, whet_arena *arena, w
     return load_raw(data + offset, arena, out, err);
 }
 
-#define LOADED (WHET_DTYPES_TENSOR & ~WHET_DTYPES_STRING)
-
 static whet_status check_head(const whet_onnx_tensor *t, whet_error *err) {
-    if (!whet_dtype_known(t->data_type) || !(LOADED >> t->data_type & 1))
+    uint64_t loaded = WHET_DTYPES_ALL | WHET_DTYPES_STRING;
+    if (!whet_dtype_known(t->data_type) || !(loaded >> t->data_type & 1))
         WHET_FAIL(err, WHET_E_UNSUPPORTED,
                   "tensor '%s': elements of type %s (%d) are not supported", t->name,
                   whet_onnx_dtype_text(t->data_type), t->data_type);
@@ -168,6 +193,11 @@ whet_status whet_onnx_tensor_load(const whet_onnx_tensor *t, whet_arena *arena,
     if (count < 0 || out->bytes == SIZE_MAX)
         WHET_FAIL(err, WHET_E_MODEL, "tensor '%s': its dimensions are negative or too large",
                   t->name);
+    if (out->dtype == WHET_DTYPE_STRING) {
+        if (!t->external && !t->has_raw) return load_texts(t, arena, count, out, err);
+        WHET_FAIL(err, WHET_E_MODEL, "tensor '%s': strings cannot be raw or external data",
+                  t->name);
+    }
     if (t->external) return load_external(t, arena, ext, out, err);
     if (!t->has_raw) return load_typed(t, arena, count, out, err);
     if (t->raw.size != out->bytes)

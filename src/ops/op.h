@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "base/dtype.h"
 #include "base/error.h"
+#include "base/object.h"
 #include "shape/dim.h"
 
 typedef struct whet_op whet_op;
@@ -23,6 +24,7 @@ typedef enum whet_attr_type {
     WHET_ATTR_STRING, // const char *
     WHET_ATTR_INTS,   // whet_ints
     WHET_ATTR_FLOATS, // whet_floats
+    WHET_ATTR_STRINGS, // whet_strings: texts of any bytes
     WHET_ATTR_TENSOR, // const whet_tensor *
 } whet_attr_type;
 
@@ -34,6 +36,11 @@ typedef struct whet_floats {
     const float *v;
     int32_t n;
 } whet_floats;
+
+typedef struct whet_strings {
+    const whet_text *v;
+    int32_t n;
+} whet_strings;
 
 typedef struct whet_attr {
     const char *name; // as in ONNX
@@ -67,6 +74,7 @@ typedef struct whet_type {
     int32_t rank;                  // -1: unknown
     whet_dim dims[WHET_MAX_RANK];
     const whet_dim *value;         // contents (product of dims elements), or NULL
+    whet_elem elem;                // what is in a sequence, optional or map; 0: not known
 } whet_type;
 
 // Contents are tracked up to so many elements.
@@ -143,6 +151,7 @@ typedef struct whet_eval {
     whet_tensor *out;      // [n_out], shaped and allocated; dtype NONE where not wanted; for
                            // DYNAMIC_OUT operators use whet_eval_output
     whet_arena *scratch;   // forgotten after the call
+    whet_arena *objects;   // of texts and objects: lasts as long as the outputs
     whet_error *err;
     // memory for an output whose shape only eval knows; set by the caller
     whet_status (*alloc)(struct whet_eval *e, int32_t i, int32_t rank, const int64_t *dims);
@@ -180,6 +189,7 @@ enum {
     WHET_ARG_OPTIONAL = 1,
     WHET_ARG_VARIADIC = 2, // last one only; arity then from min_in / max_in (0: no bound)
     WHET_ARG_SHAPE = 4,    // read by infer only: eval and kernels never look at the contents
+    WHET_ARG_VALUE = 8,    // infer may ask for the contents
 };
 typedef struct whet_arg {
     const char *name;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "base/texts.h"
 #include "ops/op.h"
 
 static void *slot(void *attrs, const whet_attr *a) { return (char *)attrs + a->offset; }
@@ -22,6 +23,7 @@ static size_t field_bytes(whet_attr_type type) {
     case WHET_ATTR_STRING: return sizeof(const char *);
     case WHET_ATTR_INTS: return sizeof(whet_ints);
     case WHET_ATTR_FLOATS: return sizeof(whet_floats);
+    case WHET_ATTR_STRINGS: return sizeof(whet_strings);
     case WHET_ATTR_TENSOR: return sizeof(const whet_tensor *);
     }
     return 0;
@@ -42,6 +44,7 @@ void whet_op_attr_defaults(const whet_op *op, void *attrs) {
         case WHET_ATTR_STRING: *(const char **)p = a->def_text; break;
         case WHET_ATTR_INTS:
         case WHET_ATTR_FLOATS:
+        case WHET_ATTR_STRINGS:
         case WHET_ATTR_TENSOR: break;
         }
     }
@@ -56,7 +59,10 @@ const whet_attr *whet_op_attr_find(const whet_op *op, const char *name) {
 static const whet_tensor *tensor_copy(const whet_tensor *t, whet_arena *arena) {
     whet_tensor *fresh = whet_arena_memdup(arena, t, sizeof *t);
     if (!fresh) return NULL;
-    fresh->data = whet_arena_memdup(arena, t->data, t->bytes);
+    if (t->dtype == WHET_DTYPE_STRING)
+        fresh->data = whet_texts_copy(t->data, whet_tensor_count(t), arena);
+    else
+        fresh->data = whet_arena_memdup(arena, t->data, t->bytes);
     return fresh->data ? fresh : NULL;
 }
 
@@ -73,6 +79,10 @@ static bool own(void *p, whet_attr_type type, whet_arena *arena) {
     if (type == WHET_ATTR_FLOATS) {
         whet_floats *v = p;
         return !v->v || (v->v = whet_arena_memdup(arena, v->v, (size_t)v->n * sizeof *v->v));
+    }
+    if (type == WHET_ATTR_STRINGS) {
+        whet_strings *v = p;
+        return !v->v || (v->v = whet_texts_copy(v->v, v->n, arena));
     }
     if (type == WHET_ATTR_TENSOR) {
         const whet_tensor **t = p;
@@ -109,6 +119,11 @@ static const void *contents(const void *p, whet_attr_type type, size_t *bytes, i
         data = v->v;
         *n = data ? v->n : -1;
         *bytes = data ? (size_t)v->n * sizeof *v->v : 0;
+    } else if (type == WHET_ATTR_STRINGS) {
+        const whet_strings *v = p;
+        data = v->v;
+        *n = data ? v->n : -1;
+        *bytes = data ? (size_t)v->n * sizeof *v->v : 0;
     } else if (type == WHET_ATTR_TENSOR) {
         const whet_tensor *t = *(const whet_tensor *const *)p;
         data = t ? t->data : NULL;
@@ -116,6 +131,13 @@ static const void *contents(const void *p, whet_attr_type type, size_t *bytes, i
         *bytes = t ? t->bytes : 0;
     }
     return data;
+}
+
+// Whether the elements are whet_text, which are compared by what they point to.
+static bool is_texts(const whet_attr *a, const void *p) {
+    if (a->type == WHET_ATTR_STRINGS) return true;
+    const whet_tensor *t = a->type == WHET_ATTR_TENSOR ? *(const whet_tensor *const *)p : NULL;
+    return t && t->dtype == WHET_DTYPE_STRING;
 }
 
 static bool same_tensor_type(const whet_tensor *a, const whet_tensor *b) {
@@ -133,6 +155,7 @@ static bool attr_equal(const whet_attr *attr, const void *a, const void *b) {
     if (attr->type == WHET_ATTR_TENSOR &&
         !same_tensor_type(*(const whet_tensor *const *)pa, *(const whet_tensor *const *)pb))
         return false;
+    if (is_texts(attr, pa)) return whet_texts_equal(va, vb, (int64_t)(bytes_a / sizeof(whet_text)));
     return !bytes_a || !memcmp(va, vb, bytes_a);
 }
 
@@ -149,7 +172,10 @@ uint64_t whet_op_attr_hash(const whet_op *op, const void *attrs, uint64_t seed) 
         int64_t n;
         const void *data = contents(slot_const(attrs, a), a->type, &bytes, &n);
         seed = whet_hash64_mix(seed, (uint64_t)n);
-        if (bytes) seed = whet_hash64(data, bytes, seed);
+        if (is_texts(a, slot_const(attrs, a)))
+            seed = whet_texts_hash(data, (int64_t)(bytes / sizeof(whet_text)), seed);
+        else if (bytes)
+            seed = whet_hash64(data, bytes, seed);
         if (a->type == WHET_ATTR_TENSOR && n >= 0) {
             const whet_tensor *t = *(const whet_tensor *const *)slot_const(attrs, a);
             seed = whet_hash64_mix(seed, (uint64_t)t->dtype);

@@ -141,7 +141,7 @@ static whet_status eval(whet_eval *e) {
 
 static const whet_arg in[] = {
     {"input", WHET_DTYPES_NUMERIC, 'T'}, {"image_shape", WHET_DTYPE_BIT(WHET_DTYPE_I64), 0,
-     WHET_ARG_SHAPE}, {"block_shape", WHET_DTYPE_BIT(WHET_DTYPE_I64), 0}};
+     WHET_ARG_SHAPE}, {"block_shape", WHET_DTYPE_BIT(WHET_DTYPE_I64), 0, WHET_ARG_VALUE}};
 static const whet_arg out[] = {{"output", WHET_DTYPES_NUMERIC, 'T'}};
 static const whet_attr attrs[] = {
     {"dilations", WHET_ATTR_INTS, offsetof(col2im_attrs, dilations)},

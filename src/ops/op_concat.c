@@ -161,7 +161,7 @@ static whet_status split_eval(whet_eval *e) {
 static const whet_arg split_in[] = {
     {"input", 0, 'T'},
     {"split", WHET_DTYPE_BIT(WHET_DTYPE_I64) | WHET_DTYPE_BIT(WHET_DTYPE_I32), 0,
-     WHET_ARG_OPTIONAL}};
+     WHET_ARG_OPTIONAL | WHET_ARG_VALUE}};
 static const whet_arg split_out[] = {{"outputs", 0, 'T', WHET_ARG_VARIADIC}};
 static const whet_attr split_attr_rows[] = {
     {"axis", WHET_ATTR_INT, offsetof(split_attrs, axis)},

@@ -43,7 +43,13 @@ static uint64_t allowed(const whet_op *op, const whet_arg *a) {
     return packed ? WHET_DTYPES_TENSOR : WHET_DTYPES_TENSOR & ~WHET_DTYPES_PACKED;
 }
 
-static whet_status check_dtypes(const whet_infer *ctx, whet_dtype vars[N_VARS]) {
+// What the type variables stand for so far.
+typedef struct {
+    whet_dtype dtype[N_VARS];
+    whet_elem elem[N_VARS];
+} type_vars;
+
+static whet_status check_dtypes(const whet_infer *ctx, type_vars *vars) {
     const whet_op *op = ctx->op;
     for (int32_t i = 0; i < ctx->n_in; i++) {
         if (!ctx->in[i]) continue;
@@ -54,8 +60,14 @@ static whet_status check_dtypes(const whet_infer *ctx, whet_dtype vars[N_VARS]) 
         if (!(allowed(op, a) >> dtype & 1))
             WHET_FAIL(ctx->err, WHET_E_DTYPE, "input %d (%s) of %s cannot be %s", i, a->name,
                       op->name, whet_dtype_text(dtype));
-        whet_dtype *var = &vars[a->var & (N_VARS - 1)];
-        if (!a->var || *var == dtype) continue;
+        int32_t at = a->var & (N_VARS - 1);
+        whet_dtype *var = &vars->dtype[at];
+        if (!a->var) continue;
+        if (!whet_elem_merge(vars->elem[at], ctx->in[i]->elem, &vars->elem[at]))
+            WHET_FAIL(ctx->err, WHET_E_DTYPE,
+                      "input %d (%s) of %s holds other things than the inputs before it", i,
+                      a->name, op->name);
+        if (*var == dtype) continue;
         if (*var != WHET_DTYPE_NONE)
             WHET_FAIL(ctx->err, WHET_E_DTYPE, "input %d (%s) of %s is %s where %s is needed", i,
                       a->name, op->name, whet_dtype_text(dtype), whet_dtype_text(*var));
@@ -84,15 +96,26 @@ static whet_dtype only_dtype(uint64_t set) {
     return set && !(set & (set - 1)) ? (whet_dtype)__builtin_ctzll(set) : WHET_DTYPE_NONE;
 }
 
-static void preset_outputs(whet_infer *ctx, const whet_dtype vars[N_VARS]) {
+static void preset_outputs(whet_infer *ctx, const type_vars *vars) {
     for (int32_t i = 0; i < ctx->n_out; i++) {
         const whet_arg *a = arg_of(ctx->op->out, ctx->op->n_out, i);
         whet_type *t = &ctx->out[i];
-        t->dtype = a->var ? vars[a->var & (N_VARS - 1)] : WHET_DTYPE_NONE;
+        t->dtype = a->var ? vars->dtype[a->var & (N_VARS - 1)] : WHET_DTYPE_NONE;
+        t->elem = a->var ? vars->elem[a->var & (N_VARS - 1)] : 0;
         if (t->dtype == WHET_DTYPE_NONE) t->dtype = only_dtype(a->dtypes);
         if (t->dtype == WHET_DTYPE_NONE) t->dtype = attr_dtype(ctx);
         t->rank = INT32_MIN;
         t->value = NULL;
+    }
+}
+
+// The shape function cannot be called yet; when it is, at run time, it may ask for these.
+static void ask_contents(whet_infer *ctx) {
+    for (int32_t i = 0; i < ctx->n_in && i < 64; i++) {
+        const whet_arg *a = arg_of(ctx->op->in, ctx->op->n_in, i);
+        bool asks = a->flags & (WHET_ARG_SHAPE | WHET_ARG_VALUE);
+        bool known = ctx->data && ctx->data[i];
+        if (asks && ctx->in[i] && !known) ctx->needs_value |= UINT64_C(1) << i;
     }
 }
 
@@ -149,14 +172,15 @@ static whet_status check_outputs(const whet_infer *ctx) {
 }
 
 static whet_status infer(whet_infer *ctx) {
-    whet_dtype vars[N_VARS] = {WHET_DTYPE_NONE};
+    type_vars vars = {0};
     ctx->needs_value = 0;
     WHET_TRY(check_arity(ctx));
-    WHET_TRY(check_dtypes(ctx, vars));
+    WHET_TRY(check_dtypes(ctx, &vars));
     if (ctx->op->n_attrs) WHET_TRY(whet_op_attr_check(ctx->op, ctx->attrs, ctx->err));
-    preset_outputs(ctx, vars);
+    preset_outputs(ctx, &vars);
     if (rank_unknown(ctx) && !(ctx->op->flags & WHET_OP_ANY_RANK)) {
         for (int32_t i = 0; i < ctx->n_out; i++) ctx->out[i].rank = -1;
+        ask_contents(ctx);
     } else if (ctx->op->infer) {
         WHET_TRY(ctx->op->infer(ctx));
     }

@@ -271,7 +271,7 @@ static const whet_arg gqa_in[] = {
     {"past_key", FLOATS, 'T', OPT},
     {"past_value", FLOATS, 'T', OPT},
     {"seqlens_k", I32, 0},
-    {"total_sequence_length", I32, 0},
+    {"total_sequence_length", I32, 0, WHET_ARG_VALUE},
     {"cos_cache", FLOATS, 'T', OPT},
     {"sin_cache", FLOATS, 'T', OPT},
     {"position_ids", WHET_DTYPE_BIT(WHET_DTYPE_I64), 0, OPT},

@@ -167,8 +167,9 @@ static whet_status pad_eval(whet_eval *e) {
 }
 
 static const whet_arg pad_in[] = {
-    {"data", 0, 'T'}, {"pads", WHET_DTYPES_INDEX, 0}, {"constant_value", 0, 'T', WHET_ARG_OPTIONAL},
-    {"axes", WHET_DTYPES_INDEX, 0, WHET_ARG_OPTIONAL}};
+    {"data", 0, 'T'}, {"pads", WHET_DTYPES_INDEX, 0, WHET_ARG_VALUE},
+    {"constant_value", 0, 'T', WHET_ARG_OPTIONAL},
+    {"axes", WHET_DTYPES_INDEX, 0, WHET_ARG_OPTIONAL | WHET_ARG_VALUE}};
 static const whet_arg pad_out[] = {{"output", 0, 'T'}};
 static const whet_attr pad_attr_rows[] = {
     {"mode", WHET_ATTR_ENUM, offsetof(pad_attrs, mode), .choices = modes}};

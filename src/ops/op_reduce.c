@@ -245,7 +245,7 @@ static double reduce_flops(const void *attrs, const whet_tensor *in, int32_t n_i
     const whet_op whet_op_##id = {                                                                 \
         .name = #id,                                                                               \
         WHET_IN({"data", set, 'T'}, {"axes", WHET_DTYPE_BIT(WHET_DTYPE_I64), 0,                    \
-                                     WHET_ARG_OPTIONAL}),                                          \
+                                     WHET_ARG_OPTIONAL | WHET_ARG_VALUE}),                         \
         WHET_OUT({"reduced", set, 'T'}),                                                           \
         WHET_ATTRS(whet_reduce_attrs,                                                              \
                    {"keepdims", WHET_ATTR_BOOL, offsetof(whet_reduce_attrs, keepdims), .def = 1},  \

@@ -268,8 +268,8 @@ static whet_status eval(whet_eval *e) {
 
 static const whet_arg in[] = {
     {"X", WHET_DTYPES_ALL, 'T'}, {"roi", WHET_DTYPES_FLOAT, 0, WHET_ARG_OPTIONAL},
-    {"scales", WHET_DTYPE_BIT(WHET_DTYPE_F32), 0, WHET_ARG_OPTIONAL},
-    {"sizes", WHET_DTYPE_BIT(WHET_DTYPE_I64), 0, WHET_ARG_OPTIONAL}};
+    {"scales", WHET_DTYPE_BIT(WHET_DTYPE_F32), 0, WHET_ARG_OPTIONAL | WHET_ARG_VALUE},
+    {"sizes", WHET_DTYPE_BIT(WHET_DTYPE_I64), 0, WHET_ARG_OPTIONAL | WHET_ARG_VALUE}};
 static const whet_arg out[] = {{"Y", WHET_DTYPES_ALL, 'T'}};
 #define AT(field) offsetof(whet_resize_attrs, field)
 static const whet_attr attrs[] = {

@@ -153,8 +153,9 @@ static whet_status slice_eval(whet_eval *e) {
 
 #define INDEX (WHET_DTYPE_BIT(WHET_DTYPE_I64) | WHET_DTYPE_BIT(WHET_DTYPE_I32))
 static const whet_arg slice_in[] = {
-    {"data", 0, 'T'}, {"starts", INDEX, 'I'}, {"ends", INDEX, 'I'},
-    {"axes", INDEX, 'I', WHET_ARG_OPTIONAL}, {"steps", INDEX, 'I', WHET_ARG_OPTIONAL}};
+    {"data", 0, 'T'}, {"starts", INDEX, 'I', WHET_ARG_VALUE}, {"ends", INDEX, 'I', WHET_ARG_VALUE},
+    {"axes", INDEX, 'I', WHET_ARG_OPTIONAL | WHET_ARG_VALUE},
+    {"steps", INDEX, 'I', WHET_ARG_OPTIONAL | WHET_ARG_VALUE}};
 static const whet_arg slice_out[] = {{"output", 0, 'T'}};
 // slice_1: the attributes `starts`, `ends` and, when present, `axes` become constant i64 inputs 1
 // to 3.

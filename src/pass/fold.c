@@ -30,7 +30,8 @@ static bool is_dirty(const folder *f, const whet_value *v) {
 // ---- types ----
 
 static bool same_type(const whet_type *a, const whet_type *b) {
-    if (a->dtype != b->dtype || a->rank != b->rank || a->value != b->value) return false;
+    if (a->dtype != b->dtype || a->rank != b->rank || a->value != b->value ||
+        a->elem != b->elem) return false;
     for (int32_t i = 0; i < a->rank; i++)
         if (a->dims[i] != b->dims[i]) return false;
     return true;
@@ -70,6 +71,8 @@ static bool grows(const whet_node *n) {
 // Whether all inputs of n are constants, `but` left out.
 static bool is_foldable(const whet_node *n, const whet_value *but) {
     if (!n->op->eval || n->n_subgraphs || n->op->flags & WHET_OP_IMPURE) return false;
+    for (int32_t i = 0; i < n->n_out; i++) // these are never constants
+        if (n->out[i] && whet_dtype_is_object(n->out[i]->type.dtype)) return false;
     for (int32_t i = 0; i < n->n_in; i++)
         if (n->in[i] && n->in[i] != but && !n->in[i]->data) return false;
     return true;

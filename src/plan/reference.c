@@ -73,7 +73,8 @@ static whet_status run_op(const whet_call *c) {
         }
     }
     whet_eval e = {.op = p->desc, .attrs = p->attrs, .node = c->node, .n_in = p->n_in,
-                   .n_out = p->n_out, .in = in, .out = out, .scratch = c->arena, .err = c->err,
+                   .n_out = p->n_out, .in = in, .out = out, .scratch = c->arena,
+                   .objects = c->objects, .err = c->err,
                    .alloc = c->alloc, .alloc_user = c->alloc_user};
     WHET_TRY(whet_op_eval(&e));
     if (dynamic) return WHET_OK;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Running: for each segment find or make the frame of the signature, set the pointers, hand it to
 // the backend. After the first run at a signature nothing here allocates.
+#include "base/object.h"
+#include "base/texts.h"
 #include "run/context_impl.h"
 
 #include <stdlib.h>
@@ -251,6 +253,7 @@ static whet_status bind(whet_context *c) {
         s->call.other = ps->other < 0 ? NULL : c->lane->pointers[ps->other];
         s->call.workspace = (char *)c->arena.data + f->workspace_offset;
         s->call.arena = &c->eval;
+        s->call.objects = c->objects;
         s->call.alloc = alloc_dynamic;
         s->call.alloc_user = c;
         if (ps->backend > 0) WHET_TRY(bind_device_constants(c, ps, s));
@@ -388,6 +391,22 @@ static void shape_output(whet_context *c, int32_t i, whet_tensor *t) {
     memcpy(t->dims, made->dtype ? made->dims : s->dims, sizeof t->dims);
 }
 
+// What the caller gets points to nothing that is the caller's own, or that a later load may move.
+static whet_status own_output(whet_context *c, int32_t i, whet_tensor *t) {
+    whet_error *err = &c->handle.error;
+    whet_status status = WHET_OK;
+    if (t->dtype == WHET_DTYPE_STRING) {
+        if (!whet_texts_own(t->data, whet_tensor_count(t), c->objects))
+            status = whet_arena_failure(c->objects, err);
+    } else if (whet_dtype_is_object(t->dtype)) {
+        const whet_object **slot = t->data;
+        status = whet_object_adopt(c->objects, *slot, slot, err);
+    }
+    return status == WHET_OK
+               ? status
+               : whet_error_prefix(err, status, "output \"%s\"", c->graph->output_names[i]);
+}
+
 // Outputs that could not be written in place: constants, inputs, shared and dynamic ones.
 static whet_status finish_outputs(whet_context *c) {
     const whet_pgraph *g = c->graph;
@@ -406,12 +425,12 @@ static whet_status finish_outputs(whet_context *c) {
         }
         t->data = to;
         t->bytes = bytes;
+        WHET_TRY(own_output(c, i, t));
     }
     return WHET_OK;
 }
 
 whet_status whet_context_start(whet_context *c) {
-    whet_context_choose_lane(c);
     for (int32_t i = 0; i < c->graph->n_values; i++) {
         c->dynamic[i].dtype = WHET_DTYPE_NONE;
         c->host_values[i] = NULL;
@@ -444,6 +463,7 @@ whet_status whet_context_run(whet_context *c, const whet_tensor *inputs, int32_t
     WHET_TRY(whet_context_check_inputs(c, inputs, n_inputs, true, err));
     c->inputs = inputs;
     c->run_outputs = outputs;
+    if (c->objects == &c->own_objects) whet_arena_reset(c->objects);
     whet_status status = run_all(c);
     if (status == WHET_E_BUFFER) {
         whet_error saved = *err;

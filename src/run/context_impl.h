@@ -5,6 +5,7 @@
 
 #include "run/frame.h"
 
+#define WHET_OBJECT_BYTES ((size_t)1 << 30) // of strings and objects in a run, unless set
 #define WHET_FRAMES_KEPT 8 // signatures remembered for each segment
 
 typedef struct whet_block_memory { // grows, never shrinks
@@ -30,9 +31,6 @@ struct whet_context {
     whet_lane *lane;              // of the plan that runs
     whet_lane *lanes;             // [n_lanes] one for each plan
     int32_t n_lanes;
-    int32_t asked;                // profile asked for, -1: the first that fits
-    bool tuned, told;             // the last shapes lie inside its profile; said that some do not
-    bool chosen;                  // a profile has been chosen
     int32_t threads;              // cap given by the user, 0: the environment's
     uint64_t clock;
     int64_t *key;                 // signature of the run so far
@@ -45,6 +43,8 @@ struct whet_context {
     whet_error *errors;           // [threads]
     whet_block_memory counters;   // of the CPU backend
     whet_arena eval;              // of the reference kernel
+    whet_arena own_objects;       // texts and objects made in a run, forgotten when the next begins
+    whet_arena *objects;          // the same, or that of the run that this one is part of
     whet_tensor *dynamic;         // [values] shapes of dynamic outputs made in this run
     const void **host_values;     // [values]
     void **streams;               // [backends]
@@ -62,9 +62,6 @@ struct whet_context {
 
 // The backend of that number; the host's for -1.
 const whet_backend *whet_context_backend(const whet_context *c, int32_t i);
-// Takes the lane of the profile that c->inputs lie in: the one asked for, else the first that fits,
-// else the nearest.
-void whet_context_choose_lane(whet_context *c);
 // Finds or makes the frame of c->inputs for the first segment.
 whet_status whet_context_start(whet_context *c);
 // Checks inputs against the engine's: count, dtype, rank, fixed and equally named dimensions,

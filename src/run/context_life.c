@@ -28,13 +28,12 @@ static whet_status alloc_context(whet_context *c) {
     c->dynamic = calloc(n_values, sizeof *c->dynamic);
     c->host_values = calloc(n_values, sizeof *c->host_values);
     c->streams = calloc(WHET_MAX_BACKENDS, sizeof *c->streams);
-    c->lanes = calloc((size_t)e->n_plans, sizeof *c->lanes);
+    c->lanes = calloc(1, sizeof *c->lanes);
     if (!c->outputs || !c->errors || !c->dynamic || !c->host_values || !c->streams || !c->lanes)
         return WHET_E_NOMEM;
-    c->n_lanes = e->n_plans;
-    for (int32_t i = 0; i < e->n_plans; i++) WHET_TRY(open_lane(&c->lanes[i], e->plans[i]));
+    c->n_lanes = 1;
+    WHET_TRY(open_lane(&c->lanes[0], e->plan));
     c->lane = &c->lanes[0];
-    c->asked = -1;
     for (int32_t i = 0; i < env->n_backends; i++)
         if (env->backends[i]->stream_create)
             WHET_TRY(env->backends[i]->stream_create(&c->streams[i], &c->handle.error));
@@ -50,6 +49,9 @@ whet_status whet_context_create(whet_engine *engine, whet_context **context) {
     c->engine = engine;
     c->graph = engine->graph;
     whet_arena_init(&c->eval);
+    whet_arena_init(&c->own_objects);
+    c->own_objects.limit = WHET_OBJECT_BYTES;
+    c->objects = &c->own_objects;
     whet_status status = alloc_context(c);
     if (status != WHET_OK) {
         whet_context_destroy(c);
@@ -107,6 +109,7 @@ void whet_context_destroy(whet_context *c) {
     free(c->scratch.data);
     free(c->counters.data);
     whet_arena_fini(&c->eval);
+    whet_arena_fini(&c->own_objects);
     void *arrays[] = {c->lanes, c->key, c->outputs, c->errors, c->dynamic,
                       (void *)c->host_values, c->streams};
     for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++) free(arrays[i]);
@@ -118,6 +121,12 @@ whet_status whet_context_set_threads(whet_context *c, int32_t threads) {
     if (threads < 0)
         WHET_FAIL(&c->handle.error, WHET_E_INVALID, "threads is %d, expected 0 or more", threads);
     c->threads = threads;
+    return WHET_OK;
+}
+
+whet_status whet_context_set_object_limit(whet_context *c, size_t bytes) {
+    if (!c) return WHET_E_INVALID;
+    c->own_objects.limit = bytes;
     return WHET_OK;
 }
 

@@ -17,7 +17,8 @@ static whet_status input_types(const whet_frame_input *in, whet_frame *f) {
     }
     for (int32_t i = 0; i < g->n_inputs; i++) {
         whet_type *t = &f->types[g->inputs[i]];
-        *t = (whet_type){.dtype = in->inputs[i].dtype, .rank = in->inputs[i].rank};
+        *t = (whet_type){.dtype = in->inputs[i].dtype, .rank = in->inputs[i].rank,
+                         .elem = g->values[g->inputs[i]].type.elem};
         for (int32_t d = 0; d < t->rank; d++) t->dims[d] = in->inputs[i].dims[d];
     }
     return WHET_OK;
@@ -27,11 +28,12 @@ static void set_dynamic(const whet_frame_input *in, whet_frame *f, int32_t v) {
     const whet_tensor *t = &in->dynamic[v];
     whet_type *type = &f->types[v];
     if (t->dtype == WHET_DTYPE_NONE) { // not made yet: nothing may use the numbers
-        type->rank = type->rank < 0 ? 0 : type->rank;
+        bool object = whet_dtype_is_object(type->dtype);
+        type->rank = object ? 0 : type->rank < 1 ? 1 : type->rank;
         for (int32_t d = 0; d < type->rank; d++) type->dims[d] = 0;
         return;
     }
-    *type = (whet_type){.dtype = t->dtype, .rank = t->rank};
+    *type = (whet_type){.dtype = t->dtype, .rank = t->rank, .elem = type->elem};
     for (int32_t d = 0; d < t->rank; d++) type->dims[d] = t->dims[d];
 }
 

@@ -2,10 +2,14 @@
 // Checking what a caller feeds: every message names the tensor, what it has and what was expected.
 #include <string.h>
 
+#include "base/object.h"
 #include "run/context_impl.h"
 
 static void print_type(const whet_pgraph *g, const whet_type *t, whet_str *s) {
-    whet_str_printf(s, "%s[", whet_dtype_text(t->dtype));
+    whet_str_add(s, whet_dtype_text(t->dtype));
+    for (whet_elem e = t->elem; e; e = whet_elem_inner(e))
+        whet_str_printf(s, ".%s", whet_dtype_text(whet_elem_dtype(e)));
+    whet_str_add(s, "[");
     for (int32_t d = 0; d < t->rank; d++) {
         if (d) whet_str_add(s, ",");
         whet_dim_print(g->dims, t->dims[d], s);
@@ -54,6 +58,17 @@ static int64_t lookup(void *user, const char *name) {
     return -1;
 }
 
+// Elements that are pointers are followed: what operators meet must be what the type says.
+static whet_status check_pointers(const whet_pvalue *v, const whet_tensor *t, whet_error *err) {
+    whet_status status = WHET_OK;
+    if (t->dtype == WHET_DTYPE_STRING)
+        status = whet_texts_check(t->data, whet_tensor_count(t), err);
+    else if (whet_dtype_is_object(t->dtype))
+        status = whet_object_check(whet_object_of(t), t->dtype, v->type.elem, err);
+    return status == WHET_OK ? status
+                             : whet_error_prefix(err, status, "input \"%s\"", v->name);
+}
+
 static whet_status check_one(const whet_pgraph *g, const whet_tensor *inputs, int32_t i,
                              bool with_data, whet_error *err) {
     const whet_pvalue *v = &g->values[g->inputs[i]];
@@ -79,7 +94,7 @@ static whet_status check_one(const whet_pgraph *g, const whet_tensor *inputs, in
         WHET_FAIL(err, WHET_E_BUFFER, "input \"%s\" has %zu bytes, its shape needs %zu", v->name,
                   t->bytes, bytes);
     if (!t->data && bytes) WHET_FAIL(err, WHET_E_INVALID, "input \"%s\" has no data", v->name);
-    return WHET_OK;
+    return check_pointers(v, t, err);
 }
 
 whet_status whet_context_check_inputs(whet_context *c, const whet_tensor *inputs, int32_t n,
