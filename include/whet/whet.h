@@ -101,9 +101,9 @@ WHET_API const char *whet_status_text(whet_status status);
 /* The name of a status, such as "WHET_E_SHAPE"; static storage; never NULL. */
 WHET_API const char *whet_status_name(whet_status status);
 
-/* The detail of the last failure on a handle made by this library (env, builder, config, engine,
- * context, timing cache); "" when there was none. NULL gives the text of the default environment.
- * Owned by the handle, valid until the next call on it. */
+/* The detail of the last failure on a handle made by this library (env, builder, config, network,
+ * engine, context, timing cache); "" when there was none. NULL gives the text of the default
+ * environment. Owned by the handle, valid until the next call on it. */
 WHET_API const char *whet_error_text(const void *handle);
 
 /* ---- data types and tensors --------------------------------------------------------------- */
@@ -260,6 +260,35 @@ WHET_API whet_status whet_config_set(whet_config *config, const char *name, cons
 WHET_API whet_status whet_config_set_shape(whet_config *config, const char *input, int32_t rank,
                                            const int64_t *dims);
 
+/* A profile: bounds of input shapes and, between them, the shape to tune for. A build makes a plan
+ * for each profile of its config; a run takes the plan of the first profile that holds its shapes.
+ * Profiles add speed, they forbid nothing: any other shape that the model allows runs as well, on
+ * the nearest profile's plan, and the context says once that it is not tuned for it. */
+typedef struct whet_profile whet_profile;
+
+/* env NULL: the default environment. WHET_E_NOMEM. */
+WHET_API whet_status whet_profile_create(whet_env *env, whet_profile **profile);
+WHET_API void whet_profile_destroy(whet_profile *profile);
+
+/* Bounds of an input's dimensions: rank numbers each, 0 <= min <= opt <= max. An integer input of
+ * fixed shape that `rank` numbers cannot be the shape of takes them as bounds of its contents. An
+ * input may be left out when its open dimensions have names that other inputs of the profile bound.
+ * A second call for the same input replaces the first. WHET_E_INVALID, WHET_E_NOMEM. */
+WHET_API whet_status whet_profile_set_shape(whet_profile *profile, const char *input, int32_t rank,
+                                            const int64_t *min, const int64_t *opt,
+                                            const int64_t *max);
+/* Bounds of the contents of an integer input that decides shapes: `count` numbers each, at most
+ * 1024, of any sign. WHET_E_INVALID, WHET_E_NOMEM. */
+WHET_API whet_status whet_profile_set_values(whet_profile *profile, const char *input,
+                                             int32_t count, const int64_t *min,
+                                             const int64_t *opt, const int64_t *max);
+
+/* Adds a copy of the profile, up to 512; their order is their number, from 0. The build checks them
+ * against the model (WHET_E_INVALID: no such input, an open dimension without bounds; WHET_E_SHAPE:
+ * another rank, a fixed dimension outside, different bounds for one name).
+ * WHET_E_INVALID, WHET_E_LIMIT, WHET_E_NOMEM. */
+WHET_API whet_status whet_config_add_profile(whet_config *config, const whet_profile *profile);
+
 /* Called with the phase, steps done and in all, and an estimate of the seconds left (< 0: unknown).
  * Returning false cancels the build with WHET_E_CANCELLED. */
 typedef bool (*whet_progress_fn)(void *user, const char *phase, int64_t done, int64_t total,
@@ -354,6 +383,23 @@ WHET_API whet_status whet_engine_input(const whet_engine *engine, int32_t index,
 WHET_API whet_status whet_engine_output(const whet_engine *engine, int32_t index,
                                         whet_io_info *info);
 
+/* Optimization profiles in the order they were added; 0: none. */
+WHET_API int32_t whet_engine_profile_count(const whet_engine *engine);
+
+/* Bounds of an input's dimensions in a profile, as many as the input's rank; a pointer may be NULL.
+ * Dimensions without bounds of their own have those of their name or their fixed number.
+ * WHET_E_RANGE: no such profile or input. */
+WHET_API whet_status whet_engine_profile_shape(const whet_engine *engine, int32_t profile,
+                                               int32_t input, int64_t *min, int64_t *opt,
+                                               int64_t *max);
+/* How many values of an input's contents a profile bounds; 0: none. */
+WHET_API int32_t whet_engine_profile_value_count(const whet_engine *engine, int32_t profile,
+                                                 int32_t input);
+/* Those bounds. WHET_E_RANGE: the profile bounds no values of such an input. */
+WHET_API whet_status whet_engine_profile_values(const whet_engine *engine, int32_t profile,
+                                                int32_t input, int64_t *min, int64_t *opt,
+                                                int64_t *max);
+
 /* The inspector: inputs, outputs, layers (nodes covered, kernel, layouts, shapes, packed bytes),
  * memory, sections; text or JSON. Owned by the engine, valid until the next call. Never NULL. */
 WHET_API const char *whet_engine_inspect(whet_engine *engine, bool json);
@@ -378,6 +424,13 @@ WHET_API void whet_context_destroy(whet_context *context);
 /* Caps the threads that a run of this context uses, the caller included; 0: all of the
  * environment's. WHET_E_INVALID when negative. */
 WHET_API whet_status whet_context_set_threads(whet_context *context, int32_t threads);
+
+/* Runs take this profile's plan whatever their shapes; -1 (the start): the first profile that holds
+ * them, else the nearest. WHET_E_RANGE: no such profile. */
+WHET_API whet_status whet_context_set_profile(whet_context *context, int32_t profile);
+/* The profile whose plan ran or was inferred with last, -1: none yet, or the engine has none.
+ * *tuned (may be NULL): whether the shapes lay inside it. */
+WHET_API int32_t whet_context_profile(const whet_context *context, bool *tuned);
 
 /* Runs the engine. inputs: one tensor an input in the engine's order, shapes and types must match;
  * outputs: one an output; where `data` is not NULL it is written there (`bytes` must suffice, else
@@ -421,6 +474,169 @@ WHET_API whet_status whet_context_bench(whet_context *context, const whet_tensor
 
 /* Bytes of the activation arena at the shapes seen last. */
 WHET_API size_t whet_context_arena_bytes(const whet_context *context);
+
+/* ---- networks ----------------------------------------------------------------------------- */
+
+/* A network made or edited by hand: the graph that a builder builds from. Values and nodes are
+ * handles that belong to their network; they stay valid until its builder is destroyed or loads
+ * another model. Each call that adds or changes something infers types and shapes at once, so that
+ * a mistake is reported where it is made; a call that fails leaves the network as it was.
+ * A network is used by one thread at a time, and not during a build of its builder. */
+typedef struct whet_network whet_network;
+typedef struct whet_node whet_node;
+typedef struct whet_value whet_value;
+
+/* The network of a builder, owned by it: what whet_builder_load_onnx read, or an empty one when
+ * nothing has been loaded. From then on whet_builder_build builds a copy of the network as it is at
+ * that moment, any number of times. WHET_E_INVALID (the last load failed), WHET_E_NOMEM; the error
+ * text is on the builder. */
+WHET_API whet_status whet_builder_network(whet_builder *builder, whet_network **network);
+
+/* Adds an input. rank dimensions; one of -1 is dynamic and called dim_names[i], or "<name>_d<i>"
+ * where dim_names or the entry is NULL. Dimensions of one name are the same number in every run.
+ * rank -1: unknown until a build fixes it (whet_config_set_shape). WHET_E_INVALID (the name is
+ * taken, NULL or empty; a dimension below -1), WHET_E_DTYPE, WHET_E_RANGE (rank), WHET_E_NOMEM. */
+WHET_API whet_status whet_network_input(whet_network *network, const char *name, whet_dtype dtype,
+                                        int32_t rank, const int64_t *dims,
+                                        const char *const *dim_names, whet_value **value);
+
+/* Changes type and shape of an input; what depends on it is inferred again. Errors as above, and
+ * those of inference. */
+WHET_API whet_status whet_network_set_input_type(whet_network *network, whet_value *input,
+                                                 whet_dtype dtype, int32_t rank,
+                                                 const int64_t *dims,
+                                                 const char *const *dim_names);
+
+/* Adds a constant: weights, indices, shapes. `bytes` of the tensor must be what its shape takes.
+ * copy false: the memory is borrowed for the life of the network. name NULL: none.
+ * WHET_E_INVALID, WHET_E_DTYPE, WHET_E_RANGE, WHET_E_BUFFER (bytes), WHET_E_NOMEM. */
+WHET_API whet_status whet_network_constant(whet_network *network, const char *name,
+                                           const whet_tensor *tensor, bool copy,
+                                           whet_value **value);
+
+/* An attribute of an operator: a name and the member that `kind` says. */
+typedef enum whet_attribute_kind {
+    WHET_ATTRIBUTE_TEXT = 0, /* `text`: any attribute in the text form of docs/ir.md, such as "3",
+                                "0.5", "true", "f32", "[2, 2]"; texts and choices without quotes */
+    WHET_ATTRIBUTE_INT = 1,     /* `i`: integers, booleans, data types; floats too */
+    WHET_ATTRIBUTE_FLOAT = 2,   /* `f` */
+    WHET_ATTRIBUTE_INTS = 3,    /* `ints` and `n`; lists of floats too */
+    WHET_ATTRIBUTE_FLOATS = 4,  /* `floats` and `n` */
+    WHET_ATTRIBUTE_TENSOR = 5   /* `tensor` */
+} whet_attribute_kind;
+
+typedef struct whet_attribute {
+    const char *name;
+    whet_attribute_kind kind;
+    const char *text;
+    int64_t i;
+    double f;
+    const int64_t *ints;
+    const float *floats;
+    int64_t n;
+    const whet_tensor *tensor;
+} whet_attribute;
+
+/* Adds a node of the operator `op` (whet_network_operators lists all; docs/network.md says which
+ * stands for which layer of TensorRT). inputs: NULL entries are absent optional inputs. Attributes
+ * are copied. n_outputs >= 1 values are wanted and written to `outputs`, which may be NULL. name
+ * NULL: made up; otherwise it must be free, and its outputs are called after it.
+ * WHET_E_NOT_FOUND (operator, attribute), WHET_E_INVALID (counts, values of another network or out
+ * of scope, a required attribute or input that is missing), WHET_E_PARSE and WHET_E_RANGE
+ * (attributes), WHET_E_SHAPE, WHET_E_DTYPE, WHET_E_UNSUPPORTED, WHET_E_NOMEM. */
+WHET_API whet_status whet_network_add(whet_network *network, const char *op, const char *name,
+                                      whet_value *const *inputs, int32_t n_inputs,
+                                      const whet_attribute *attributes, int32_t n_attributes,
+                                      whet_value **outputs, int32_t n_outputs);
+
+/* Makes a value an output of the network, called `name` (NULL: the value's own name, which it must
+ * then have). A value may be an output several times under several names. WHET_E_INVALID (the name
+ * is taken), WHET_E_NOMEM. */
+WHET_API whet_status whet_network_mark_output(whet_network *network, whet_value *value,
+                                              const char *name);
+/* Takes that back, for each of its names. WHET_E_NOT_FOUND: it is no output. */
+WHET_API whet_status whet_network_unmark_output(whet_network *network, whet_value *value);
+
+/* -- looking; an index out of range and a name that is not there give NULL, without an error -- */
+
+WHET_API const char *whet_network_name(const whet_network *network);
+WHET_API whet_status whet_network_set_name(whet_network *network, const char *name);
+WHET_API int32_t whet_network_input_count(const whet_network *network);
+WHET_API whet_value *whet_network_input_at(const whet_network *network, int32_t index);
+WHET_API int32_t whet_network_output_count(const whet_network *network);
+/* name: the output's name; may be NULL. */
+WHET_API whet_value *whet_network_output_at(const whet_network *network, int32_t index,
+                                            const char **name);
+WHET_API int32_t whet_network_node_count(const whet_network *network);
+/* The node after `node` in an order in which every value is made before it is used; node NULL: the
+ * first. NULL behind the last. */
+WHET_API whet_node *whet_network_next_node(const whet_network *network, const whet_node *node);
+WHET_API whet_node *whet_network_find_node(const whet_network *network, const char *name);
+/* By its own name, not by that of an output. */
+WHET_API whet_value *whet_network_find_value(const whet_network *network, const char *name);
+
+/* Texts are the network's: `name` and `op` stay as long as the node. */
+typedef struct whet_node_info {
+    const char *name, *op;
+    int32_t n_inputs, n_outputs, n_attributes, n_blocks;
+} whet_node_info;
+/* WHET_E_INVALID: not a node of this network, or removed. */
+WHET_API whet_status whet_network_node(whet_network *network, const whet_node *node,
+                                       whet_node_info *info);
+/* NULL: absent, or not wanted. */
+WHET_API whet_value *whet_network_node_input(const whet_network *network, const whet_node *node,
+                                             int32_t index);
+WHET_API whet_value *whet_network_node_output(const whet_network *network, const whet_node *node,
+                                              int32_t index);
+/* Attribute `index` with the value it has, which may be the default; choices and texts come as TEXT
+ * (NULL: absent), a list that is absent has n -1. Arrays are the network's. WHET_E_RANGE,
+ * WHET_E_INVALID. */
+WHET_API whet_status whet_network_attribute(whet_network *network, const whet_node *node,
+                                            int32_t index, whet_attribute *attribute);
+
+/* Type and shape of a value: as whet_io_info; a dynamic dimension is -1 and its name is an
+ * expression over named dimensions, such as "2*batch + 1". Texts stay until the next call on the
+ * network. WHET_E_INVALID, WHET_E_NOMEM. */
+WHET_API whet_status whet_network_value(whet_network *network, const whet_value *value,
+                                        whet_io_info *info);
+/* Contents of a constant, borrowed. WHET_E_INVALID: it is none. */
+WHET_API whet_status whet_network_value_data(whet_network *network, const whet_value *value,
+                                             whet_tensor *tensor);
+/* The node that makes it; NULL for inputs and constants. */
+WHET_API whet_node *whet_network_producer(const whet_network *network, const whet_value *value);
+/* The first node after `node` (NULL: of all) that reads the value. */
+WHET_API whet_node *whet_network_next_user(const whet_network *network, const whet_value *value,
+                                           const whet_node *node);
+
+/* The text form (docs/ir.md); constants up to max_data elements are written out, others as a hash
+ * (-1: all are written). Owned by the network until the next call. NULL: out of memory. */
+WHET_API const char *whet_network_text(whet_network *network, int32_t max_data);
+/* JSON about every operator that whet_network_add takes: inputs, outputs, attributes with types,
+ * defaults and choices. Owned by the network until the next call. NULL: out of memory. */
+WHET_API const char *whet_network_operators(whet_network *network);
+
+/* -- editing -- */
+
+/* WHET_E_INVALID: the name is taken or not a value or node of this network. */
+WHET_API whet_status whet_network_set_value_name(whet_network *network, whet_value *value,
+                                                 const char *name);
+WHET_API whet_status whet_network_set_node_name(whet_network *network, whet_node *node,
+                                                const char *name);
+WHET_API whet_status whet_network_set_attribute(whet_network *network, whet_node *node,
+                                                const whet_attribute *attribute);
+/* Other contents for a constant, of any shape and type that its users take. */
+WHET_API whet_status whet_network_set_data(whet_network *network, whet_value *constant,
+                                           const whet_tensor *tensor, bool copy);
+/* value NULL: absent. Nodes are put in order again. WHET_E_INVALID: a cycle. */
+WHET_API whet_status whet_network_set_node_input(whet_network *network, whet_node *node,
+                                                 int32_t index, whet_value *value);
+/* Every use of `from`, outputs included, becomes `to`, but for the uses by which `to` is computed
+ * itself: to put a node behind x, make y from x and replace x by y. */
+WHET_API whet_status whet_network_replace(whet_network *network, whet_value *from, whet_value *to);
+/* Removes a node whose outputs nobody uses any more. WHET_E_INVALID names a user. */
+WHET_API whet_status whet_network_remove(whet_network *network, whet_node *node);
+/* Removes every node that contributes to no output; gives their number. */
+WHET_API int32_t whet_network_sweep(whet_network *network);
 
 #ifdef __cplusplus
 }

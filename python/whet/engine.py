@@ -7,7 +7,7 @@ import os
 import numpy as np
 
 from . import _whet
-from .dtypes import buffer_of, number_of, numpy_of
+from .dtypes import array_of, buffer_for, buffer_of, finish, number_of, numpy_of
 
 
 def version():
@@ -82,14 +82,15 @@ class Context:
                 f"inputs given: {sorted(inputs)}; the engine's are {names}"
                 + (f"; missing: {missing}" if missing else "")
                 + (f"; unknown: {unknown}" if unknown else ""))
-        arrays = []
-        for name in names:
+        fed = []
+        for name, wanted, _ in self.engine._inputs:
             value = inputs[name]
             if not isinstance(value, np.ndarray):
                 value = np.from_dlpack(value) if hasattr(value, "__dlpack__") else np.asarray(value)
-            shape = value.shape
-            arrays.append(np.ascontiguousarray(value).reshape(shape))
-        return [(buffer_of(a), number_of(a.dtype), a.shape) for a in arrays]
+            array = np.ascontiguousarray(value).reshape(value.shape)
+            number = number_of(array.dtype, wanted)
+            fed.append((buffer_of(array, number), number, array.shape))
+        return fed
 
     def _output_types(self, fed):
         key = tuple((dtype, shape) for _, dtype, shape in fed)
@@ -127,12 +128,15 @@ class Context:
                 raise ValueError(f"output \"{name}\" is {array.dtype}{list(array.shape)}, "
                                  f"expected {numpy_of(dtype)}{list(shape or [])}")
             arrays.append(array)
-            targets.append(None if array is None else (buffer_of(array), dtype, array.shape))
+            targets.append(None if array is None else
+                           (buffer_for(array, dtype), dtype, array.shape))
         made = self._handle.run(fed, targets)
         for i, array in enumerate(arrays):
             if array is None:
                 data, dtype, shape = made[i]
-                arrays[i] = np.frombuffer(bytearray(data), numpy_of(dtype)).reshape(shape)
+                arrays[i] = array_of(data, dtype, shape)
+            else:
+                finish(array, targets[i][1], targets[i][0])
         return dict(zip(names, arrays))
 
     def bench(self, inputs, warmup=0.2, seconds=1.0, min_runs=10):
@@ -145,7 +149,7 @@ class Context:
 
     def values(self, inputs):
         """{name: array} of every value that a run makes visible (none from inside fused steps)."""
-        return {name: np.frombuffer(bytearray(data), numpy_of(dtype)).reshape(shape)
+        return {name: array_of(data, dtype, shape)
                 for name, data, dtype, shape in self._handle.tap(self._feed(inputs))}
 
     @property

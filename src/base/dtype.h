@@ -66,7 +66,7 @@ uint16_t whet_f64_to_bf16(double v);
 
 // Floats of 8 and 4 bits (base/float8.c); `bits` are the low ones. Rounding is to nearest even.
 // What is too large becomes the largest number when `saturate`, else infinity, else NaN; f4e2m1
-// always saturates and takes NaN for its largest number.
+// always saturates and takes NaN for -0.
 double whet_float8_load(whet_dtype dtype, uint8_t bits);
 uint8_t whet_float8_store(whet_dtype dtype, double v, bool saturate);
 // Powers of two.

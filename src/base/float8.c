@@ -53,7 +53,7 @@ static uint8_t nan_of(const format *f, uint8_t sign) {
     case IEEE: return sign | 0x7e;
     case NAN_7F: return sign | 0x7f;
     case NAN_80: return 0x80;
-    default: return 0x7; // the largest number
+    default: return 0x8; // -0
     }
 }
 

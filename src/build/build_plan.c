@@ -11,13 +11,14 @@ static bool plan_progress(void *user, int32_t done, int32_t total) {
 }
 
 static void warn_unknown_dims(whet_build *x) {
+    if (x->profiles.n) return;
     for (int32_t i = 0; i < x->graph->n_inputs; i++) {
         const whet_pvalue *v = &x->graph->values[x->graph->inputs[i]];
         for (int32_t d = 0; d < v->type.rank; d++)
             if (!whet_dim_is_const(v->type.dims[d]))
                 whet_env_log(x->env, WHET_LOG_INFO,
-                             "input \"%s\": dimension %d is not fixed: tuned as 1, right at any "
-                             "size",
+                             "input \"%s\": dimension %d is not fixed and no profile is given: "
+                             "tuned as 1, right at any size",
                              v->name, d);
     }
 }
@@ -32,10 +33,10 @@ static double time_plan(whet_build *x, whet_plan *plan) {
     whet_arena_init(&arena);
     whet_tensor *inputs;
     whet_error err = {0};
-    if (whet_plan_pack(plan, x->graph, x->env, &err) == WHET_OK &&
+    if (whet_plan_pack(plan, x->graph, x->env, x->plans, x->n_plans, &err) == WHET_OK &&
         whet_engine_wrap(x->env, x->graph, plan, &e, &err) == WHET_OK &&
         whet_context_create(e, &c) == WHET_OK &&
-        whet_sample_inputs(e, &arena, &inputs, &err) == WHET_OK) {
+        whet_sample_inputs(x->graph, plan->box, &arena, &inputs, &err) == WHET_OK) {
         whet_context_set_threads(c, x->threads);
         whet_bench_result r;
         if (whet_context_bench(c, inputs, x->graph->n_inputs, 0, 0.2, 3, samples, 32, &n) ==
@@ -45,11 +46,7 @@ static double time_plan(whet_build *x, whet_plan *plan) {
         }
     }
     whet_context_destroy(c);
-    if (e) {
-        e->graph = NULL;
-        e->plan = NULL;
-        whet_engine_destroy(e);
-    }
+    whet_engine_destroy(e);
     free(plan->owned);
     plan->owned = NULL;
     whet_arena_fini(&arena);
@@ -67,7 +64,7 @@ static bool same_plan(const whet_plan *a, const whet_plan *b) {
 
 // Whole plans solved with conversions weighed differently: what a sum of single times cannot see
 // (caches, memory traffic between steps) is seen by running them.
-static whet_status pick_plan(whet_build *x, whet_plan_options *o) {
+static whet_status pick_plan(whet_build *x, whet_plan_options *o, whet_plan **plan) {
     static const double scales[] = {1, 2, 4, 0.5};
     double best = -1;
     bool time = x->c->level >= 3 && !x->c->deterministic && x->c->plan == WHET_PLAN_TUNED;
@@ -98,7 +95,18 @@ static whet_status pick_plan(whet_build *x, whet_plan_options *o) {
     }
     for (int32_t i = 0; i < n_tried; i++)
         if (i != chosen || status != WHET_OK) whet_plan_destroy(tried[i]);
-    if (status == WHET_OK) x->plan = tried[chosen];
+    if (status == WHET_OK) *plan = tried[chosen];
+    return status;
+}
+
+static whet_status plan_profile(whet_build *x, whet_plan_options *o, int32_t i) {
+    whet_plan *p;
+    o->box = x->profiles.n ? &x->profiles.v[i] : NULL;
+    if (i > 0) WHET_TRY(whet_build_start(x, "tuning"));
+    WHET_TRY(pick_plan(x, o, &p));
+    whet_status status = whet_plan_pack(p, x->graph, x->env, x->plans, i, x->err);
+    if (status == WHET_OK) x->plans[x->n_plans++] = p;
+    else whet_plan_destroy(p);
     return status;
 }
 
@@ -115,23 +123,22 @@ whet_status whet_build_plan(whet_build *x) {
     whet_plan_options o = {.threads = x->threads, .progress = plan_progress, .progress_user = x,
                            .disable_kernels = x->c->disable_kernels,
                            .cost = x->c->level > 0 ? &source : NULL};
-    if (x->before) { // the sizes that it was tuned at
-        o.dim = whet_plan_dim;
-        o.dim_user = x->before->plan;
-    }
     if (x->c->plan != WHET_PLAN_TUNED) {
         o.no_fusion = o.plain_only = true;
         o.cost = NULL;
     }
     if (x->c->plan == WHET_PLAN_REFERENCE) o.disable_kernels = "*";
-    WHET_TRY(pick_plan(x, &o));
+    int32_t n = x->profiles.n ? x->profiles.n : 1;
+    x->plans = WHET_NEW_ARRAY(&x->arena, whet_plan *, n);
+    if (!x->plans) return WHET_NOMEM(x->err);
+    for (int32_t i = 0; i < n; i++) WHET_TRY(plan_profile(x, &o, i));
     whet_env_log(x->env, WHET_LOG_INFO, "%d steps for %d nodes of the model, %lld kernels timed",
-                 x->plan->n_steps, x->graph->imported_nodes,
+                 x->plans[0]->n_steps, x->graph->imported_nodes,
                  (long long)whet_tuner_measured(x->tuner));
     if (x->c->timing_cache && !x->c->timing_cache_readonly && x->cache->changed) {
         status = whet_timing_cache_save(x->cache, x->c->timing_cache);
         if (status != WHET_OK)
             return whet_error_set(x->err, status, "%s", x->cache->handle.error.text);
     }
-    return whet_plan_pack(x->plan, x->graph, x->env, x->err);
+    return WHET_OK;
 }

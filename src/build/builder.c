@@ -23,6 +23,8 @@ whet_status whet_builder_create(whet_env *env, whet_builder **builder) {
 }
 
 static void unload(whet_builder *b) {
+    whet_network_destroy(b->network);
+    b->network = NULL;
     if (b->loaded) whet_import_close(&b->import);
     b->loaded = b->fresh = false;
     whet_map_close(&b->map);
@@ -86,6 +88,21 @@ whet_status whet_builder_load_onnx_memory(whet_builder *b, const void *data, siz
     return import(b, NULL);
 }
 
+whet_status whet_builder_network(whet_builder *b, whet_network **network) {
+    if (!b) return WHET_E_INVALID;
+    whet_error *err = &b->handle.error;
+    whet_error_clear(err);
+    if (!network) WHET_FAIL(err, WHET_E_INVALID, "whet_builder_network: network is NULL");
+    if (b->data && b->load_status != WHET_OK)
+        WHET_FAIL(err, WHET_E_INVALID, "the model was not loaded, so there is no network of it");
+    if (!b->network) {
+        if (b->data && !b->fresh) WHET_TRY(import(b, NULL)); // a build has optimized the graph
+        WHET_TRY(whet_network_create(b->env, b->data ? b->import.graph : NULL, &b->network, err));
+    }
+    *network = b->network;
+    return WHET_OK;
+}
+
 const char *whet_builder_report(whet_builder *b, bool json) {
     if (!b) return "";
     whet_str_clear(&b->report);
@@ -132,13 +149,14 @@ static whet_status optimize(whet_build *x) {
     whet_passes(&n);
     x->stats = WHET_NEW_ARRAY(&x->arena, whet_pass_stats, n + 1);
     if (!x->stats) return WHET_NOMEM(x->err);
-    x->b->fresh = false;
-    WHET_TRY(whet_passes_run(x->b->import.graph, &o, x->stats, x->err));
+    if (!x->copy) x->b->fresh = false;
+    whet_graph *g = x->copy ? x->copy : x->b->import.graph;
+    WHET_TRY(whet_passes_run(g, &o, x->stats, x->err));
     for (int32_t i = 0; i < n; i++)
         if (x->stats[i].changed)
             whet_env_log(x->env, WHET_LOG_VERBOSE, "pass %s: %d changes", x->stats[i].name,
                          x->stats[i].changed);
-    return whet_export_graph(x->b->import.graph, &x->graph, x->err);
+    return whet_export_graph(g, &x->graph, x->err);
 }
 
 // From the plan to a verified engine.
@@ -168,17 +186,23 @@ void whet_build_init(whet_build *x, whet_env *env, const whet_config *config, wh
 void whet_build_fini(whet_build *x) {
     whet_tuner_destroy(x->tuner);
     whet_timing_cache_destroy(x->cache);
-    whet_plan_destroy(x->plan);
+    for (int32_t i = 0; i < x->n_plans; i++) whet_plan_destroy(x->plans[i]);
     whet_pgraph_destroy(x->graph);
+    whet_graph_destroy(x->copy);
     whet_arena_fini(&x->arena);
 }
 
 static whet_status run_build(whet_build *x, whet_engine **engine) {
-    if (!x->b->fresh || x->c->n_shapes) {
+    const whet_config *c = x->c;
+    if (x->b->network) {
+        WHET_TRY(whet_network_copy(x->b->network, c->shapes, c->n_shapes, &x->copy, x->err));
+    } else if (!x->b->fresh || c->n_shapes) {
         WHET_TRY(whet_build_start(x, "import"));
         WHET_TRY(import(x->b, x->c));
     }
     WHET_TRY(optimize(x));
+    WHET_TRY(whet_profiles_resolve(x->c->profiles, x->c->n_profiles, x->graph, &x->arena,
+                                   &x->profiles, x->err));
     WHET_TRY(whet_build_plan(x));
     return whet_build_finish(x, engine);
 }
@@ -188,7 +212,8 @@ whet_status whet_builder_build(whet_builder *b, whet_config *config, whet_engine
     whet_error *err = &b->handle.error;
     whet_error_clear(err);
     if (!engine) WHET_FAIL(err, WHET_E_INVALID, "whet_builder_build: engine is NULL");
-    if (!b->data) WHET_FAIL(err, WHET_E_INVALID, "no model has been loaded");
+    if (!b->data && !b->network)
+        WHET_FAIL(err, WHET_E_INVALID, "no model has been loaded and no network made");
     whet_config *own = NULL;
     if (!config) {
         WHET_TRY(whet_config_create(b->env, &own));
@@ -197,7 +222,7 @@ whet_status whet_builder_build(whet_builder *b, whet_config *config, whet_engine
     whet_build x;
     whet_build_init(&x, b->env, config, err);
     x.b = b;
-    whet_status status = b->load_status == WHET_OK || config->n_shapes
+    whet_status status = b->network || b->load_status == WHET_OK || config->n_shapes
                              ? run_build(&x, engine)
                              : whet_error_set(err, b->load_status, "the model was not loaded");
     whet_build_fini(&x);

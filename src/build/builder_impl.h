@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "build/config_impl.h"
+#include "build/network_impl.h"
 #include "build/tuner.h"
 #include "env/env.h"
 #include "onnx/import.h"
@@ -22,6 +23,7 @@ struct whet_builder {
     bool loaded;              // import is open
     bool fresh;               // its graph has not been optimized yet
     whet_status load_status;
+    whet_network *network;    // NULL: never asked for; then builds take it, not the import
     whet_str report;
 };
 
@@ -32,8 +34,11 @@ typedef struct whet_build {
     whet_env *env;
     whet_error *err;
     int32_t threads;
+    whet_graph *copy; // of the builder's network, or NULL
     whet_pgraph *graph;
-    whet_plan *plan;
+    whet_boxes profiles; // n 0: one plan, open dimensions taken as 1
+    whet_plan **plans;   // [n_plans] packed
+    int32_t n_plans;
     whet_engine *before; // the engine that is tuned, or NULL
     whet_timing_cache *cache;
     whet_tuner *tuner;
@@ -47,7 +52,7 @@ void whet_build_fini(whet_build *x);
 // Tells how far the phase is; false: cancelled.
 bool whet_build_report(whet_build *x, int64_t done, int64_t total);
 whet_status whet_build_start(whet_build *x, const char *phase);
-// Makes x->plan of x->graph, packed.
+// Makes x->plans of x->graph, packed, one for each profile.
 whet_status whet_build_plan(whet_build *x);
 // The engine of graph and plan.
 whet_status whet_build_write(whet_build *x, whet_engine **engine);
@@ -58,8 +63,9 @@ whet_status whet_build_finish(whet_build *x, whet_engine **engine);
 whet_status whet_verify_auto(whet_env *env, whet_engine *engine, whet_pgraph *graph,
                              int32_t threads, whet_error *err);
 
-// Random inputs of an engine (dynamic dimensions from the plan's shapes, else 1), in the arena.
-whet_status whet_sample_inputs(const whet_engine *e, whet_arena *arena, whet_tensor **inputs,
-                               whet_error *err);
+// Random inputs of a graph at the tuned point of a profile (NULL: open dimensions are 1), in the
+// arena.
+whet_status whet_sample_inputs(const whet_pgraph *g, const whet_box *box, whet_arena *arena,
+                               whet_tensor **inputs, whet_error *err);
 
 #endif

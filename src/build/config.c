@@ -160,6 +160,20 @@ whet_status whet_config_set_shape(whet_config *c, const char *input, int32_t ran
     return WHET_OK;
 }
 
+whet_status whet_config_add_profile(whet_config *c, const whet_profile *profile) {
+    if (!c) return WHET_E_INVALID;
+    whet_error *err = &c->handle.error;
+    whet_error_clear(err);
+    if (!profile) WHET_FAIL(err, WHET_E_INVALID, "whet_config_add_profile: profile is NULL");
+    if (c->n_profiles == WHET_MAX_PROFILES)
+        WHET_FAIL(err, WHET_E_LIMIT, "at most %d profiles are possible", WHET_MAX_PROFILES);
+    const whet_profile *copy = whet_profile_copy(profile, &c->arena);
+    if (!copy ||
+        !WHET_ARENA_PUSH(&c->arena, c->profiles, c->n_profiles, c->cap_profiles, copy))
+        return WHET_NOMEM(err);
+    return WHET_OK;
+}
+
 whet_status whet_config_set_progress(whet_config *c, whet_progress_fn progress, void *user) {
     if (!c) return WHET_E_INVALID;
     c->progress = progress;

@@ -5,6 +5,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "build/profile.h"
 #include "onnx/import.h"
 
 enum { WHET_VERIFY_AUTO, WHET_VERIFY_OFF };
@@ -21,6 +22,8 @@ struct whet_config {
     const char *timing_cache, *disable_pass, *dump_ir, *disable_kernels;
     whet_import_shape *shapes;
     int32_t n_shapes, cap_shapes;
+    const whet_profile **profiles; // copies
+    int32_t n_profiles, cap_profiles;
     whet_progress_fn progress;
     void *progress_user;
 };

@@ -55,8 +55,9 @@ static void machine_of_plan(const whet_build *x, whet_machine *here) {
     whet_machine_here(x->env, here);
     here->threads = (uint32_t)x->threads;
     here->features = 0; // what the plan needs, not all that this machine has
-    for (int32_t i = 0; i < x->plan->n_steps; i++)
-        here->features |= x->plan->steps[i].kernel->cpu;
+    for (int32_t i = 0; i < x->n_plans; i++)
+        for (int32_t k = 0; k < x->plans[i]->n_steps; k++)
+            here->features |= x->plans[i]->steps[k].kernel->cpu;
 }
 
 // Sections of an engine that is tuned anew: all but those for this same machine, whose number is
@@ -87,23 +88,35 @@ static whet_status keep_sections(whet_build *x, section_list *l, uint32_t *id) {
     return WHET_OK;
 }
 
-static bool push_plan(whet_build *x, section_list *l, uint32_t id, bool full, whet_writer *machine,
-                      whet_writer *plan) {
+static bool push_plans(whet_build *x, section_list *l, uint32_t id, bool full,
+                       whet_writer *machine, whet_writer *plans) {
     piece_list packed = {0};
     whet_machine here;
+    whet_piece *pieces;
+    size_t n_pieces;
     machine_of_plan(x, &here);
     whet_machine_encode(&here, machine);
-    whet_plan_encode(x->plan, x->graph, x->env, full, plan);
-    for (int32_t i = 0; i < x->plan->n_packed; i++) {
-        const whet_packed *k = &x->plan->packed[i];
-        if (k->offset != WHET_PACKED_SOURCE && !push_padded(&x->arena, &packed, k->data, k->bytes))
+    if (machine->failed ||
+        !push_section(x, l, WHET_SECTION_MACHINE, id, machine->data, machine->size) ||
+        whet_plan_place_packed(x->plans, x->n_plans, x->graph, full, &x->arena, &pieces, &n_pieces))
+        return false;
+    for (int32_t i = 0; i < x->n_plans; i++) {
+        whet_section_kind kind = i ? WHET_SECTION_PROFILE_PLAN : WHET_SECTION_PLAN;
+        whet_plan_encode(x->plans[i], x->graph, x->env, &plans[i]);
+        if (plans[i].failed || !push_section(x, l, kind, id, plans[i].data, plans[i].size))
             return false;
     }
+    for (size_t i = 0; i < n_pieces; i++)
+        if (!push_padded(&x->arena, &packed, pieces[i].data, pieces[i].size)) return false;
     whet_section_out s = {WHET_SECTION_PACKED, id, packed.v, (size_t)packed.n};
-    return !machine->failed && !plan->failed &&
-           push_section(x, l, WHET_SECTION_MACHINE, id, machine->data, machine->size) &&
-           push_section(x, l, WHET_SECTION_PLAN, id, plan->data, plan->size) &&
-           WHET_ARENA_PUSH(&x->arena, l->v, l->n, l->cap, s);
+    return WHET_ARENA_PUSH(&x->arena, l->v, l->n, l->cap, s);
+}
+
+static bool push_profiles(whet_build *x, section_list *l, whet_writer *profiles) {
+    if (!x->profiles.n) return true;
+    whet_boxes_encode(&x->profiles, profiles);
+    return !profiles->failed && push_section(x, l, WHET_SECTION_PROFILES, 0, profiles->data,
+                                             profiles->size);
 }
 
 static bool push_graph(whet_build *x, section_list *l, whet_writer *graph) {
@@ -121,22 +134,24 @@ static bool push_sources(whet_build *x, section_list *l, whet_writer *index) {
 
 whet_status whet_build_write(whet_build *x, whet_engine **engine) {
     bool full = x->c->portable == WHET_PORTABLE_FULL;
-    whet_writer graph, index, machine, plan;
-    whet_writer *writers[] = {&graph, &index, &machine, &plan};
-    for (int i = 0; i < 4; i++) whet_writer_init(writers[i]);
+    enum { GRAPH, INDEX, MACHINE, PROFILES, PLANS };
+    int32_t n_writers = PLANS + x->n_plans;
+    whet_writer *w = WHET_NEW_ARRAY(&x->arena, whet_writer, n_writers);
+    if (!w) return WHET_NOMEM(x->err);
+    for (int32_t i = 0; i < n_writers; i++) whet_writer_init(&w[i]);
     section_list l = {0};
     uint32_t id = 1;
     whet_status status = WHET_OK;
     bool good = true;
     if (x->before) status = keep_sections(x, &l, &id);
-    else good = push_graph(x, &l, &graph);
-    good = good && push_plan(x, &l, id, full, &machine, &plan);
-    if (!x->before && full) good = good && push_sources(x, &l, &index);
+    else good = push_graph(x, &l, &w[GRAPH]) && push_profiles(x, &l, &w[PROFILES]);
+    good = good && push_plans(x, &l, id, full, &w[MACHINE], &w[PLANS]);
+    if (!x->before && full) good = good && push_sources(x, &l, &w[INDEX]);
     if (status == WHET_OK && !good) status = WHET_NOMEM(x->err);
     void *data = NULL;
     size_t size = 0;
     if (status == WHET_OK) status = whet_engine_file_make(l.v, l.n, &data, &size, x->err);
-    for (int i = 0; i < 4; i++) whet_writer_fini(writers[i]);
+    for (int32_t i = 0; i < n_writers; i++) whet_writer_fini(&w[i]);
     if (status != WHET_OK) return status;
     return whet_engine_open(x->env, data, size, data, engine, x->err);
 }

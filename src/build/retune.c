@@ -4,6 +4,7 @@
 
 static whet_status check_tunable(whet_engine *e, const whet_config *c, whet_error *err) {
     const char *what = c->n_shapes                             ? "shapes"
+                       : c->n_profiles                         ? "profile"
                        : c->disable_pass                       ? "disable-pass"
                        : c->dump_ir                            ? "dump-ir"
                        : c->portable != WHET_PORTABLE_FULL     ? "portable"
@@ -26,6 +27,7 @@ static whet_status run_tune(whet_build *x, whet_engine *e, whet_engine **tuned) 
     WHET_TRY(whet_pgraph_decode(graph->data, graph->size, &x->env->ops, &x->graph, x->err));
     WHET_TRY(whet_engine_attach_sources(&e->file, x->graph, x->err));
     WHET_TRY(whet_pgraph_replay(x->graph, x->err));
+    x->profiles = e->profiles;
     WHET_TRY(whet_build_plan(x));
     return whet_build_finish(x, tuned);
 }

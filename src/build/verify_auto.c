@@ -17,28 +17,37 @@ static double next_normal(uint64_t *state) {
     return sum - 6;
 }
 
-whet_status whet_sample_inputs(const whet_engine *e, whet_arena *arena, whet_tensor **inputs,
-                               whet_error *err) {
-    const whet_pgraph *g = e->graph;
+static void sample_shape(const whet_pgraph *g, const whet_box *box, int32_t i, whet_tensor *t) {
+    const whet_type *type = &g->values[g->inputs[i]].type;
+    const whet_range *r = box ? whet_box_find(box, i, false) : NULL;
+    *t = (whet_tensor){.dtype = type->dtype, .rank = type->rank};
+    for (int32_t d = 0; d < type->rank; d++) {
+        whet_dim n = type->dims[d];
+        t->dims[d] = whet_dim_is_const(n) && n >= 0 ? n : r ? r->opt[d] : 1;
+    }
+}
+
+// Random floats; contents that the profile tells; else zeros: valid indices, masks and lengths.
+static void fill_sample(const whet_box *box, int32_t i, whet_tensor *t, uint64_t *state) {
+    const whet_range *r = box ? whet_box_find(box, i, true) : NULL;
+    int64_t count = whet_dims_count(t->dims, t->rank);
+    for (int32_t k = 0; r && k < r->n; k++) whet_store_i64(t->data, t->dtype, k, r->opt[k]);
+    if (!whet_dtype_is_float(t->dtype)) return;
+    for (int64_t k = 0; k < count; k++)
+        whet_store_f64(t->data, t->dtype, k, next_normal(state));
+}
+
+whet_status whet_sample_inputs(const whet_pgraph *g, const whet_box *box, whet_arena *arena,
+                               whet_tensor **inputs, whet_error *err) {
     whet_tensor *v = WHET_NEW_ARRAY(arena, whet_tensor, g->n_inputs + 1);
     if (!v) return WHET_NOMEM(err);
     uint64_t state = 20240607;
     for (int32_t i = 0; i < g->n_inputs; i++) {
-        const whet_type *t = &g->values[g->inputs[i]].type;
-        v[i].dtype = t->dtype;
-        v[i].rank = t->rank;
-        for (int32_t d = 0; d < t->rank; d++) {
-            whet_dim n = t->dims[d];
-            if (!whet_dim_is_const(n)) n = whet_dim_eval(g->dims, n, whet_plan_dim, e->plan);
-            v[i].dims[d] = whet_dim_is_const(n) && n >= 0 ? n : 1;
-        }
-        int64_t count = whet_dims_count(v[i].dims, v[i].rank);
-        v[i].bytes = whet_tensor_bytes(v[i].dtype, count);
+        sample_shape(g, box, i, &v[i]);
+        v[i].bytes = whet_tensor_bytes(v[i].dtype, whet_dims_count(v[i].dims, v[i].rank));
         v[i].data = v[i].bytes == SIZE_MAX ? NULL : whet_arena_alloc(arena, v[i].bytes);
         if (!v[i].data) return WHET_NOMEM(err);
-        if (!whet_dtype_is_float(t->dtype)) continue; // zeros: valid indices, masks and lengths
-        for (int64_t k = 0; k < count; k++)
-            whet_store_f64(v[i].data, t->dtype, k, next_normal(&state));
+        fill_sample(box, i, &v[i], &state);
     }
     *inputs = v;
     return WHET_OK;
@@ -76,12 +85,13 @@ static bool has_dynamic(const whet_pgraph *g) {
 }
 
 static whet_status run_both(whet_env *env, whet_context *tuned, whet_context *plain,
-                            const whet_engine *e, whet_arena *arena, whet_error *err) {
+                            const whet_engine *e, const whet_box *box, whet_arena *arena,
+                            whet_error *err) {
     int32_t n_in = e->graph->n_inputs, n_out = e->graph->n_outputs;
     whet_tensor *inputs, *a = WHET_NEW_ARRAY(arena, whet_tensor, n_out + 1);
     whet_tensor *b = WHET_NEW_ARRAY(arena, whet_tensor, n_out + 1);
     if (!a || !b) return WHET_NOMEM(err);
-    WHET_TRY(whet_sample_inputs(e, arena, &inputs, err));
+    WHET_TRY(whet_sample_inputs(e->graph, box, arena, &inputs, err));
     whet_status s = whet_context_run(tuned, inputs, n_in, a, n_out);
     whet_status t = whet_context_run(plain, inputs, n_in, b, n_out);
     if (s != t)
@@ -103,10 +113,10 @@ static whet_status run_both(whet_env *env, whet_context *tuned, whet_context *pl
     return WHET_OK;
 }
 
-whet_status whet_verify_auto(whet_env *env, whet_engine *engine, whet_pgraph *graph,
-                             int32_t threads, whet_error *err) {
-    whet_plan_options o = {.threads = threads, .no_fusion = true, .plain_only = true,
-                           .dim = whet_plan_dim, .dim_user = engine->plan};
+static whet_status verify_profile(whet_env *env, whet_engine *engine, whet_pgraph *graph,
+                                  int32_t profile, int32_t threads, whet_error *err) {
+    const whet_box *box = engine->profiles.n ? &engine->profiles.v[profile] : NULL;
+    whet_plan_options o = {.threads = threads, .no_fusion = true, .plain_only = true, .box = box};
     whet_plan *plan = NULL;
     whet_engine *other = NULL;
     whet_context *tuned = NULL, *plain = NULL;
@@ -114,18 +124,28 @@ whet_status whet_verify_auto(whet_env *env, whet_engine *engine, whet_pgraph *gr
     whet_arena_init(&arena);
     whet_status status;
     WHET_TRY_GOTO(whet_plan_make(graph, env, &o, &plan, err));
-    WHET_TRY_GOTO(whet_plan_pack(plan, graph, env, err));
+    WHET_TRY_GOTO(whet_plan_pack(plan, graph, env, NULL, 0, err));
     WHET_TRY_GOTO(whet_engine_wrap(env, graph, plan, &other, err));
-    plan = NULL;
     WHET_TRY_GOTO(whet_context_create(engine, &tuned));
     WHET_TRY_GOTO(whet_context_create(other, &plain));
-    WHET_TRY_GOTO(run_both(env, tuned, plain, engine, &arena, err));
+    if (box) WHET_TRY_GOTO(whet_context_set_profile(tuned, profile));
+    WHET_TRY_GOTO(run_both(env, tuned, plain, engine, box, &arena, err));
 fail:
     whet_context_destroy(tuned);
     whet_context_destroy(plain);
-    if (other) other->graph = NULL; // the caller's
     whet_engine_destroy(other);
     whet_plan_destroy(plan);
     whet_arena_fini(&arena);
     return status;
+}
+
+whet_status whet_verify_auto(whet_env *env, whet_engine *engine, whet_pgraph *graph,
+                             int32_t threads, whet_error *err) {
+    for (int32_t i = 0; i < engine->n_plans; i++) {
+        whet_status status = verify_profile(env, engine, graph, i, threads, err);
+        if (status != WHET_OK && engine->profiles.n)
+            return whet_error_prefix(err, status, "profile %d", i);
+        WHET_TRY(status);
+    }
+    return WHET_OK;
 }

@@ -86,8 +86,14 @@ void whet_engine_file_close(whet_engine_file *f) {
 }
 
 whet_section *whet_engine_file_find(whet_engine_file *f, whet_section_kind kind, uint32_t id) {
-    for (int32_t i = 0; i < f->n_sections; i++)
-        if (f->sections[i].kind == kind && f->sections[i].id == id) return &f->sections[i];
+    return whet_engine_file_nth(f, kind, id, 0);
+}
+
+whet_section *whet_engine_file_nth(whet_engine_file *f, whet_section_kind kind, uint32_t id,
+                                   int32_t i) {
+    for (int32_t k = 0; k < f->n_sections; k++)
+        if (f->sections[k].kind == kind && f->sections[k].id == id && i-- == 0)
+            return &f->sections[k];
     return NULL;
 }
 

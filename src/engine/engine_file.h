@@ -22,6 +22,8 @@ typedef enum whet_section_kind {
     WHET_SECTION_MACHINE = 4, // machine that PLAN and PACKED of the same id are for
     WHET_SECTION_PLAN = 5,
     WHET_SECTION_PACKED = 6,
+    WHET_SECTION_PROFILES = 7,     // shapes that there are plans for, layer one
+    WHET_SECTION_PROFILE_PLAN = 8, // of each profile but the first, in order
 } whet_section_kind;
 
 typedef struct whet_section {
@@ -46,6 +48,9 @@ whet_status whet_engine_file_open(const void *data, size_t size, whet_engine_fil
 void whet_engine_file_close(whet_engine_file *f);
 // The section, NULL when there is none.
 whet_section *whet_engine_file_find(whet_engine_file *f, whet_section_kind kind, uint32_t id);
+// The i-th of the sections of that kind and id, NULL when there are fewer.
+whet_section *whet_engine_file_nth(whet_engine_file *f, whet_section_kind kind, uint32_t id,
+                                   int32_t i);
 // Checks the section's checksum at its first use.
 whet_status whet_section_check(whet_section *s, whet_error *err);
 

@@ -68,6 +68,15 @@ struct whet_graph {
 whet_graph *whet_graph_create(const whet_op_table *ops);
 void whet_graph_destroy(whet_graph *root);
 whet_graph *whet_graph_sub(whet_graph *parent, const char *name);
+// A copy with an arena and dimensions of its own, types inferred again; contents of constants are
+// borrowed.
+typedef struct whet_clone_options {
+    void *user;
+    whet_dim_lookup fixed; // named dimensions that it knows become numbers; may be NULL
+    void (*input)(void *user, whet_value *copy); // may fix the type of an input; may be NULL
+} whet_clone_options;
+whet_status whet_graph_clone(const whet_graph *root, const whet_clone_options *options,
+                             whet_graph **copy, whet_error *err);
 
 // ---- making ----
 whet_value *whet_graph_value(whet_graph *g, const char *name); // type unset; NULL: out of memory
@@ -113,6 +122,11 @@ void whet_node_remove(whet_node *n);
 // Removes unused nodes (recipe nodes too) from the end backwards; gives the number removed.
 int32_t whet_graph_sweep(whet_graph *g);
 void whet_node_move_before(whet_node *n, whet_node *before);
+// Puts the nodes of g in an order in which values are made before they are used, the present one
+// where it is right. WHET_E_INVALID: there is a cycle; nothing is changed.
+whet_status whet_graph_sort(whet_graph *g, whet_error *err);
+// By value id: whether v is computed from it by nodes of g, or is it. NULL: out of memory.
+bool *whet_graph_above(whet_graph *g, const whet_value *v, whet_arena *arena);
 // Name list of the nodes a new node stands for: adds `from`'s origin to `to`'s, up to about 4 KiB.
 bool whet_node_absorb(whet_node *to, const whet_node *from);
 

@@ -56,7 +56,7 @@ static bool type_of(const whet_onnx_value *info, whet_dtype *dtype) {
     *dtype = info->object ? info->object : (whet_dtype)info->elem_type;
     if (info->object) return true;
     return info->kind && !strcmp(info->kind, "tensor") && whet_dtype_known(info->elem_type) &&
-           (WHET_DTYPES_ALL | WHET_DTYPES_STRING) >> info->elem_type & 1;
+           WHET_DTYPES_TENSOR >> info->elem_type & 1;
 }
 
 static void set_type(whet_value *v, const whet_onnx_value *info, whet_dtype dtype, int32_t rank) {

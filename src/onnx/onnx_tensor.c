@@ -170,8 +170,7 @@ static whet_status load_external(const whet_onnx_tensor *t, whet_arena *arena, w
 }
 
 static whet_status check_head(const whet_onnx_tensor *t, whet_error *err) {
-    uint64_t loaded = WHET_DTYPES_ALL | WHET_DTYPES_STRING;
-    if (!whet_dtype_known(t->data_type) || !(loaded >> t->data_type & 1))
+    if (!whet_dtype_known(t->data_type) || !(WHET_DTYPES_TENSOR >> t->data_type & 1))
         WHET_FAIL(err, WHET_E_UNSUPPORTED,
                   "tensor '%s': elements of type %s (%d) are not supported", t->name,
                   whet_onnx_dtype_text(t->data_type), t->data_type);

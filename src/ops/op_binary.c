@@ -114,10 +114,9 @@ LOGIC(bitwise_xor, BITWISE_XOR, WHET_DTYPES_INT, {"", "BitwiseXor", 18, 0, NULL}
 
 const whet_op whet_op_where = {
     .name = "where",
-    WHET_IN({"condition", WHET_DTYPES_BOOL}, {"X", WHET_DTYPES_ALL, 'T'},
-            {"Y", WHET_DTYPES_ALL, 'T'}),
-    WHET_OUT({"output", WHET_DTYPES_ALL, 'T'}),
-    .flags = WHET_OP_POINTWISE,
+    WHET_IN({"condition", WHET_DTYPES_BOOL}, {"X", 0, 'T'}, {"Y", 0, 'T'}),
+    WHET_OUT({"output", 0, 'T'}),
+    .flags = WHET_OP_POINTWISE | WHET_OP_MOVES,
     .pw = WHET_PW_WHERE,
     .infer = whet_infer_elementwise,
     .eval = whet_pointwise_eval,

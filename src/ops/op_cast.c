@@ -5,16 +5,27 @@
 
 #include "ops/op.h"
 
-// saturate and round_mode only matter for types of 8 bits and fewer that whet does not have.
 typedef struct cast_attrs {
-    int32_t to, round_mode;
-    bool saturate;
+    int32_t to, round_mode; // a whet_e8m0_round, for f8e8m0
+    bool saturate;          // for floats of 8 bits
 } cast_attrs;
 
 static whet_status cast_infer(whet_infer *ctx) {
     if (ctx->n_in > 1) ctx->out[0].dtype = ctx->in[1]->dtype;
     whet_infer_copy_shape(ctx, 0, 0);
     return whet_infer_pass_value(ctx, 0, 0);
+}
+
+// Integers of 4 and 2 bits keep the low bits of what is cut toward zero, as ONNX's cases want.
+static void store_real(const cast_attrs *a, whet_tensor *out, int64_t i, double v) {
+    if (out->dtype == WHET_DTYPE_F8E8M0)
+        ((uint8_t *)out->data)[i] =
+            whet_e8m0_store(v, a->saturate, (whet_e8m0_round)a->round_mode);
+    else if (WHET_DTYPES_FLOAT8 >> out->dtype & 1)
+        ((uint8_t *)out->data)[i] = whet_float8_store(out->dtype, v, a->saturate);
+    else if ((WHET_DTYPES_INT4 | WHET_DTYPES_INT2) >> out->dtype & 1)
+        whet_store_i64(out->data, out->dtype, i, whet_load_i64(&v, WHET_DTYPE_F64, 0));
+    else whet_store_f64(out->data, out->dtype, i, v);
 }
 
 static whet_status cast_eval(whet_eval *e) {
@@ -27,13 +38,17 @@ static whet_status cast_eval(whet_eval *e) {
     }
     for (int64_t i = 0; i < n; i++) {
         if (whet_dtype_is_float(in->dtype))
-            whet_store_f64(out->data, out->dtype, i, whet_load_f64(in->data, in->dtype, i));
+            store_real(e->attrs, out, i, whet_load_f64(in->data, in->dtype, i));
+        else if (WHET_DTYPES_SMALL >> out->dtype & 1 && whet_dtype_is_float(out->dtype))
+            store_real(e->attrs, out, i, whet_load_f64(in->data, in->dtype, i));
         else if (in->dtype == WHET_DTYPE_U64)
             whet_store_u64(out->data, out->dtype, i, whet_load_u64(in->data, in->dtype, i));
         else whet_store_i64(out->data, out->dtype, i, whet_load_i64(in->data, in->dtype, i));
     }
     return WHET_OK;
 }
+
+#define TYPES (WHET_DTYPES_ALL | WHET_DTYPES_SMALL)
 
 static const char *const round_choices[] = {"up", "down", "nearest", NULL};
 #define SATURATE                                                                                   \
@@ -42,8 +57,8 @@ static const char *const round_choices[] = {"up", "down", "nearest", NULL};
 
 const whet_op whet_op_cast = {
     .name = "cast",
-    WHET_IN({"input", WHET_DTYPES_ALL}),
-    WHET_OUT({"output", WHET_DTYPES_ALL}),
+    WHET_IN({"input", TYPES}),
+    WHET_OUT({"output", TYPES}),
     WHET_ATTRS(cast_attrs,
                {"to", WHET_ATTR_DTYPE, offsetof(cast_attrs, to), .required = true},
                SATURATE),
@@ -55,8 +70,8 @@ const whet_op whet_op_cast = {
 
 const whet_op whet_op_cast_like = {
     .name = "cast_like",
-    WHET_IN({"input", WHET_DTYPES_ALL}, {"target_type", WHET_DTYPES_ALL, 'T', WHET_ARG_SHAPE}),
-    WHET_OUT({"output", WHET_DTYPES_ALL, 'T'}),
+    WHET_IN({"input", TYPES}, {"target_type", TYPES, 'T', WHET_ARG_SHAPE}),
+    WHET_OUT({"output", TYPES, 'T'}),
     WHET_ATTRS(cast_attrs, SATURATE),
     WHET_ONNX({"", "CastLike", 15, 0, NULL}),
     .infer = cast_infer,

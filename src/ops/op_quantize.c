@@ -44,7 +44,9 @@ static whet_status infer_blocked(whet_infer *ctx, int32_t i, int32_t axis, int64
 }
 
 static bool single(const whet_type *p) {
-    return p->rank == 0 || (p->rank == 1 && p->dims[0] == 1);
+    for (int32_t k = 0; k < p->rank; k++)
+        if (p->dims[k] != 1) return false;
+    return true;
 }
 
 static whet_status infer_params(whet_infer *ctx, int32_t i, int64_t axis, int64_t block) {
@@ -68,7 +70,7 @@ static whet_status infer_grid(whet_infer *ctx, int64_t axis, int64_t block) {
 typedef struct quantize_attrs {
     int64_t axis, block_size;
     int32_t output_dtype, precision; // NONE: u8 or that of the zero point; that of the scale
-    bool saturate;                   // only for types that whet does not have
+    bool saturate;                   // for floats of 8 bits
 } quantize_attrs;
 
 static whet_status quantize_infer(whet_infer *ctx) {
@@ -94,12 +96,19 @@ static double rounded_to(whet_dtype dtype, double v) {
     return whet_load_f64(&bytes, dtype, 0);
 }
 
+// What the quotient is rounded to. A scale that is a power of two has no precision to speak of.
+static whet_dtype precision_of(const quantize_attrs *a, whet_dtype x, whet_dtype scale) {
+    if (a->precision) return (whet_dtype)a->precision;
+    return scale != WHET_DTYPE_F8E8M0 ? scale : whet_dtype_is_float(x) ? x : WHET_DTYPE_F32;
+}
+
 static whet_status quantize_eval(whet_eval *e) {
     const quantize_attrs *a = e->attrs;
     const whet_tensor *x = &e->in[0], *s = &e->in[1], *z = &e->in[2];
     whet_tensor *y = &e->out[0];
     bool shifted = whet_eval_has(e, 2), blocked = a->block_size > 0;
-    whet_dtype precision = a->precision ? (whet_dtype)a->precision : s->dtype;
+    bool real = whet_dtype_is_float(y->dtype);
+    whet_dtype precision = precision_of(a, x->dtype, s->dtype);
     double low = limit(y->dtype, false), high = limit(y->dtype, true);
     grid gs = grid_of(x, s, x->rank == 1 ? 0 : a->axis, a->block_size);
     grid gz = shifted ? grid_of(x, z, x->rank == 1 ? 0 : a->axis, a->block_size) : gs;
@@ -107,16 +116,21 @@ static whet_status quantize_eval(whet_eval *e) {
     for (int64_t i = 0; i < n; i++) {
         double scale = whet_load_f64(s->data, s->dtype, param_at(&gs, i, blocked));
         double v = rounded_to(precision, whet_load_f64(x->data, x->dtype, i));
-        v = nearbyint(rounded_to(precision, v / rounded_to(precision, scale)));
+        v = rounded_to(precision, v / rounded_to(precision, scale));
+        if (!real) v = nearbyint(v);
         if (shifted) v += whet_load_f64(z->data, z->dtype, param_at(&gz, i, blocked));
-        whet_store_f64(y->data, y->dtype, i, v < low ? low : v > high ? high : v);
+        if (!real) whet_store_f64(y->data, y->dtype, i, v < low ? low : v > high ? high : v);
+        else if (y->dtype == WHET_DTYPE_F4E2M1) whet_store_f64(y->data, y->dtype, i, v);
+        else ((uint8_t *)y->data)[i] = whet_float8_store(y->dtype, v, a->saturate);
     }
     return WHET_OK;
 }
 
-#define SMALL_INTS                                                                                 \
+#define QUANTIZED                                                                                  \
     (WHET_DTYPE_BIT(WHET_DTYPE_U8) | WHET_DTYPE_BIT(WHET_DTYPE_I8) |                               \
-     WHET_DTYPE_BIT(WHET_DTYPE_U16) | WHET_DTYPE_BIT(WHET_DTYPE_I16))
+     WHET_DTYPE_BIT(WHET_DTYPE_U16) | WHET_DTYPE_BIT(WHET_DTYPE_I16) | WHET_DTYPES_FLOAT8 |        \
+     WHET_DTYPES_PACKED)
+#define SCALES (WHET_DTYPES_FLOAT | WHET_DTYPE_BIT(WHET_DTYPE_F8E8M0))
 #define WITH_I32(set) ((set) | WHET_DTYPE_BIT(WHET_DTYPE_I32))
 #define GRID_ATTRS(type)                                                                           \
     {"axis", WHET_ATTR_INT, offsetof(type, axis), .def = 1},                                       \
@@ -131,9 +145,9 @@ static double quantize_flops(const void *attrs, const whet_tensor *in, int32_t n
 
 const whet_op whet_op_quantize_linear = {
     .name = "quantize_linear",
-    WHET_IN({"x", WITH_I32(WHET_DTYPES_FLOAT)}, {"y_scale", WITH_I32(WHET_DTYPES_FLOAT)},
-            {"y_zero_point", SMALL_INTS, 'Z', WHET_ARG_OPTIONAL}),
-    WHET_OUT({"y", SMALL_INTS, 'Z'}),
+    WHET_IN({"x", WITH_I32(WHET_DTYPES_FLOAT)}, {"y_scale", WITH_I32(SCALES)},
+            {"y_zero_point", QUANTIZED, 'Z', WHET_ARG_OPTIONAL}),
+    WHET_OUT({"y", QUANTIZED, 'Z'}),
     WHET_ATTRS(quantize_attrs, GRID_ATTRS(quantize_attrs),
                {"precision", WHET_ATTR_DTYPE, offsetof(quantize_attrs, precision)},
                {"saturate", WHET_ATTR_BOOL, offsetof(quantize_attrs, saturate), .def = 1}),
@@ -167,9 +181,9 @@ static whet_status dequantize_eval(whet_eval *e) {
     int64_t n = whet_tensor_count(x);
     for (int64_t i = 0; i < n; i++) {
         double scale = whet_load_f64(s->data, s->dtype, param_at(&gs, i, blocked));
-        int64_t v = whet_load_i64(x->data, x->dtype, i);
-        if (shifted) v -= whet_load_i64(z->data, z->dtype, param_at(&gz, i, blocked));
-        double d = s->dtype == WHET_DTYPE_F64 ? (double)v : (double)(float)v;
+        double d = whet_load_f64(x->data, x->dtype, i);
+        if (shifted) d -= whet_load_f64(z->data, z->dtype, param_at(&gz, i, blocked));
+        if (s->dtype != WHET_DTYPE_F64) d = (double)(float)d;
         whet_store_f64(y->data, y->dtype, i, d * scale);
     }
     return WHET_OK;
@@ -177,8 +191,8 @@ static whet_status dequantize_eval(whet_eval *e) {
 
 const whet_op whet_op_dequantize_linear = {
     .name = "dequantize_linear",
-    WHET_IN({"x", WITH_I32(SMALL_INTS), 'T'}, {"x_scale", WHET_DTYPES_FLOAT},
-            {"x_zero_point", WITH_I32(SMALL_INTS), 'T', WHET_ARG_OPTIONAL}),
+    WHET_IN({"x", WITH_I32(QUANTIZED), 'T'}, {"x_scale", SCALES},
+            {"x_zero_point", WITH_I32(QUANTIZED), 'T', WHET_ARG_OPTIONAL}),
     WHET_OUT({"y", WHET_DTYPES_FLOAT}),
     WHET_ATTRS(dequantize_attrs, GRID_ATTRS(dequantize_attrs)),
     WHET_ONNX({"", "DequantizeLinear", 10, 0, NULL},

@@ -45,7 +45,7 @@ static whet_status shape_eval(whet_eval *e) {
     return WHET_OK;
 }
 
-static const whet_arg shape_in[] = {{"data", 0, 0}};
+static const whet_arg shape_in[] = {{"data", WHET_DTYPES_TENSOR, 0}};
 static const whet_arg shape_out[] = {{"shape", I64, 0}};
 static const whet_attr shape_attr_rows[] = {
     {"start", WHET_ATTR_INT, offsetof(shape_attrs, start)},

@@ -57,8 +57,8 @@ const whet_op whet_op_bitwise_not = {UNARY("bitwise_not", BITWISE_NOT, WHET_DTYP
 
 const whet_op whet_op_identity = {
     .name = "identity",
-    WHET_IN({"input", WHET_DTYPES_ALL, 'T'}),
-    WHET_OUT({"output", WHET_DTYPES_ALL, 'T'}),
+    WHET_IN({"input", WHET_DTYPES_TENSOR | WHET_DTYPES_OBJECT, 'T'}),
+    WHET_OUT({"output", WHET_DTYPES_TENSOR | WHET_DTYPES_OBJECT, 'T'}),
     .flags = WHET_OP_POINTWISE | WHET_OP_VIEW | WHET_OP_INPLACE,
     .pw = WHET_PW_IDENTITY,
     .infer = whet_infer_elementwise,

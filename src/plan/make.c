@@ -7,7 +7,6 @@
 #include "plan/candidates.h"
 #include "plan/pbqp.h"
 
-#define MAX_DIM_NAMES 256
 #define COPY_COST 1e-5 // seconds for moving a value between memories, where nothing better is known
 
 typedef struct {
@@ -387,43 +386,9 @@ static whet_status emit(maker *m) {
     return make_segments(m) ? WHET_OK : WHET_NOMEM(m->err);
 }
 
-static void note_name(void *user, const char *name) {
-    maker *m = user;
-    whet_plan *p = m->plan;
-    for (int32_t i = 0; i < p->n_dims; i++)
-        if (!strcmp(p->dim_names[i], name)) return;
-    int64_t v = m->o->dim ? m->o->dim(m->o->dim_user, name) : -1;
-    if (v < 0 || p->n_dims == MAX_DIM_NAMES) return;
-    char *copy = whet_arena_strdup(&p->arena, name);
-    if (!copy) return;
-    p->dim_names[p->n_dims] = copy;
-    p->dim_values[p->n_dims++] = v;
-}
-
-static whet_status note_dims(maker *m) {
-    whet_plan *p = m->plan;
-    p->dim_names = WHET_NEW_ARRAY(&p->arena, const char *, MAX_DIM_NAMES);
-    p->dim_values = WHET_NEW_ARRAY(&p->arena, int64_t, MAX_DIM_NAMES);
-    if (!p->dim_names || !p->dim_values) return WHET_NOMEM(m->err);
-    for (int32_t i = 0; i < m->g->n_inputs; i++) {
-        const whet_type *t = &m->g->values[m->g->inputs[i]].type;
-        for (int32_t d = 0; d < t->rank; d++)
-            if (!whet_dim_is_const(t->dims[d]))
-                whet_dim_names(m->g->dims, t->dims[d], note_name, m);
-    }
-    return WHET_OK;
-}
-
-int64_t whet_plan_dim(void *user, const char *name) {
-    const whet_plan *p = user;
-    for (int32_t i = 0; i < p->n_dims; i++)
-        if (!strcmp(p->dim_names[i], name)) return p->dim_values[i];
-    return -1;
-}
-
 static whet_status make(maker *m) {
     const whet_pgraph *g = m->g;
-    WHET_TRY(note_dims(m));
+    m->plan->box = m->o->box;
     m->shapes = WHET_NEW_ARRAY(&m->scratch, whet_vshape, g->n_values);
     m->maker = WHET_NEW_ARRAY(&m->scratch, int32_t, g->n_values);
     m->first = WHET_NEW_ARRAY(&m->scratch, int32_t, g->n_values);
@@ -432,7 +397,7 @@ static whet_status make(maker *m) {
     if (!m->shapes || !m->maker || !m->first || !m->reorder_memo) return WHET_NOMEM(m->err);
     for (int32_t i = 0; i < g->n_values; i++) m->maker[i] = m->first[i] = -1;
     for (size_t i = 0; i < memo; i++) m->reorder_memo[i] = -1;
-    whet_plan_shapes(g, whet_plan_dim, m->plan, 1, m->shapes);
+    if (whet_plan_shapes(g, m->o->box, &m->scratch, m->shapes)) return WHET_NOMEM(m->err);
     WHET_TRY(whet_plan_group(g, m->env, m->o, m->shapes, &m->scratch, &m->grouping, m->err));
     int32_t n = m->grouping.n;
     m->cands = WHET_NEW_ARRAY(&m->scratch, whet_candidates, n);

@@ -40,16 +40,61 @@ static whet_status pack_one(whet_plan *p, const whet_pgraph *g, whet_env *env, w
                           s->kernel->name);
 }
 
-whet_status whet_plan_pack(whet_plan *p, const whet_pgraph *g, whet_env *env, whet_error *err) {
-    size_t total = 0;
-    WHET_TRY(check_held(p, g, err));
+static bool same_layout(const whet_plan *a, int32_t x, const whet_plan *b, int32_t y) {
+    if (x < 0 || y < 0) return x == y;
+    return a->tensors[x].value == b->tensors[y].value &&
+           a->tensors[x].layout == b->tensors[y].layout;
+}
+
+// Packing depends on kernel, parameters, attributes and layouts, never on open dimensions.
+static bool same_packing(const whet_plan *a, const whet_packed *x, const whet_plan *b,
+                         const whet_packed *y) {
+    if (x->value != y->value || x->bytes != y->bytes || x->input != y->input) return false;
+    if (x->step < 0 || y->step < 0) return x->step == y->step;
+    const whet_pstep *s = &a->steps[x->step], *t = &b->steps[y->step];
+    if (s->kernel != t->kernel || memcmp(s->params, t->params, sizeof s->params) ||
+        s->attrs != t->attrs || s->op != t->op || s->n_in != t->n_in || s->n_out != t->n_out ||
+        s->backend != t->backend)
+        return false;
+    for (int32_t i = 0; i < s->n_in; i++)
+        if (!same_layout(a, s->in[i], b, t->in[i])) return false;
+    for (int32_t i = 0; i < s->n_out; i++)
+        if ((s->out[i] < 0) != (t->out[i] < 0) ||
+            (s->out[i] >= 0 && a->tensors[s->out[i]].layout != b->tensors[t->out[i]].layout))
+            return false;
+    return true;
+}
+
+static const void *find_shared(const whet_plan *p, const whet_packed *k, whet_plan *const *others,
+                               int32_t n) {
+    for (int32_t i = 0; i < n; i++)
+        for (int32_t j = 0; j < others[i]->n_packed; j++)
+            if (others[i] != p && same_packing(p, k, others[i], &others[i]->packed[j]))
+                return others[i]->packed[j].data;
+    return NULL;
+}
+
+// Sets data of what needs no packing here; the rest gets offsets in a block of *total bytes.
+static whet_status lay_out(whet_plan *p, const whet_pgraph *g, whet_plan *const *others, int32_t n,
+                           size_t *total, whet_error *err) {
+    *total = 0;
     for (int32_t i = 0; i < p->n_packed; i++) {
-        if (borrowed(&p->packed[i], g)) continue;
-        p->packed[i].offset = total;
-        size_t bytes = (p->packed[i].bytes + ALIGN - 1) & ~(size_t)(ALIGN - 1);
-        if (bytes < p->packed[i].bytes || __builtin_add_overflow(total, bytes, &total))
+        whet_packed *k = &p->packed[i];
+        k->data = borrowed(k, g) ? g->values[k->value].data : find_shared(p, k, others, n);
+        if (k->data) continue;
+        k->offset = *total;
+        size_t bytes = (k->bytes + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+        if (bytes < k->bytes || __builtin_add_overflow(*total, bytes, total))
             WHET_FAIL(err, WHET_E_LIMIT, "packed weights are too large");
     }
+    return WHET_OK;
+}
+
+whet_status whet_plan_pack(whet_plan *p, const whet_pgraph *g, whet_env *env,
+                           whet_plan *const *others, int32_t n_others, whet_error *err) {
+    size_t total;
+    WHET_TRY(check_held(p, g, err));
+    WHET_TRY(lay_out(p, g, others, n_others, &total, err));
     if (posix_memalign(&p->owned, ALIGN, total ? total : ALIGN)) {
         p->owned = NULL;
         return WHET_NOMEM(err);
@@ -57,14 +102,11 @@ whet_status whet_plan_pack(whet_plan *p, const whet_pgraph *g, whet_env *env, wh
     whet_arena arena;
     whet_arena_init(&arena);
     whet_vshape *shapes = WHET_NEW_ARRAY(&arena, whet_vshape, g->n_values);
-    whet_status status = shapes ? WHET_OK : WHET_NOMEM(err);
-    if (shapes) whet_plan_shapes(g, whet_plan_dim, p, 1, shapes);
+    bool good = shapes && whet_plan_shapes(g, p->box, &arena, shapes) == WHET_OK;
+    whet_status status = good ? WHET_OK : WHET_NOMEM(err);
     for (int32_t i = 0; i < p->n_packed && status == WHET_OK; i++) {
         whet_packed *k = &p->packed[i];
-        if (borrowed(k, g)) {
-            k->data = g->values[k->value].data;
-            continue;
-        }
+        if (k->data) continue;
         size_t padded = (k->bytes + ALIGN - 1) & ~(size_t)(ALIGN - 1);
         k->data = (char *)p->owned + k->offset;
         memset((char *)k->data + k->bytes, 0, padded - k->bytes); // files are the same every time
@@ -72,4 +114,51 @@ whet_status whet_plan_pack(whet_plan *p, const whet_pgraph *g, whet_env *env, wh
     }
     whet_arena_fini(&arena);
     return status;
+}
+
+// ---- where packed bytes lie in a file ----
+
+typedef struct {
+    const void **data;
+    size_t *at; // [n] offset of data[i]
+    int32_t cap; // of the table by address, a power of two
+} placed;
+
+static size_t *find_placed(placed *p, const void *data) {
+    uint64_t h = (uint64_t)(uintptr_t)data * UINT64_C(0x9e3779b97f4a7c15) >> 32;
+    for (;; h++) {
+        int32_t i = (int32_t)(h & (uint64_t)(p->cap - 1));
+        if (p->data[i] && p->data[i] != data) continue;
+        if (!p->data[i]) p->at[i] = SIZE_MAX;
+        p->data[i] = data;
+        return &p->at[i];
+    }
+}
+
+whet_status whet_plan_place_packed(whet_plan *const *plans, int32_t n, const whet_pgraph *g,
+                                   bool with_sources, whet_arena *arena, whet_piece **pieces,
+                                   size_t *n_pieces) {
+    size_t count = 0, at = 0;
+    for (int32_t i = 0; i < n; i++) count += (size_t)plans[i]->n_packed;
+    placed table = {.cap = 16};
+    while ((size_t)table.cap < count * 2) table.cap *= 2;
+    table.data = WHET_NEW_ARRAY(arena, const void *, table.cap);
+    table.at = WHET_NEW_ARRAY(arena, size_t, table.cap);
+    *pieces = WHET_NEW_ARRAY(arena, whet_piece, count);
+    *n_pieces = 0;
+    if (!table.data || !table.at || !*pieces) return WHET_E_NOMEM;
+    for (int32_t i = 0; i < n; i++)
+        for (int32_t j = 0; j < plans[i]->n_packed; j++) {
+            whet_packed *k = &plans[i]->packed[j];
+            k->offset = WHET_PACKED_SOURCE;
+            if (with_sources && borrowed(k, g)) continue;
+            size_t *offset = find_placed(&table, k->data);
+            if (*offset == SIZE_MAX) {
+                *offset = at;
+                at += (k->bytes + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+                (*pieces)[(*n_pieces)++] = (whet_piece){k->data, k->bytes};
+            }
+            k->offset = *offset;
+        }
+    return WHET_OK;
 }

@@ -5,7 +5,8 @@
 #ifndef WHET_PLAN_PLAN_H
 #define WHET_PLAN_PLAN_H
 
-#include "engine/pgraph.h"
+#include "base/file.h"
+#include "engine/boxes.h"
 #include "env/env.h"
 #include "kern/kernel.h"
 
@@ -69,9 +70,7 @@ typedef struct whet_plan {
     whet_psegment *segments;
     int32_t n_segments;
     int32_t *inputs, *outputs; // tensors of the graph's inputs and outputs, plain, host memory
-    const char **dim_names;    // shapes planned for: named dimensions and their numbers
-    int64_t *dim_values;
-    int32_t n_dims;
+    const whet_box *box;       // profile planned for, borrowed; NULL: open dimensions taken as 1
     double cost;               // sum of the steps'
     void *owned;               // packed bytes when this plan made them
     int32_t n_fused;           // nodes that run inside another node's step
@@ -88,9 +87,7 @@ typedef struct whet_plan_options {
     int32_t threads;
     bool no_fusion, plain_only; // for verification
     const whet_cost_source *cost; // NULL: the cost model
-    // Number for a named dimension in the shapes to plan for, -1 unknown (taken as 1).
-    whet_dim_lookup dim;
-    void *dim_user;
+    const whet_box *box; // profile whose tuned point is planned for; NULL: see whet_plan_shapes
     bool (*progress)(void *user, int32_t done, int32_t total); // false cancels
     void *progress_user;
     const char *disable_kernels; // comma-separated patterns with *
@@ -102,11 +99,10 @@ void whet_plan_destroy(whet_plan *p);
 whet_status whet_plan_make(const whet_pgraph *g, whet_env *env, const whet_plan_options *options,
                            whet_plan **plan, whet_error *err);
 // Packs every constant that a step wants packed into one block owned by the plan; derived constants
-// that are read as they are go there too. The graph's constants must hold data
-// (whet_pgraph_replay).
-whet_status whet_plan_pack(whet_plan *p, const whet_pgraph *g, whet_env *env, whet_error *err);
-// Lookup for whet_plan_shapes with user = the plan: the shapes it was planned for.
-int64_t whet_plan_dim(void *user, const char *name);
+// that are read as they are go there too. What one of the `others` (packed plans of the same graph)
+// has packed alike is shared with it. The graph's constants must hold data (whet_pgraph_replay).
+whet_status whet_plan_pack(whet_plan *p, const whet_pgraph *g, whet_env *env,
+                           whet_plan *const *others, int32_t n_others, whet_error *err);
 
 // ---- shared by planning and running ----
 
@@ -115,10 +111,10 @@ extern const whet_kernel whet_kernel_reference;
 // Moves a value between memories; done by the host between segments, never run as a kernel.
 extern const whet_kernel whet_kernel_copy;
 
-// Shapes of all values with named dimensions replaced; unknown ones become `unknown` (1 to plan
-// with).
-void whet_plan_shapes(const whet_pgraph *g, whet_dim_lookup lookup, void *user, int64_t unknown,
-                      whet_vshape *shapes);
+// Shapes of all values at the tuned point of the profile; unknown dimensions become 1. box NULL:
+// every open dimension is unknown. WHET_E_NOMEM.
+whet_status whet_plan_shapes(const whet_pgraph *g, const whet_box *box, whet_arena *arena,
+                             whet_vshape *shapes);
 typedef struct whet_problem_ports { // storage behind a problem
     whet_port *in, *out;
     int32_t cap_in, cap_out;
@@ -131,14 +127,19 @@ double whet_kernel_cost(const whet_kernel *k, const whet_problem *p, const int32
 bool whet_kernel_params_valid(const whet_kernel *k, const whet_problem *p, const int32_t *params);
 
 // ---- as bytes (plan_codec.c) ----
-// with_sources: source constants lie in the file and are not repeated in the packed bytes. Sets
-// packed[].offset, WHET_PACKED_SOURCE for those; the others are written at their offsets in order.
-void whet_plan_encode(whet_plan *p, const whet_pgraph *g, const whet_env *env, bool with_sources,
+// Sets packed[].offset of plans that share one PACKED section of the file: bytes that several refer
+// to lie there once, in the order of first use. with_sources: source constants lie elsewhere in the
+// file and get WHET_PACKED_SOURCE. Gives what lies there (borrowed, in the arena), each padded to
+// 64 bytes by the writer.
+whet_status whet_plan_place_packed(whet_plan *const *plans, int32_t n, const whet_pgraph *g,
+                                   bool with_sources, whet_arena *arena, whet_piece **pieces,
+                                   size_t *n_pieces);
+void whet_plan_encode(const whet_plan *p, const whet_pgraph *g, const whet_env *env,
                       whet_writer *w);
 // Checks every id, kernel and parameter against the graph and this environment. WHET_E_UNSUPPORTED
 // when a kernel is not here, WHET_E_PARSE when malformed. Packed data: pointers into packed_data.
 whet_status whet_plan_decode(const void *data, size_t size, const void *packed_data,
-                             size_t packed_size, whet_pgraph *g, whet_env *env, whet_plan **plan,
-                             whet_error *err);
+                             size_t packed_size, whet_pgraph *g, const whet_box *box,
+                             whet_env *env, whet_plan **plan, whet_error *err);
 
 #endif

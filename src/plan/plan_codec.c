@@ -56,16 +56,12 @@ static void write_step(whet_writer *w, const whet_pstep *s) {
     whet_write_f64(w, s->cost);
 }
 
-void whet_plan_encode(whet_plan *p, const whet_pgraph *g, const whet_env *env, bool with_sources,
+void whet_plan_encode(const whet_plan *p, const whet_pgraph *g, const whet_env *env,
                       whet_writer *w) {
     whet_write_u64(w, whet_pgraph_hash(g));
     whet_write_u32(w, (uint32_t)env->n_backends);
     for (int32_t i = 0; i < env->n_backends; i++) whet_write_text(w, env->backends[i]->name);
-    whet_write_u32(w, (uint32_t)p->n_dims);
-    for (int32_t i = 0; i < p->n_dims; i++) {
-        whet_write_text(w, p->dim_names[i]);
-        whet_write_i64(w, p->dim_values[i]);
-    }
+    whet_write_u32(w, 0); // shapes planned for are the profile's
     whet_write_u32(w, (uint32_t)p->n_tensors);
     for (int32_t i = 0; i < p->n_tensors; i++) {
         whet_write_u32(w, (uint32_t)p->tensors[i].value);
@@ -88,12 +84,8 @@ void whet_plan_encode(whet_plan *p, const whet_pgraph *g, const whet_env *env, b
     write_ids(w, p->outputs, g->n_outputs);
     whet_write_u32(w, (uint32_t)p->n_fused);
     whet_write_u32(w, (uint32_t)p->n_packed);
-    size_t at = 0;
     for (int32_t i = 0; i < p->n_packed; i++) {
-        whet_packed *k = &p->packed[i];
-        bool source = with_sources && k->step < 0 && g->values[k->value].kind == WHET_PVALUE_SOURCE;
-        k->offset = source ? WHET_PACKED_SOURCE : at;
-        if (!source) at += (k->bytes + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+        const whet_packed *k = &p->packed[i];
         whet_write_u32(w, (uint32_t)k->step);
         whet_write_u32(w, (uint32_t)k->input);
         whet_write_u32(w, (uint32_t)k->value);
@@ -165,17 +157,7 @@ static whet_status map_backend(decoder *d, int32_t *backend) {
 }
 
 static whet_status read_dims(decoder *d) {
-    whet_plan *p = d->p;
-    uint32_t n = whet_read_count(&d->r, 12, 256);
-    p->dim_names = WHET_NEW_ARRAY(&p->arena, const char *, n);
-    p->dim_values = WHET_NEW_ARRAY(&p->arena, int64_t, n);
-    if (!p->dim_names || !p->dim_values) return WHET_NOMEM(d->err);
-    for (uint32_t i = 0; i < n; i++) {
-        WHET_TRY(read_text(d, &p->dim_names[i]));
-        p->dim_values[i] = whet_read_i64(&d->r);
-        if (p->dim_values[i] < 0) return malformed(d, "negative dimension");
-    }
-    p->n_dims = (int32_t)n;
+    if (whet_read_u32(&d->r)) return malformed(d, "shapes planned for outside a profile");
     return d->r.failed ? malformed(d, "truncated") : WHET_OK;
 }
 
@@ -406,8 +388,8 @@ static whet_status check_packed(decoder *d) {
     whet_arena_init(&arena);
     whet_vshape *shapes = WHET_NEW_ARRAY(&arena, whet_vshape, d->g->n_values);
     whet_problem_ports ports = {0};
-    whet_status status = shapes ? WHET_OK : WHET_NOMEM(d->err);
-    if (shapes) whet_plan_shapes(d->g, whet_plan_dim, p, 1, shapes);
+    bool good = shapes && whet_plan_shapes(d->g, p->box, &arena, shapes) == WHET_OK;
+    whet_status status = good ? WHET_OK : WHET_NOMEM(d->err);
     for (int32_t i = 0; i < p->n_steps && status == WHET_OK; i++) {
         const whet_pstep *s = &p->steps[i];
         whet_problem pr;
@@ -526,11 +508,12 @@ static whet_status read_plan(decoder *d) {
 }
 
 whet_status whet_plan_decode(const void *data, size_t size, const void *packed_data,
-                             size_t packed_size, whet_pgraph *g, whet_env *env, whet_plan **plan,
-                             whet_error *err) {
+                             size_t packed_size, whet_pgraph *g, const whet_box *box,
+                             whet_env *env, whet_plan **plan, whet_error *err) {
     decoder d = {.g = g, .env = env, .packed = packed_data, .packed_size = packed_size, .err = err};
     d.p = calloc(1, sizeof *d.p);
     if (!d.p) return WHET_NOMEM(err);
+    d.p->box = box;
     whet_arena_init(&d.p->arena);
     whet_reader_init(&d.r, data, size);
     whet_status status = read_plan(&d);

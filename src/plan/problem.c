@@ -1,23 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Numbers for symbolic shapes, and the problem of a step at given shapes.
+// The problem of a step at given shapes.
 #include <string.h>
 
 #include "plan/group.h"
-
-void whet_plan_shapes(const whet_pgraph *g, whet_dim_lookup lookup, void *user, int64_t unknown,
-                      whet_vshape *shapes) {
-    for (int32_t i = 0; i < g->n_values; i++) {
-        const whet_type *t = &g->values[i].type;
-        whet_vshape *s = &shapes[i];
-        *s = (whet_vshape){.dtype = t->dtype, .rank = t->rank};
-        for (int32_t d = 0; d < t->rank; d++) {
-            whet_dim v = whet_dim_is_const(t->dims[d])
-                             ? t->dims[d]
-                             : whet_dim_eval(g->dims, t->dims[d], lookup, user);
-            s->dims[d] = whet_dim_is_const(v) && v >= 0 ? v : unknown;
-        }
-    }
-}
 
 static void set_port(const whet_plan *p, const whet_pgraph *g, const whet_vshape *shapes,
                      int32_t tensor, whet_port *port) {

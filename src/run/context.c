@@ -431,6 +431,7 @@ static whet_status finish_outputs(whet_context *c) {
 }
 
 whet_status whet_context_start(whet_context *c) {
+    whet_context_choose_lane(c);
     for (int32_t i = 0; i < c->graph->n_values; i++) {
         c->dynamic[i].dtype = WHET_DTYPE_NONE;
         c->host_values[i] = NULL;

@@ -31,6 +31,9 @@ struct whet_context {
     whet_lane *lane;              // of the plan that runs
     whet_lane *lanes;             // [n_lanes] one for each plan
     int32_t n_lanes;
+    int32_t asked;                // profile asked for, -1: the first that fits
+    bool tuned, told;             // the last shapes lie inside its profile; said that some do not
+    bool chosen;                  // a profile has been chosen
     int32_t threads;              // cap given by the user, 0: the environment's
     uint64_t clock;
     int64_t *key;                 // signature of the run so far
@@ -62,6 +65,9 @@ struct whet_context {
 
 // The backend of that number; the host's for -1.
 const whet_backend *whet_context_backend(const whet_context *c, int32_t i);
+// Takes the lane of the profile that c->inputs lie in: the one asked for, else the first that fits,
+// else the nearest.
+void whet_context_choose_lane(whet_context *c);
 // Finds or makes the frame of c->inputs for the first segment.
 whet_status whet_context_start(whet_context *c);
 // Checks inputs against the engine's: count, dtype, rank, fixed and equally named dimensions,

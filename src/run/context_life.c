@@ -28,12 +28,13 @@ static whet_status alloc_context(whet_context *c) {
     c->dynamic = calloc(n_values, sizeof *c->dynamic);
     c->host_values = calloc(n_values, sizeof *c->host_values);
     c->streams = calloc(WHET_MAX_BACKENDS, sizeof *c->streams);
-    c->lanes = calloc(1, sizeof *c->lanes);
+    c->lanes = calloc((size_t)e->n_plans, sizeof *c->lanes);
     if (!c->outputs || !c->errors || !c->dynamic || !c->host_values || !c->streams || !c->lanes)
         return WHET_E_NOMEM;
-    c->n_lanes = 1;
-    WHET_TRY(open_lane(&c->lanes[0], e->plan));
+    c->n_lanes = e->n_plans;
+    for (int32_t i = 0; i < e->n_plans; i++) WHET_TRY(open_lane(&c->lanes[i], e->plans[i]));
     c->lane = &c->lanes[0];
+    c->asked = -1;
     for (int32_t i = 0; i < env->n_backends; i++)
         if (env->backends[i]->stream_create)
             WHET_TRY(env->backends[i]->stream_create(&c->streams[i], &c->handle.error));

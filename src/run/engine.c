@@ -57,30 +57,50 @@ whet_status whet_engine_attach_sources(whet_engine_file *file, whet_pgraph *grap
 // Sources that the plan reads in place count as used, so they are checked now.
 static whet_status check_used_sources(whet_engine *e, whet_error *err) {
     whet_section *sources = whet_engine_file_find(&e->file, WHET_SECTION_SOURCES, 0);
-    for (int32_t i = 0; sources && i < e->plan->n_packed; i++)
-        if (e->plan->packed[i].offset == WHET_PACKED_SOURCE)
-            return whet_section_check(sources, err);
+    for (int32_t i = 0; sources && i < e->n_plans; i++)
+        for (int32_t k = 0; k < e->plans[i]->n_packed; k++)
+            if (e->plans[i]->packed[k].offset == WHET_PACKED_SOURCE)
+                return whet_section_check(sources, err);
     return WHET_OK;
+}
+
+static const whet_box *box_of(const whet_engine *e, int32_t i) {
+    return e->profiles.n ? &e->profiles.v[i] : NULL;
 }
 
 static whet_status plan_anew(whet_engine *e, whet_error *err) {
     whet_section *sources = whet_engine_file_find(&e->file, WHET_SECTION_SOURCES, 0);
     if (sources) WHET_TRY(whet_section_check(sources, err));
-    whet_plan_options o = {.threads = e->env->threads};
     WHET_TRY(whet_pgraph_replay(e->graph, err));
-    WHET_TRY(whet_plan_make(e->graph, e->env, &o, &e->plan, err));
-    return whet_plan_pack(e->plan, e->graph, e->env, err);
+    for (int32_t i = 0; i < e->n_plans; i++) {
+        whet_plan_options o = {.threads = e->env->threads, .box = box_of(e, i)};
+        WHET_TRY(whet_plan_make(e->graph, e->env, &o, &e->plans[i], err));
+        WHET_TRY(whet_plan_pack(e->plans[i], e->graph, e->env, e->plans, i, err));
+    }
+    return WHET_OK;
 }
 
 static whet_status take_plan(whet_engine *e, uint32_t id, whet_error *err) {
-    whet_section *plan = whet_engine_file_find(&e->file, WHET_SECTION_PLAN, id);
     whet_section *packed = whet_engine_file_find(&e->file, WHET_SECTION_PACKED, id);
-    if (!plan || !packed) WHET_FAIL(err, WHET_E_PARSE, "engine file: a machine without a plan");
-    WHET_TRY(whet_section_check(plan, err));
-    WHET_TRY(whet_section_check(packed, err));
-    WHET_TRY(whet_plan_decode(plan->data, plan->size, packed->data, packed->size, e->graph, e->env,
-                              &e->plan, err));
+    if (packed) WHET_TRY(whet_section_check(packed, err));
+    for (int32_t i = 0; i < e->n_plans; i++) {
+        whet_section *plan =
+            i ? whet_engine_file_nth(&e->file, WHET_SECTION_PROFILE_PLAN, id, i - 1)
+              : whet_engine_file_find(&e->file, WHET_SECTION_PLAN, id);
+        if (!plan || !packed)
+            WHET_FAIL(err, WHET_E_PARSE, "engine file: a machine without a plan");
+        WHET_TRY(whet_section_check(plan, err));
+        WHET_TRY(whet_plan_decode(plan->data, plan->size, packed->data, packed->size, e->graph,
+                                  box_of(e, i), e->env, &e->plans[i], err));
+    }
     return check_used_sources(e, err);
+}
+
+static void drop_plans(whet_engine *e) {
+    for (int32_t i = 0; i < e->n_plans; i++) {
+        whet_plan_destroy(e->plans[i]);
+        e->plans[i] = NULL;
+    }
 }
 
 static whet_status choose_plan(whet_engine *e, whet_error *err) {
@@ -109,10 +129,17 @@ static whet_status choose_plan(whet_engine *e, whet_error *err) {
             return WHET_OK;
         }
         if (status != WHET_E_UNSUPPORTED) return status; // else: kernels that are not here
+        drop_plans(e);
     }
     snprintf(e->note, sizeof e->note, "%s",
              "planned at load for this machine, not tuned; `whet tune` adds it");
     return plan_anew(e, err);
+}
+
+static bool alloc_plans(whet_engine *e, int32_t n) {
+    e->plans = calloc((size_t)n, sizeof(whet_plan *));
+    if (e->plans) e->n_plans = n;
+    return e->plans != NULL;
 }
 
 static whet_status open_sections(whet_engine *e, const void *data, size_t size, whet_error *err) {
@@ -122,7 +149,15 @@ static whet_status open_sections(whet_engine *e, const void *data, size_t size, 
     WHET_TRY(whet_section_check(graph, err));
     WHET_TRY(whet_pgraph_decode(graph->data, graph->size, &e->env->ops, &e->graph, err));
     WHET_TRY(whet_engine_attach_sources(&e->file, e->graph, err));
-    return choose_plan(e, err);
+    whet_section *profiles = whet_engine_file_find(&e->file, WHET_SECTION_PROFILES, 0);
+    if (profiles) {
+        WHET_TRY(whet_section_check(profiles, err));
+        WHET_TRY(whet_boxes_decode(profiles->data, profiles->size, e->graph, &e->profiles, err));
+    }
+    if (!alloc_plans(e, e->profiles.n ? e->profiles.n : 1)) return WHET_NOMEM(err);
+    WHET_TRY(choose_plan(e, err));
+    e->plan = e->plans[0];
+    return WHET_OK;
 }
 
 static whet_engine *engine_new(whet_env *env) {
@@ -155,18 +190,24 @@ whet_status whet_engine_open(whet_env *env, const void *data, size_t size, void 
 whet_status whet_engine_wrap(whet_env *env, whet_pgraph *graph, whet_plan *plan,
                              whet_engine **engine, whet_error *err) {
     whet_engine *e = engine_new(env);
-    if (!e) return WHET_NOMEM(err);
+    if (!e || !alloc_plans(e, 1)) {
+        free(e);
+        return WHET_NOMEM(err);
+    }
     e->graph = graph;
-    e->plan = plan;
-    e->exact = true;
+    e->plan = e->plans[0] = plan;
+    e->borrowed = e->exact = true;
     *engine = e;
     return WHET_OK;
 }
 
 void whet_engine_destroy(whet_engine *e) {
     if (!e) return;
-    whet_plan_destroy(e->plan);
-    whet_pgraph_destroy(e->graph);
+    if (!e->borrowed) {
+        drop_plans(e);
+        whet_pgraph_destroy(e->graph);
+    }
+    free(e->plans);
     whet_engine_file_close(&e->file);
     whet_map_close(&e->map);
     whet_str_fini(&e->text);

@@ -16,7 +16,11 @@ struct whet_engine {
     void *owned;         // when it owns its bytes
     whet_engine_file file;
     whet_pgraph *graph;
-    whet_plan *plan;
+    whet_plan *plan;     // plans[0]
+    whet_plan **plans;   // of each profile; one when there are none
+    int32_t n_plans;
+    whet_boxes profiles; // in the graph's arena, or borrowed
+    bool borrowed;       // graph and plans are somebody else's
     bool exact;          // tuned for this machine
     char note[256];      // why it is not
     whet_str text;       // of the last inspection
@@ -26,7 +30,7 @@ struct whet_engine {
 // aligned.
 whet_status whet_engine_open(whet_env *env, const void *data, size_t size, void *owned,
                              whet_engine **engine, whet_error *err);
-// An engine over a graph and a plan that it takes, without a file (for verification and tuning).
+// An engine over a graph and a plan, both borrowed, without a file (for verification and tuning).
 whet_status whet_engine_wrap(whet_env *env, whet_pgraph *graph, whet_plan *plan,
                              whet_engine **engine, whet_error *err);
 // Points the graph's source constants at those in the file, where it has them.

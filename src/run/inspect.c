@@ -24,8 +24,8 @@ static void json_io(whet_str *s, const whet_engine *e, bool input) {
     whet_json_end_array(s);
 }
 
-static void shape_text(const whet_engine *e, int32_t tensor, whet_str *s) {
-    const whet_ptensor *t = &e->plan->tensors[tensor];
+static void shape_text(const whet_engine *e, const whet_plan *p, int32_t tensor, whet_str *s) {
+    const whet_ptensor *t = &p->tensors[tensor];
     const whet_type *type = &e->graph->values[t->value].type;
     whet_str_printf(s, "%s[", whet_dtype_text(type->dtype));
     for (int32_t d = 0; d < type->rank; d++) {
@@ -37,16 +37,16 @@ static void shape_text(const whet_engine *e, int32_t tensor, whet_str *s) {
     if (t->layout) whet_str_printf(s, ":%s", whet_layout_text(t->layout));
 }
 
-static void json_tensors(whet_str *s, const whet_engine *e, const char *key, const int32_t *ids,
-                         int32_t n) {
+static void json_tensors(whet_str *s, const whet_engine *e, const whet_plan *p, const char *key,
+                         const int32_t *ids, int32_t n) {
     whet_json_array(s, key);
     for (int32_t i = 0; i < n; i++) {
         if (ids[i] < 0) continue;
         whet_str text;
         whet_str_init(&text);
-        shape_text(e, ids[i], &text);
+        shape_text(e, p, ids[i], &text);
         whet_json_object(s, NULL);
-        whet_json_text(s, "name", e->graph->values[e->plan->tensors[ids[i]].value].name);
+        whet_json_text(s, "name", e->graph->values[p->tensors[ids[i]].value].name);
         whet_json_text(s, "type", whet_str_text(&text));
         whet_json_end_object(s);
         whet_str_fini(&text);
@@ -59,15 +59,15 @@ static const char *kind_of(const whet_pstep *s) {
     return s->op ? s->op->name : s->chain ? "pointwise" : "reorder";
 }
 
-static size_t packed_bytes(const whet_engine *e, int32_t step) {
+static size_t packed_bytes(const whet_plan *p, int32_t step) {
     size_t bytes = 0;
-    for (int32_t i = 0; i < e->plan->n_packed; i++)
-        if (e->plan->packed[i].step == step) bytes += e->plan->packed[i].bytes;
+    for (int32_t i = 0; i < p->n_packed; i++)
+        if (p->packed[i].step == step) bytes += p->packed[i].bytes;
     return bytes;
 }
 
-static void json_step(whet_str *s, const whet_engine *e, int32_t i) {
-    const whet_pstep *p = &e->plan->steps[i];
+static void json_step(whet_str *s, const whet_engine *e, const whet_plan *plan, int32_t i) {
+    const whet_pstep *p = &plan->steps[i];
     whet_json_object(s, NULL);
     whet_json_text(s, "name", p->name);
     whet_json_text(s, "op", kind_of(p));
@@ -76,16 +76,53 @@ static void json_step(whet_str *s, const whet_engine *e, int32_t i) {
     for (int32_t k = 0; k < p->n_nodes; k++)
         whet_json_text(s, NULL, e->graph->nodes[p->nodes[k]].origin);
     whet_json_end_array(s);
-    json_tensors(s, e, "inputs", p->in, p->n_in);
-    json_tensors(s, e, "outputs", p->out, p->n_out);
+    json_tensors(s, e, plan, "inputs", p->in, p->n_in);
+    json_tensors(s, e, plan, "outputs", p->out, p->n_out);
     if (p->epi.act1) whet_json_text(s, "activation", whet_pw_text(p->epi.act1));
     if (p->epi.binary) whet_json_text(s, "binary", whet_pw_text(p->epi.binary));
     if (p->epi.act2) whet_json_text(s, "activation2", whet_pw_text(p->epi.act2));
     whet_json_text(s, "backend",
                    p->backend < 0 ? "host" : e->env->backends[p->backend]->name);
-    whet_json_int(s, "packed_bytes", (int64_t)packed_bytes(e, i));
+    whet_json_int(s, "packed_bytes", (int64_t)packed_bytes(plan, i));
     whet_json_double(s, "expected_ms", p->cost * 1e3);
     whet_json_end_object(s);
+}
+
+static void json_layers(whet_str *s, const whet_engine *e, const whet_plan *p) {
+    whet_json_array(s, "layers");
+    for (int32_t i = 0; i < p->n_steps; i++) json_step(s, e, p, i);
+    whet_json_end_array(s);
+}
+
+static void json_numbers(whet_str *s, const char *key, const int64_t *v, int32_t n) {
+    whet_json_array(s, key);
+    for (int32_t i = 0; i < n; i++) whet_json_int(s, NULL, v[i]);
+    whet_json_end_array(s);
+}
+
+// The layers of the first profile are those of the engine.
+static void json_profiles(whet_str *s, const whet_engine *e) {
+    whet_json_array(s, "profiles");
+    for (int32_t i = 0; i < e->profiles.n; i++) {
+        const whet_box *b = &e->profiles.v[i];
+        whet_json_object(s, NULL);
+        whet_json_array(s, "inputs");
+        for (int32_t k = 0; k < b->n; k++) {
+            const whet_range *r = &b->v[k];
+            whet_json_object(s, NULL);
+            whet_json_text(s, "name", e->graph->values[e->graph->inputs[r->input]].name);
+            whet_json_bool(s, "values", r->contents);
+            json_numbers(s, "min", r->min, r->n);
+            json_numbers(s, "opt", r->opt, r->n);
+            json_numbers(s, "max", r->max, r->n);
+            whet_json_end_object(s);
+        }
+        whet_json_end_array(s);
+        whet_json_double(s, "expected_ms", e->plans[i]->cost * 1e3);
+        if (i) json_layers(s, e, e->plans[i]);
+        whet_json_end_object(s);
+    }
+    whet_json_end_array(s);
 }
 
 static void inspect_json(whet_str *s, const whet_engine *e) {
@@ -104,16 +141,15 @@ static void inspect_json(whet_str *s, const whet_engine *e) {
     whet_json_int(s, "segments", e->plan->n_segments);
     whet_json_int(s, "packed_bytes", (int64_t)packed);
     whet_json_int(s, "file_bytes", (int64_t)e->file.size);
-    whet_json_array(s, "layers");
-    for (int32_t i = 0; i < e->plan->n_steps; i++) json_step(s, e, i);
-    whet_json_end_array(s);
+    json_layers(s, e, e->plan);
+    json_profiles(s, e);
     whet_json_array(s, "sections");
     for (int32_t i = 0; i < e->file.n_sections; i++) {
-        static const char *const names[] = {"?",    "graph",  "index", "sources", "machine",
-                                            "plan", "packed"};
+        static const char *const names[] = {"?",    "graph",  "index",    "sources",     "machine",
+                                            "plan", "packed", "profiles", "profile plan"};
         uint32_t kind = e->file.sections[i].kind;
         whet_json_object(s, NULL);
-        whet_json_text(s, "kind", names[kind <= WHET_SECTION_PACKED ? kind : 0]);
+        whet_json_text(s, "kind", names[kind <= WHET_SECTION_PROFILE_PLAN ? kind : 0]);
         whet_json_int(s, "machine", e->file.sections[i].id);
         whet_json_int(s, "offset", (int64_t)e->file.sections[i].offset);
         whet_json_int(s, "bytes", (int64_t)e->file.sections[i].size);
@@ -139,6 +175,37 @@ static void text_io(whet_str *s, const whet_engine *e, bool input) {
     }
 }
 
+static void text_numbers(whet_str *s, const int64_t *v, int32_t n) {
+    for (int32_t i = 0; i < n; i++) whet_str_printf(s, "%s%lld", i ? "x" : "", (long long)v[i]);
+    if (!n) whet_str_add(s, "scalar");
+}
+
+static void text_profile(whet_str *s, const whet_engine *e, int32_t i) {
+    const whet_box *b = &e->profiles.v[i];
+    whet_str_printf(s, "profile %d:", i);
+    for (int32_t k = 0; k < b->n; k++) {
+        const whet_range *r = &b->v[k];
+        whet_str_printf(s, "%s %s%s ", k ? "," : "",
+                        e->graph->values[e->graph->inputs[r->input]].name,
+                        r->contents ? " values" : "");
+        text_numbers(s, r->min, r->n);
+        whet_str_add(s, "..");
+        text_numbers(s, r->opt, r->n);
+        whet_str_add(s, "..");
+        text_numbers(s, r->max, r->n);
+    }
+    whet_str_add(s, "\n");
+}
+
+static void text_steps(whet_str *s, const whet_engine *e, const whet_plan *plan) {
+    for (int32_t i = 0; i < plan->n_steps; i++) {
+        const whet_pstep *p = &plan->steps[i];
+        whet_str_printf(s, "%4d  %-14s %-28s ", i, kind_of(p), p->kernel->name);
+        if (p->n_out && p->out[0] >= 0) shape_text(e, plan, p->out[0], s);
+        whet_str_printf(s, "  %s\n", p->name);
+    }
+}
+
 static void inspect_text(whet_str *s, const whet_engine *e) {
     text_io(s, e, true);
     text_io(s, e, false);
@@ -146,11 +213,9 @@ static void inspect_text(whet_str *s, const whet_engine *e) {
                     e->graph->imported_nodes, e->plan->n_steps, e->plan->n_fused);
     whet_str_printf(s, "%zu bytes, %s\n", e->file.size,
                     e->note[0] ? e->note : "tuned for this machine");
-    for (int32_t i = 0; i < e->plan->n_steps; i++) {
-        const whet_pstep *p = &e->plan->steps[i];
-        whet_str_printf(s, "%4d  %-14s %-28s ", i, kind_of(p), p->kernel->name);
-        if (p->n_out && p->out[0] >= 0) shape_text(e, p->out[0], s);
-        whet_str_printf(s, "  %s\n", p->name);
+    for (int32_t i = 0; i < e->n_plans; i++) {
+        if (e->profiles.n) text_profile(s, e, i);
+        text_steps(s, e, e->plans[i]);
     }
 }
 

@@ -19,7 +19,10 @@ static void read_dims(const char **text, whet_tensor *t) {
 // One number into element i; the text behind it.
 static const char *read_number(const char *text, const whet_tensor *t, int64_t i) {
     char *end;
-    if (whet_dtype_is_float(t->dtype)) whet_store_f64(t->data, t->dtype, i, strtod(text, &end));
+    if (WHET_DTYPES_FLOAT8 >> t->dtype & 1)
+        ((uint8_t *)t->data)[i] = whet_float8_store(t->dtype, strtod(text, &end), false);
+    else if (whet_dtype_is_float(t->dtype))
+        whet_store_f64(t->data, t->dtype, i, strtod(text, &end));
     else if (t->dtype == WHET_DTYPE_U64)
         whet_store_u64(t->data, t->dtype, i, strtoull(text, &end, 10));
     else whet_store_i64(t->data, t->dtype, i, strtoll(text, &end, 10));
@@ -29,7 +32,7 @@ static const char *read_number(const char *text, const whet_tensor *t, int64_t i
 }
 
 whet_tensor op_text_tensor(whet_arena *arena, const char *text) {
-    char name[8] = {0};
+    char name[16] = {0};
     size_t n = strcspn(text, "[");
     assert_true(n < sizeof name);
     memcpy(name, text, n);

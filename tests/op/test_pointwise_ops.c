@@ -90,7 +90,8 @@ static void casts(void **state) {
         {"identity", "", {"bf16[2] 1 nan"}, {"bf16[2] 1 nan"}},
         {"bit_cast", "to=6", {"f32[2] 1 -0"}, {"i32[2] 1065353216 -2147483648"}},
         {"bit_cast", "to=1", {"i64[1] 0"}, .status = WHET_E_DTYPE, .text = "width"},
-        {"bit_cast", "to=9", {"u8[1] 2"}, .status = WHET_E_UNSUPPORTED, .text = "bool"},
+        {"bit_cast", "to=9", {"u8[2] 1 0"}, {"bool[2] 1 0"}},
+        {"bit_cast", "to=9", {"u8[1] 2"}, .status = WHET_E_RANGE, .text = "no bool"},
     };
     op_text_check(cases, COUNT(cases));
 }

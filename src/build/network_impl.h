@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// A network: the public face of a build-time graph, or of one body of a control-flow node.
+#ifndef WHET_BUILD_NETWORK_IMPL_H
+#define WHET_BUILD_NETWORK_IMPL_H
+
+#include "base/str.h"
+#include "env/env.h"
+#include "ir/graph.h"
+#include "onnx/import.h"
+
+struct whet_network {
+    whet_handle handle;
+    whet_env *env;
+    whet_graph *graph; // its arena outlives the network's texts
+    bool owns_graph;   // made empty; otherwise the import's
+    int32_t n_names;   // made up so far
+    whet_str text;
+    whet_arena texts; // until the next call that gives some
+};
+
+// graph NULL: a new empty one.
+whet_status whet_network_create(whet_env *env, whet_graph *graph, whet_network **network,
+                                whet_error *err);
+void whet_network_destroy(whet_network *net);
+// A copy of the network's graph to optimize, with the shapes given. Weights are borrowed.
+whet_status whet_network_copy(const whet_network *net, const whet_import_shape *shapes,
+                              int32_t n_shapes, whet_graph **graph, whet_error *err);
+
+// ---- for the files of the network ----
+// Whether they belong to the network and have not been removed.
+bool whet_network_has_value(const whet_network *net, const whet_value *v);
+bool whet_network_has_node(const whet_network *net, const whet_node *n);
+whet_status whet_network_check_value(whet_network *net, const whet_value *v, const char *call);
+whet_status whet_network_check_node(whet_network *net, const whet_node *n, const char *call);
+whet_status whet_network_check_name(whet_network *net, const char *name, const char *call);
+whet_status whet_network_check_tensor(whet_network *net, const whet_tensor *t, const char *call);
+// Sets one attribute by the operator's table; arrays are borrowed, parsed ones are in the arena.
+whet_status whet_network_attr_set(const whet_op *op, const whet_attribute *a, void *attrs,
+                                  whet_arena *arena, whet_error *err);
+// Removes a node whose outputs are unused; its handles and those in its blocks become invalid.
+void whet_network_drop_node(whet_node *n);
+// "axis, keepdims" for messages.
+void whet_network_attr_names(const whet_op *op, whet_str *out);
+
+#endif
