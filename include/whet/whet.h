@@ -638,6 +638,29 @@ WHET_API whet_status whet_network_remove(whet_network *network, whet_node *node)
 /* Removes every node that contributes to no output; gives their number. */
 WHET_API int32_t whet_network_sweep(whet_network *network);
 
+/* ---- files of weights --------------------------------------------------------------------- */
+
+/* Named tensors in a file: numpy's .npz (stored or deflated) or SafeTensors, told apart by their
+ * contents. One thread at a time. */
+typedef struct whet_weights whet_weights;
+
+/* Maps the file and reads its list of tensors. WHET_E_IO, WHET_E_PARSE, WHET_E_LIMIT, WHET_E_NOMEM;
+ * the error text is on the environment (NULL: the default one). */
+WHET_API whet_status whet_weights_open(whet_env *env, const char *path, whet_weights **weights);
+/* The same from memory, which must stay until the weights are closed. */
+WHET_API whet_status whet_weights_open_memory(whet_env *env, const void *data, size_t bytes,
+                                              whet_weights **weights);
+WHET_API void whet_weights_close(whet_weights *weights);
+WHET_API int32_t whet_weights_count(const whet_weights *weights);
+/* In the order of the file; NULL: no such index. Owned by `weights`. */
+WHET_API const char *whet_weights_name(const whet_weights *weights, int32_t index);
+/* The tensor of that name, as it is stored (dtype NONE) or converted, each element rounded to the
+ * nearest. The data stay until `weights` is closed: a network that borrows them must go first.
+ * WHET_E_NOT_FOUND, WHET_E_PARSE and WHET_E_CHECKSUM (a damaged member), WHET_E_UNSUPPORTED (its
+ * elements), WHET_E_DTYPE (no such conversion), WHET_E_NOMEM. */
+WHET_API whet_status whet_weights_find(whet_weights *weights, const char *name, whet_dtype dtype,
+                                       whet_tensor *tensor);
+
 #ifdef __cplusplus
 }
 #endif
