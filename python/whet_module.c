@@ -158,9 +158,43 @@ static PyObject *engine_context(PyObject *self, PyObject *args) {
     return (PyObject *)o;
 }
 
+static PyObject *make_tuple(const int64_t *v, int32_t n) {
+    PyObject *tuple = PyTuple_New(n);
+    for (int32_t i = 0; tuple && i < n; i++) PyTuple_SetItem(tuple, i, PyLong_FromLongLong(v[i]));
+    return tuple;
+}
+
+// profiles() -> [[(input, values?, min, opt, max)]]
+static PyObject *engine_profiles(PyObject *self, PyObject *none) {
+    (void)none;
+    const whet_engine *e = ((EngineObject *)self)->engine;
+    PyObject *list = PyList_New(0);
+    int64_t v[3][1024];
+    for (int32_t p = 0; list && p < whet_engine_profile_count(e); p++) {
+        PyObject *rows = PyList_New(0);
+        for (int32_t i = 0; rows && i < 2 * whet_engine_input_count(e); i++) {
+            whet_io_info info;
+            whet_engine_input(e, i / 2, &info);
+            bool values = i % 2;
+            int32_t n = values ? whet_engine_profile_value_count(e, p, i / 2) : info.rank;
+            if (values && !n) continue;
+            if (values) whet_engine_profile_values(e, p, i / 2, v[0], v[1], v[2]);
+            else whet_engine_profile_shape(e, p, i / 2, v[0], v[1], v[2]);
+            PyObject *row = Py_BuildValue("(siNNN)", info.name, (int)values, make_tuple(v[0], n),
+                                          make_tuple(v[1], n), make_tuple(v[2], n));
+            if (!row || PyList_Append(rows, row)) Py_CLEAR(rows);
+            Py_XDECREF(row);
+        }
+        if (!rows || PyList_Append(list, rows)) Py_CLEAR(list);
+        Py_XDECREF(rows);
+    }
+    return list;
+}
+
 static PyMethodDef engine_methods[] = {
     {"inputs", engine_inputs, METH_NOARGS, "[(name, dtype number, shape)]"},
     {"outputs", engine_outputs, METH_NOARGS, "[(name, dtype number, shape)]"},
+    {"profiles", engine_profiles, METH_NOARGS, "[[(input, values?, min, opt, max)]]"},
     {"save", engine_save, METH_VARARGS, "save(path)"},
     {"serialize", engine_serialize, METH_NOARGS, "bytes of the engine file"},
     {"inspect", engine_inspect, METH_VARARGS, "inspect(json)"},
@@ -420,7 +454,26 @@ static PyObject *context_arena(PyObject *self, PyObject *none) {
     return PyLong_FromSize_t(whet_context_arena_bytes(((ContextObject *)self)->context));
 }
 
+static PyObject *context_set_profile(PyObject *self, PyObject *args) {
+    int profile;
+    if (!PyArg_ParseTuple(args, "i", &profile)) return NULL;
+    whet_context *context = ((ContextObject *)self)->context;
+    whet_status status = whet_context_set_profile(context, profile);
+    if (status) return raise_status(status, whet_error_text(context));
+    Py_RETURN_NONE;
+}
+
+// profile_used() -> (number, tuned)
+static PyObject *context_profile_used(PyObject *self, PyObject *none) {
+    (void)none;
+    bool tuned;
+    int32_t profile = whet_context_profile(((ContextObject *)self)->context, &tuned);
+    return Py_BuildValue("(iN)", (int)profile, PyBool_FromLong(tuned));
+}
+
 static PyMethodDef context_methods[] = {
+    {"set_profile", context_set_profile, METH_VARARGS, "set_profile(number)"},
+    {"profile_used", context_profile_used, METH_NOARGS, "profile_used() -> (number, tuned)"},
     {"run", context_run, METH_VARARGS, "run(inputs, outputs)"},
     {"infer", context_infer, METH_VARARGS, "infer(inputs) -> [(None, dtype, shape)]"},
     {"bench", context_bench, METH_VARARGS, "bench(inputs, warmup, seconds, min_runs) -> [seconds]"},
@@ -503,12 +556,67 @@ static whet_status load_source(whet_builder *builder, const model_source *s) {
     return status;
 }
 
-// build(model, options, shapes, progress) -> Engine
+static bool read_numbers(PyObject *tuple, int64_t *v, Py_ssize_t n) {
+    for (Py_ssize_t i = 0; i < n; i++) {
+        v[i] = PyLong_AsLongLong(PyTuple_GetItem(tuple, i));
+        if (PyErr_Occurred()) return false;
+    }
+    return true;
+}
+
+// (name, min, opt, max) with three tuples of one length.
+static bool set_range(whet_profile *profile, PyObject *row) {
+    const char *name;
+    PyObject *min, *opt, *max;
+    int64_t v[3 * 1024];
+    if (!PyArg_ParseTuple(row, "sO!O!O!", &name, &PyTuple_Type, &min, &PyTuple_Type, &opt,
+                          &PyTuple_Type, &max))
+        return false;
+    Py_ssize_t n = PyTuple_Size(min);
+    if (n > 1024) {
+        PyErr_SetString(PyExc_ValueError, "profile: at most 1024 numbers an input");
+        return false;
+    }
+    if (!read_numbers(min, v, n) || !read_numbers(opt, v + n, n) ||
+        !read_numbers(max, v + 2 * n, n))
+        return false;
+    whet_status status = n > WHET_MAX_RANK
+        ? whet_profile_set_values(profile, name, (int32_t)n, v, v + n, v + 2 * n)
+        : whet_profile_set_shape(profile, name, (int32_t)n, v, v + n, v + 2 * n);
+    if (status) raise_status(status, whet_error_text(profile));
+    return !status;
+}
+
+static bool add_bounds(whet_config *config, PyObject *rows) {
+    whet_profile *profile = NULL;
+    whet_status status = whet_profile_create(NULL, &profile);
+    if (status) {
+        raise_status(status, NULL);
+        return false;
+    }
+    bool good = true;
+    for (Py_ssize_t i = 0, n = PyList_Size(rows); i < n && good; i++)
+        good = set_range(profile, PyList_GetItem(rows, i));
+    if (good && (status = whet_config_add_profile(config, profile))) {
+        raise_status(status, whet_error_text(config));
+        good = false;
+    }
+    whet_profile_destroy(profile);
+    return good && !PyErr_Occurred();
+}
+
+static bool add_profiles(whet_config *config, PyObject *profiles) {
+    for (Py_ssize_t i = 0, n = PyList_Size(profiles); i < n; i++)
+        if (!add_bounds(config, PyList_GetItem(profiles, i))) return false;
+    return true;
+}
+
+// build(model, options, shapes, profiles, progress) -> Engine
 static PyObject *module_build(PyObject *module, PyObject *args) {
     (void)module;
-    PyObject *model, *options, *shapes, *progress, *result = NULL;
-    if (!PyArg_ParseTuple(args, "OO!O!O", &model, &PyDict_Type, &options, &PyDict_Type, &shapes,
-                          &progress))
+    PyObject *model, *options, *shapes, *profiles, *progress, *result = NULL;
+    if (!PyArg_ParseTuple(args, "OO!O!O!O", &model, &PyDict_Type, &options, &PyDict_Type, &shapes,
+                          &PyList_Type, &profiles, &progress))
         return NULL;
     model_source source;
     whet_builder *builder = NULL;
@@ -520,7 +628,9 @@ static PyObject *module_build(PyObject *module, PyObject *args) {
         raise_status(status, NULL);
         goto done;
     }
-    if (!set_options(config, options) || !set_shapes(config, shapes)) goto done;
+    if (!set_options(config, options) || !set_shapes(config, shapes) ||
+        !add_profiles(config, profiles))
+        goto done;
     if (progress != Py_None) whet_config_set_progress(config, call_progress, progress);
     status = load_source(builder, &source);
     if (status) {
@@ -609,7 +719,8 @@ static PyObject *module_options(PyObject *module, PyObject *none) {
 }
 
 static PyMethodDef module_methods[] = {
-    {"build", module_build, METH_VARARGS, "build(model, options, shapes, progress) -> Engine"},
+    {"build", module_build, METH_VARARGS,
+     "build(model, options, shapes, profiles, progress) -> Engine"},
     {"check", module_check, METH_VARARGS, "check(model) -> (status, JSON report)"},
     {"load", module_load, METH_VARARGS, "load(path) -> Engine"},
     {"loads", module_loads, METH_VARARGS, "loads(bytes) -> Engine"},

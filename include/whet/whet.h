@@ -255,8 +255,9 @@ WHET_API void whet_config_destroy(whet_config *config);
  * known but not available here, the text says why. */
 WHET_API whet_status whet_config_set(whet_config *config, const char *name, const char *value);
 
-/* Fixes the shape of an input. rank dims >= 0. The input's own fixed dimensions must agree, which
- * is checked by the build. WHET_E_INVALID, WHET_E_NOMEM. */
+/* Fixes the shape of an input. rank dims, -1: this one stays as the model has it. The input's own
+ * fixed dimensions must agree, which is checked by the build; numbers that can only be the contents
+ * of an integer input (see whet_profile_set_shape) fix nothing. WHET_E_INVALID, WHET_E_NOMEM. */
 WHET_API whet_status whet_config_set_shape(whet_config *config, const char *input, int32_t rank,
                                            const int64_t *dims);
 

@@ -233,6 +233,40 @@ private:
     detail::Handle<whet_env, whet_env_destroy> handle_;
 };
 
+// Bounds of input shapes and the shape in between to tune for; see whet.h.
+class Profile {
+public:
+    Profile() {
+        whet_profile *profile = nullptr;
+        detail::check(whet_profile_create(nullptr, &profile), nullptr);
+        handle_.reset(profile);
+    }
+    Profile &set_shape(const std::string &input, const Shape &min, const Shape &opt,
+                       const Shape &max) {
+        return set(whet_profile_set_shape, input, min, opt, max);
+    }
+    // Of the contents of an integer input that decides shapes.
+    Profile &set_values(const std::string &input, const std::vector<std::int64_t> &min,
+                        const std::vector<std::int64_t> &opt,
+                        const std::vector<std::int64_t> &max) {
+        return set(whet_profile_set_values, input, min, opt, max);
+    }
+    whet_profile *get() const noexcept { return handle_.get(); }
+
+private:
+    template <class F>
+    Profile &set(F call, const std::string &input, const std::vector<std::int64_t> &min,
+                 const std::vector<std::int64_t> &opt, const std::vector<std::int64_t> &max) {
+        if (min.size() != opt.size() || opt.size() != max.size())
+            throw Error(WHET_E_INVALID, "a profile's min, opt and max of different lengths");
+        detail::check(call(get(), input.c_str(), static_cast<std::int32_t>(min.size()), min.data(),
+                           opt.data(), max.data()),
+                      get());
+        return *this;
+    }
+    detail::Handle<whet_profile, whet_profile_destroy> handle_;
+};
+
 class Config {
 public:
     // true to go on, false to cancel the build
@@ -250,6 +284,10 @@ public:
         detail::check(whet_config_set_shape(get(), input.c_str(),
                                             static_cast<std::int32_t>(dims.size()), dims.data()),
                       get());
+        return *this;
+    }
+    Config &add_profile(const Profile &profile) {
+        detail::check(whet_config_add_profile(get(), profile.get()), get());
         return *this;
     }
     Config &set_progress(Progress progress) {
@@ -339,6 +377,32 @@ public:
     }
     std::vector<Io> outputs() const {
         return list(whet_engine_output_count(get()), whet_engine_output);
+    }
+    int profile_count() const noexcept { return whet_engine_profile_count(get()); }
+    struct Bounds {
+        Shape min, opt, max;
+    };
+    // Bounds of an input's dimensions in a profile.
+    Bounds profile_shape(int profile, int input) const {
+        whet_io_info info;
+        if (whet_engine_input(get(), input, &info))
+            throw Error(WHET_E_RANGE, "there is no such input");
+        std::size_t n = static_cast<std::size_t>(info.rank > 0 ? info.rank : 0);
+        Bounds b = {Shape(n), Shape(n), Shape(n)};
+        if (whet_engine_profile_shape(get(), profile, input, b.min.data(), b.opt.data(),
+                                      b.max.data()))
+            throw Error(WHET_E_RANGE, "there is no such profile");
+        return b;
+    }
+    // Bounds of an input's contents; empty where the profile has none.
+    Bounds profile_values(int profile, int input) const {
+        std::size_t n =
+            static_cast<std::size_t>(whet_engine_profile_value_count(get(), profile, input));
+        Bounds b = {Shape(n), Shape(n), Shape(n)};
+        if (n)
+            whet_engine_profile_values(get(), profile, input, b.min.data(), b.opt.data(),
+                                       b.max.data());
+        return b;
     }
     std::string inspect(bool json = false) const { return whet_engine_inspect(get(), json); }
     whet_engine *get() const noexcept { return handle_.get(); }
@@ -434,6 +498,15 @@ public:
 
     void set_threads(int threads) {
         detail::check(whet_context_set_threads(get(), threads), get());
+    }
+
+    // Runs take this profile's plan; -1: the first that holds their shapes.
+    void set_profile(int profile) {
+        detail::check(whet_context_set_profile(get(), profile), get());
+    }
+    // The profile of the last run, -1: none; whether its bounds held the shapes.
+    int profile(bool *tuned = nullptr) const noexcept {
+        return whet_context_profile(get(), tuned);
     }
 
     // The outputs are views of the context's memory, valid until the next run.

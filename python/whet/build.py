@@ -4,6 +4,8 @@
 import json
 import os
 
+import numpy as np
+
 from . import _whet
 from .engine import Engine
 
@@ -22,13 +24,31 @@ def _refuse(name, value, why):
     raise error
 
 
+def _profiles(profiles):
+    if isinstance(profiles, dict):
+        profiles = [profiles]
+    result = []
+    for profile in profiles or ():
+        rows = []
+        for name, bounds in profile.items():
+            low, best, high = (tuple(int(v) for v in np.ravel(b)) for b in bounds)
+            if not len(low) == len(best) == len(high):
+                raise ValueError(f"profile: input {name!r}: {bounds!r} are not three of one length")
+            rows.append((name, low, best, high))
+        result.append(rows)
+    return result
+
+
 def build(model, *, precision="fp32", calibration=None, profiles=None, shapes=None, threads=None,
           level=3, timing_cache=None, device="cpu", accuracy=None, verify="auto", plugins=(),
           portable="full", deterministic=False, progress=None, options=None):
     """Builds an engine from a path, bytes or an onnx.ModelProto.
 
-    shapes: {input: dims} fixes shapes. level 0 to 5: how much is timed. timing_cache: a file that
-    keeps times between builds. portable: "none" leaves source weights out of the engine. progress:
+    shapes: {input: dims} fixes shapes, None leaves a dimension open. profiles: a list of
+    {input: (min, opt, max)}, shapes to tune for, each with a plan of its own; for an integer
+    input of fixed shape the three may be its contents. Other shapes run too. level 0 to 5: how much
+    is timed. timing_cache: a file that keeps times between builds. portable: "none" leaves source
+    weights out of the engine. progress:
     called with (phase, done, total, seconds left), False cancels. options: further options of the
     command line by name. What is not available raises whet.Error with the reason."""
     if not isinstance(precision, str):
@@ -38,9 +58,6 @@ def build(model, *, precision="fp32", calibration=None, profiles=None, shapes=No
         _refuse("calibration", "...", "INT8 calibration is not available in this version")
     if accuracy is not None:
         _refuse("accuracy", accuracy, "accuracy budgets are not available in this version")
-    if profiles:
-        _refuse("profiles", "...", "optimization profiles are not available in this version; "
-                "dynamic dimensions run at any size, `shapes` fixes them")
     if plugins:
         _refuse("plugins", "...", "plugins are not available in this version")
     if device != "cpu":
@@ -53,8 +70,9 @@ def build(model, *, precision="fp32", calibration=None, profiles=None, shapes=No
         settings["timing-cache"] = os.fspath(timing_cache)
     for name, value in (options or {}).items():
         settings[name.replace("_", "-")] = str(value)
-    fixed = {name: tuple(int(d) for d in dims) for name, dims in (shapes or {}).items()}
-    return Engine(_whet.build(_source(model), settings, fixed, progress))
+    fixed = {name: tuple(-1 if d is None else int(d) for d in dims)
+             for name, dims in (shapes or {}).items()}
+    return Engine(_whet.build(_source(model), settings, fixed, _profiles(profiles), progress))
 
 
 def check(model):

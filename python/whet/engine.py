@@ -48,6 +48,19 @@ class Engine:
         """{name: (numpy dtype, shape)}; shape is None when only a run tells the rank."""
         return {name: (numpy_of(dtype), shape) for name, dtype, shape in self._outputs}
 
+    @property
+    def profiles(self):
+        """The optimization profiles: [{input: (min, opt, max)}]. For an input whose contents are
+        bounded, (min, opt, max) of its shape are followed by those of its contents."""
+        return [self._profile(rows) for rows in self._handle.profiles()]
+
+    @staticmethod
+    def _profile(rows):
+        result = {}
+        for name, _, *bounds in rows:
+            result[name] = result.get(name, ()) + tuple(bounds)
+        return result
+
     def save(self, path):
         """Writes the engine file; it appears under its name only when complete."""
         self._handle.save(os.fspath(path))
@@ -72,6 +85,17 @@ class Context:
         self.engine = engine
         self._handle = engine._handle.context(int(threads or 0))
         self._shapes = {}  # input shapes -> output types, as far as shapes tell them
+
+    def set_profile(self, number=None):
+        """Runs take the plan of this profile; None: the first whose bounds hold their shapes."""
+        self._handle.set_profile(-1 if number is None else int(number))
+
+    @property
+    def profile_used(self):
+        """(number, tuned) of the last run: the profile whose plan ran, and whether its bounds held
+        the shapes; (None, False) before a run and for engines without profiles."""
+        number, tuned = self._handle.profile_used()
+        return (None if number < 0 else number), tuned
 
     def _feed(self, inputs):
         names = [name for name, _, _ in self.engine._inputs]

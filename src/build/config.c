@@ -149,7 +149,7 @@ whet_status whet_config_set_shape(whet_config *c, const char *input, int32_t ran
                   input ? input : "", rank, WHET_MAX_RANK);
     whet_import_shape s = {.rank = rank};
     for (int32_t i = 0; i < rank; i++) {
-        if (dims[i] < 0)
+        if (dims[i] < -1)
             WHET_FAIL(err, WHET_E_INVALID, "shape of input \"%s\": dimension %d is %lld", input, i,
                       (long long)dims[i]);
         s.dims[i] = dims[i];

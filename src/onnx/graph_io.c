@@ -159,9 +159,24 @@ static void fix_dim(whet_importer *imp, const whet_onnx_value *info, int32_t i, 
                                 (long long)before, (long long)size);
 }
 
+// Numbers for an integer input of fixed shape that are no shape of it are its contents, for
+// profiles and runs; nothing to fix.
+static bool are_contents(const whet_onnx_value *info, const whet_import_shape *shape) {
+    whet_dtype dtype;
+    int64_t count = 1;
+    if (!type_of(info, &dtype) || !whet_dtype_is_int(dtype)) return false;
+    bool same = shape->rank == info->rank;
+    for (int32_t i = 0; i < info->rank; i++) {
+        int64_t n = info->dims[i].value;
+        if (n < 0 || __builtin_mul_overflow(count, n, &count)) return false;
+        same = same && (shape->dims[i] < 0 || shape->dims[i] == n);
+    }
+    return !same && count == shape->rank;
+}
+
 static void fix_dims(whet_importer *imp, const whet_onnx_value *info) {
     const whet_import_shape *shape = shape_of(imp, info->name);
-    if (!shape || info->rank < 0) return;
+    if (!shape || info->rank < 0 || are_contents(info, shape)) return;
     if (shape->rank != info->rank) {
         whet_import_problem_add(imp, NULL, WHET_E_SHAPE,
                                 "the shape given for input '%s' has %d dimensions, not %d",
@@ -171,7 +186,7 @@ static void fix_dims(whet_importer *imp, const whet_onnx_value *info) {
     for (int32_t i = 0; i < info->rank; i++) {
         int64_t fixed = info->dims[i].value;
         if (fixed < 0 && shape->dims[i] >= 0) fix_dim(imp, info, i, shape->dims[i]);
-        else if (shape->dims[i] >= 0 && fixed != shape->dims[i])
+        else if (fixed >= 0 && shape->dims[i] >= 0 && fixed != shape->dims[i])
             whet_import_problem_add(
                 imp, NULL, WHET_E_SHAPE,
                 "dimension %d of input '%s' is %lld in the model, %lld in the given shape", i,
@@ -194,10 +209,17 @@ static void set_input_dims(whet_importer *imp, whet_value *v, const whet_onnx_va
 }
 
 // An input without any shape takes the given one.
-static int32_t take_rank(const whet_importer *imp, whet_value *v, const whet_onnx_value *info) {
+static int32_t take_rank(whet_importer *imp, whet_value *v, const whet_onnx_value *info) {
     const whet_import_shape *shape = shape_of(imp, info->name);
     if (info->rank >= 0 || !shape) return info->rank;
-    for (int32_t i = 0; i < shape->rank; i++) v->type.dims[i] = shape->dims[i];
+    for (int32_t i = 0; i < shape->rank; i++) {
+        v->type.dims[i] = shape->dims[i];
+        if (shape->dims[i] >= 0) continue;
+        char *name = whet_arena_printf(imp->graph->arena, "%.*s_d%d", MAX_DIM_NAME, info->name, i);
+        v->type.dims[i] = name ? whet_dim_named(imp->graph->dims, name) : WHET_DIM_ERROR;
+        v->dim_names[i] = name;
+        if (whet_dim_is_error(v->type.dims[i])) whet_import_nomem(imp);
+    }
     return shape->rank;
 }
 

@@ -13,7 +13,7 @@ typedef struct whet_import_limits {
 typedef struct whet_import_shape { // shape given for an input
     const char *input;
     int32_t rank;
-    int64_t dims[WHET_MAX_RANK];
+    int64_t dims[WHET_MAX_RANK]; // -1: as the model has it
 } whet_import_shape;
 
 typedef struct whet_import_options {

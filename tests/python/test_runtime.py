@@ -114,7 +114,6 @@ def test_wrong_inputs_are_named(engine, fed, words):
 @pytest.mark.parametrize("argument", [
     {"precision": "fp16"}, {"precision": {"int8", "bf16"}}, {"verify": "full"}, {"accuracy": 0.1},
     {"calibration": []}, {"device": "cuda"}, {"plugins": ("x.so",)},
-    {"profiles": [{"image": ((1, 1, 48, 48),) * 3}]},
 ])
 def test_what_is_not_there_is_refused(argument):
     with pytest.raises(whet.Error):

@@ -190,9 +190,38 @@ static void saves_loads_and_tunes(void **) {
     assert_true(env.describe().find(whet::version()) != std::string::npos);
 }
 
+static void profiles(void **) {
+    whet::Env env;
+    whet::Builder builder(env);
+    builder.load_onnx(model);
+    whet::Config config(env);
+    whet::Profile profile;
+    config.set("level", "0");
+    config.add_profile(profile.set_shape("x", {1, 4}, {2, 4}, {8, 4}));
+    assert_int_equal(status_of([&] { profile.set_shape("x", {1, 4}, {2}, {8, 4}); }),
+                     WHET_E_INVALID);
+    assert_int_equal(status_of([&] { profile.set_values("x", {1, 4}, {0, 4}, {8, 4}); }),
+                     WHET_E_INVALID);
+    whet::Engine engine = builder.build(config);
+    assert_int_equal(engine.profile_count(), 1);
+    assert_true(engine.profile_shape(0, 0).opt == whet::Shape({2, 4}));
+    assert_true(engine.profile_values(0, 0).max.empty());
+    assert_int_equal(status_of([&] { engine.profile_shape(1, 0); }), WHET_E_RANGE);
+    whet::Context context(engine);
+    bool tuned = true;
+    assert_int_equal(context.profile(&tuned), -1);
+    assert_false(tuned);
+    context.run(whet::Tensor(WHET_DTYPE_F32, {3, 4}));
+    assert_int_equal(context.profile(&tuned), 0);
+    assert_true(tuned);
+    context.set_profile(0);
+    assert_int_equal(status_of([&] { context.set_profile(1); }), WHET_E_RANGE);
+}
+
 int main() {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(builds_and_runs),      cmocka_unit_test(writes_to_given_memory),
+        cmocka_unit_test(builds_and_runs),
+        cmocka_unit_test(profiles),               cmocka_unit_test(writes_to_given_memory),
         cmocka_unit_test(throws_errors),        cmocka_unit_test(calls_back),
         cmocka_unit_test(passes_exceptions_on), cmocka_unit_test(saves_loads_and_tunes),
     };

@@ -41,6 +41,7 @@ typedef struct whet_cli {
     int64_t threads;
     whet_cli_list args;
     whet_cli_list settings; // options of a build: name, value, name, value...
+    whet_cli_list profiles; // of a build: "INPUT:MIN..OPT..MAX,..." each
     whet_env *env;          // whet_cli_open_env
 } whet_cli;
 
@@ -107,13 +108,21 @@ bool whet_cli_is_engine(const char *path);
 bool whet_cli_progress(void *user, const char *phase, int64_t done, int64_t total, double left);
 void whet_cli_progress_clear(void);
 
-// "in:1x3x224x224,other:2" one by one. False at the end or, with *bad set, at something else.
+// "in:1x3x224x224,other:2x?" one by one, ? being -1. False at the end or, with *bad set, at
+// something else.
 typedef struct whet_cli_shape {
     char input[256];
     int32_t rank;
     int64_t dims[WHET_MAX_RANK];
 } whet_cli_shape;
 bool whet_cli_next_shape(const char **at, whet_cli_shape *shape, bool *bad);
+
+// "in:1x8..4x8..16x8,other:2" of a profile one by one, in the same way; one shape stands for all
+// three.
+typedef struct whet_cli_range {
+    whet_cli_shape min, opt, max;
+} whet_cli_range;
+bool whet_cli_next_range(const char **at, whet_cli_range *range, bool *bad);
 
 // "f32[1,3,?]"
 void whet_cli_print_type(char *text, size_t size, whet_dtype dtype, int32_t rank,

@@ -40,6 +40,27 @@ bool whet_cli_open_env(whet_cli *cli) {
     return status == WHET_OK;
 }
 
+// Adds one profile; false: printed.
+static bool add_profile(whet_config *config, const char *text) {
+    whet_profile *profile = NULL;
+    whet_cli_range r;
+    bool bad = false;
+    const char *at = text;
+    if (whet_profile_create(NULL, &profile)) return whet_cli_fail("out of memory"), false;
+    whet_status status = WHET_OK;
+    while (status == WHET_OK && whet_cli_next_range(&at, &r, &bad))
+        status = whet_profile_set_shape(profile, r.min.input, r.min.rank, r.min.dims, r.opt.dims,
+                                        r.max.dims);
+    if (bad)
+        whet_cli_fail("option --profile: \"%s\" is no range, expected INPUT:1x8..4x8..16x8", at);
+    else if (status != WHET_OK)
+        whet_cli_fail_status(status, profile);
+    else if ((status = whet_config_add_profile(config, profile)) != WHET_OK)
+        whet_cli_fail_status(status, config);
+    whet_profile_destroy(profile);
+    return !bad && status == WHET_OK;
+}
+
 whet_config *whet_cli_make_config(whet_cli *cli, const char *shapes) {
     whet_config *config = NULL;
     if (whet_config_create(cli->env, &config)) return whet_cli_fail("out of memory"), NULL;
@@ -62,6 +83,8 @@ whet_config *whet_cli_make_config(whet_cli *cli, const char *shapes) {
         whet_cli_fail("option --shapes: \"%s\" is no shape, expected INPUT:2x3x4", at);
         goto fail;
     }
+    for (int32_t i = 0; i < cli->profiles.n; i++)
+        if (!add_profile(config, cli->profiles.v[i])) goto fail;
     whet_config_set_progress(config, whet_cli_progress, cli);
     return config;
 fail:

@@ -26,6 +26,7 @@ typedef struct whet_cli_feed { // what the command line says about them
     const char *shapes;
     bool random;                // fill what has no file
     int64_t seed;
+    int32_t profile;            // of the engine, whose tuned shapes stand for what is left open
 } whet_cli_feed;
 // False: printed.
 bool whet_cli_make_inputs(const whet_engine *engine, const whet_cli_feed *feed,

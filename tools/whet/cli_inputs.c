@@ -43,8 +43,53 @@ bool whet_cli_fail_io(const whet_engine *engine, bool input, const char *text) {
 
 // ---- shapes ----
 
-// Numbers for the dimensions of input i out of --shapes; false: printed.
-static bool apply_shapes(const whet_engine *engine, const char *shapes, whet_tensor *inputs) {
+static void store_int(whet_tensor *t, int64_t i, int64_t v) {
+    switch (t->dtype) {
+    case WHET_DTYPE_I64:
+    case WHET_DTYPE_U64: ((int64_t *)t->data)[i] = v; break;
+    case WHET_DTYPE_I32:
+    case WHET_DTYPE_U32: ((int32_t *)t->data)[i] = (int32_t)v; break;
+    case WHET_DTYPE_I16:
+    case WHET_DTYPE_U16: ((int16_t *)t->data)[i] = (int16_t)v; break;
+    case WHET_DTYPE_I8:
+    case WHET_DTYPE_U8: ((int8_t *)t->data)[i] = (int8_t)v; break;
+    default: break;
+    }
+}
+
+static bool is_int(whet_dtype t) {
+    return t == WHET_DTYPE_I64 || t == WHET_DTYPE_U64 || t == WHET_DTYPE_I32 ||
+           t == WHET_DTYPE_U32 || t == WHET_DTYPE_I16 || t == WHET_DTYPE_U16 ||
+           t == WHET_DTYPE_I8 || t == WHET_DTYPE_U8;
+}
+
+// Whether numbers for an input can only be its contents: an integer tensor of so many elements.
+static bool are_contents(const whet_io_info *info, const whet_cli_shape *s) {
+    int64_t count = 1;
+    bool same = s->rank == info->rank;
+    for (int32_t d = 0; d < info->rank; d++) {
+        if (info->dims[d] < 0) return false;
+        same = same && (s->dims[d] < 0 || s->dims[d] == info->dims[d]);
+        if (__builtin_mul_overflow(count, info->dims[d], &count)) return false;
+    }
+    return is_int(info->dtype) && info->rank >= 0 && !same && count == s->rank;
+}
+
+static bool set_contents(const whet_io_info *info, const int64_t *v, int32_t n, whet_tensor *t,
+                         void **memory) {
+    t->rank = info->rank;
+    memcpy(t->dims, info->dims, sizeof t->dims);
+    t->bytes = whet_tensor_bytes(t->dtype, n);
+    free(*memory);
+    t->data = *memory = calloc(1, t->bytes ? t->bytes : 1);
+    if (!t->data) return whet_cli_fail("out of memory"), false;
+    for (int32_t k = 0; k < n; k++) store_int(t, k, v[k]);
+    return true;
+}
+
+// Numbers for the dimensions of inputs out of --shapes; false: printed.
+static bool apply_shapes(const whet_engine *engine, const char *shapes, whet_cli_inputs *in) {
+    whet_tensor *inputs = in->v;
     whet_cli_shape s;
     bool bad;
     const char *at = shapes;
@@ -54,6 +99,11 @@ static bool apply_shapes(const whet_engine *engine, const char *shapes, whet_ten
         snprintf(text, sizeof text, "%s:", s.input);
         int32_t i = whet_cli_find_io(engine, true, text, &rest);
         if (i < 0) return whet_cli_fail_io(engine, true, s.input);
+        whet_io_info info = io(engine, true, i);
+        if (are_contents(&info, &s)) {
+            if (!set_contents(&info, s.dims, s.rank, &inputs[i], &in->memory[i])) return false;
+            continue;
+        }
         inputs[i].rank = s.rank;
         memcpy(inputs[i].dims, s.dims, sizeof s.dims);
     }
@@ -84,10 +134,13 @@ static int64_t dim_elsewhere(const whet_engine *engine, const whet_tensor *input
     return -1;
 }
 
-// Fixes what is still unknown of the shape. Random inputs take 1 for it, files do not.
-static bool complete_shape(const whet_engine *engine, whet_tensor *inputs, int32_t n, int32_t i,
-                           bool random) {
+// Fixes what is still unknown of the shape. Random inputs take the profile's tuned number for it,
+// or 1; files do not.
+static bool complete_shape(const whet_engine *engine, const whet_cli_feed *feed,
+                           whet_tensor *inputs, int32_t n, int32_t i, bool random) {
     whet_io_info info = io(engine, true, i);
+    int64_t opt[WHET_MAX_RANK];
+    bool tuned = !whet_engine_profile_shape(engine, feed->profile, i, NULL, opt, NULL);
     whet_tensor *t = &inputs[i];
     if (t->rank < 0) {
         t->rank = info.rank;
@@ -102,7 +155,7 @@ static bool complete_shape(const whet_engine *engine, whet_tensor *inputs, int32
             return whet_cli_fail("input \"%s\": dimension %d of %s is missing; give "
                                  "--shapes=%s:... or a .npy file", info.name, d, type, info.name),
                    false;
-        if (t->dims[d] < 0) t->dims[d] = 1;
+        if (t->dims[d] < 0) t->dims[d] = tuned && d < info.rank ? opt[d] : 1;
     }
     return true;
 }
@@ -158,10 +211,17 @@ static bool make_one(const whet_engine *engine, const whet_cli_feed *feed, whet_
     size_t bytes;
     char type[512];
     whet_cli_print_type(type, sizeof type, info.dtype, info.rank, info.dims, info.dim_names);
+    static int64_t values[1024];
+    if (!file && feed->random &&
+        !whet_engine_profile_values(engine, feed->profile, i, NULL, values, NULL)) {
+        int32_t n = whet_engine_profile_value_count(engine, feed->profile, i);
+        return set_contents(&info, values, n, t, &in->memory[i]);
+    }
     if (!file && !feed->random)
         return whet_cli_fail("input \"%s\" (%s) is missing; give --input=%s:FILE or --random",
                              info.name, type, info.name), false;
-    if (!complete_shape(engine, in->v, in->n, i, !file) || !size_of(t, info.name, &bytes, &count))
+    if (!complete_shape(engine, feed, in->v, in->n, i, !file) ||
+        !size_of(t, info.name, &bytes, &count))
         return false;
     if (file && bytes != t->bytes) {
         whet_cli_print_type(type, sizeof type, t->dtype, t->rank, t->dims, NULL);
@@ -204,7 +264,7 @@ bool whet_cli_make_inputs(const whet_engine *engine, const whet_cli_feed *feed,
     if (!in->v || !in->memory) return whet_cli_fail("out of memory"), false;
     for (int32_t i = 0; i < n; i++)
         in->v[i] = (whet_tensor){.dtype = io(engine, true, i).dtype, .rank = -1};
-    if (!apply_shapes(engine, feed->shapes, in->v)) return false;
+    if (!apply_shapes(engine, feed->shapes, in)) return false;
     if (!load_files(engine, feed->files, in)) return false;
     uint64_t state = (uint64_t)feed->seed;
     for (int32_t i = 0; i < n; i++)

@@ -237,26 +237,61 @@ bool whet_cli_parse(whet_cli *cli, int argc, char **argv, int first) {
 
 // ---- shapes ----
 
-bool whet_cli_next_shape(const char **at, whet_cli_shape *shape, bool *bad) {
-    *bad = false;
-    if (!*at || !**at) return false;
-    size_t n = strcspn(*at, ",");
-    const char *end = *at + n, *colon = end;
-    while (colon > *at && *colon != ':') colon--;
-    size_t name = (size_t)(colon - *at);
-    *bad = true;
-    if (*colon != ':' || !name || name >= sizeof shape->input) return false;
-    memcpy(shape->input, *at, name);
-    shape->input[name] = 0;
+// 2x3x? from p to end; an empty text is the shape of a scalar.
+static bool read_dims(const char *p, const char *end, whet_cli_shape *shape) {
     shape->rank = 0;
-    for (const char *p = colon + 1; p < end;) {
-        char *stop;
+    while (p < end) {
+        char *stop = (char *)p + 1;
         errno = 0;
-        if (*p < '0' || *p > '9' || shape->rank == WHET_MAX_RANK) return false;
-        shape->dims[shape->rank++] = strtoll(p, &stop, 10);
+        if ((*p != '?' && (*p < '0' || *p > '9')) || shape->rank == WHET_MAX_RANK) return false;
+        shape->dims[shape->rank++] = *p == '?' ? -1 : strtoll(p, &stop, 10);
         if (errno || (stop < end && *stop != 'x') || stop + 1 == end) return false;
         p = stop + 1;
     }
+    return true;
+}
+
+// Reads "NAME:" of the item that ends at the next comma; NULL: there is none.
+static const char *read_name(const char *at, const char *end, char *name, size_t size) {
+    const char *colon = end;
+    while (colon > at && *colon != ':') colon--;
+    size_t n = (size_t)(colon - at);
+    if (*colon != ':' || !n || n >= size) return NULL;
+    memcpy(name, at, n);
+    name[n] = 0;
+    return colon + 1;
+}
+
+bool whet_cli_next_shape(const char **at, whet_cli_shape *shape, bool *bad) {
+    *bad = false;
+    if (!*at || !**at) return false;
+    const char *end = *at + strcspn(*at, ",");
+    const char *dims = read_name(*at, end, shape->input, sizeof shape->input);
+    *bad = !dims || !read_dims(dims, end, shape);
+    if (!*bad) *at = end + (*end == ',');
+    return !*bad;
+}
+
+bool whet_cli_next_range(const char **at, whet_cli_range *range, bool *bad) {
+    *bad = false;
+    if (!*at || !**at) return false;
+    const char *end = *at + strcspn(*at, ",");
+    const char *dims = read_name(*at, end, range->min.input, sizeof range->min.input);
+    whet_cli_shape *shapes[] = {&range->min, &range->opt, &range->max};
+    *bad = true;
+    int n = 0;
+    for (const char *p = dims; p && n < 3; n++) {
+        const char *dots = strstr(p, ".."), *stop = dots && dots < end ? dots : end;
+        if (!read_dims(p, stop, shapes[n])) return false;
+        for (int32_t d = 0; d < shapes[n]->rank; d++)
+            if (shapes[n]->dims[d] < 0) return false;
+        p = stop < end ? stop + 2 : NULL;
+        if (!p && n == 0) range->opt = range->max = range->min;
+        if (p && n == 2) return false;
+    }
+    if ((n != 1 && n != 3) || range->min.rank != range->opt.rank ||
+        range->opt.rank != range->max.rank)
+        return false;
     *bad = false;
     *at = end + (*end == ',');
     return true;

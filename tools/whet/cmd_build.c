@@ -18,7 +18,9 @@ static const whet_cli_option options[] = {
     {"output", 'o', "ENGINE.whet", WHET_CLI_TEXT, offsetof(build_args, output),
      "where the engine goes"},
     {"shapes", 0, "INPUT:1x3x8,...", WHET_CLI_TEXT, offsetof(build_args, shapes),
-     "fix the shapes of inputs"},
+     "fix the shapes of inputs; ? leaves a dimension open"},
+    {"profile", 0, "INPUT:1x8..4x8..16x8,...", WHET_CLI_LIST, offsetof(build_args, cli.profiles),
+     "smallest, tuned and largest shapes of inputs; may be given more than once, each gets a plan"},
 };
 
 static double now(void) {

@@ -10,7 +10,7 @@
 
 static const whet_exec defaults = {
     .level = 3, .iterations = 10, .avg_runs = 10, .streams = 1, .warm_up = 200, .duration = 3,
-    .percentiles = "90,95,99", .verbosity = "layer_names_only",
+    .use_profile = -1, .percentiles = "90,95,99", .verbosity = "layer_names_only",
 };
 
 static void print_frame(const char *state, int argc, char **argv) {
@@ -140,6 +140,34 @@ static bool print_plan_version(whet_engine *engine) {
     return true;
 }
 
+static void print_bounds(const char *input, bool values, const int64_t v[3][1024], int32_t n) {
+    static const char *const names[] = {"MIN", "OPT", "MAX"};
+    char line[512];
+    for (int k = 0; k < 3; k++) {
+        int at = 0;
+        line[0] = 0;
+        for (int32_t d = 0; d < n && at < (int)sizeof line - 24; d++)
+            at += snprintf(line + at, sizeof line - (size_t)at, "%s%lld", d ? "x" : "",
+                           (long long)v[k][d]);
+        whet_exec_info("  %s%s %s: %s", input, values ? " (values)" : "", names[k], line);
+    }
+}
+
+static void print_profiles(const whet_engine *engine) {
+    static int64_t v[3][1024];
+    for (int32_t p = 0; p < whet_engine_profile_count(engine); p++) {
+        whet_exec_info("Optimization Profile %d:", p);
+        for (int32_t i = 0; i < whet_engine_input_count(engine); i++) {
+            whet_io_info info = {.name = ""};
+            whet_engine_input(engine, i, &info);
+            if (!whet_engine_profile_shape(engine, p, i, v[0], v[1], v[2]))
+                print_bounds(info.name, false, v, info.rank);
+            if (!whet_engine_profile_values(engine, p, i, v[0], v[1], v[2]))
+                print_bounds(info.name, true, v, whet_engine_profile_value_count(engine, p, i));
+        }
+    }
+}
+
 // ---- inference ----
 
 // Which file an input comes from, NULL: none.
@@ -192,13 +220,19 @@ static bool infer_with(const whet_exec *e, whet_engine *engine, whet_context *co
 }
 
 static bool infer(const whet_exec *e, whet_engine *engine) {
-    whet_cli_feed feed = {&e->inputs, e->shapes, true, 0};
+    whet_cli_feed feed = {&e->inputs, e->shapes, true, 0,
+                          e->use_profile < 0 ? 0 : (int32_t)e->use_profile};
     whet_cli_inputs in = {0};
     whet_context **contexts = calloc((size_t)e->streams, sizeof(whet_context *));
     bool good = contexts != NULL;
     for (int64_t k = 0; good && k < e->streams; k++)
         good = whet_context_create(engine, &contexts[k]) == WHET_OK;
     if (!good) whet_cli_fail("out of memory");
+    for (int64_t k = 0; good && e->use_profile >= 0 && k < e->streams; k++) {
+        whet_status status = whet_context_set_profile(contexts[k], (int32_t)e->use_profile);
+        good = status == WHET_OK;
+        if (!good) whet_cli_fail_status(status, contexts[k]);
+    }
     if (good) whet_exec_info("Created %lld execution context(s)", (long long)e->streams);
     good = good && whet_cli_make_inputs(engine, &feed, &in) && infer_with(e, engine, contexts, &in);
     whet_cli_free_inputs(&in);
@@ -225,6 +259,7 @@ static bool run(whet_exec *e) {
         good = print_plan_version(engine);
     } else {
         if (e->deserialize && !e->load_engine) good = time_deserialize(e, engine);
+        if (e->dump_profiles) print_profiles(engine);
         good = good && whet_exec_show_layers(e, engine);
         if (e->skip) whet_exec_info("Skipped inference phase since --skipInference is added.");
         else good = good && infer(e, engine);

@@ -5,16 +5,26 @@
 
 #include "cli_file.h"
 
+// --minShapes, --optShapes and --maxShapes of one profile; NULL where not given.
+typedef struct whet_exec_bounds {
+    const char *shapes[3];
+} whet_exec_bounds;
+
 // What the flags say. The members are set through the table in exec_flags.c.
 typedef struct whet_exec {
     whet_cli cli;
     const char *onnx, *load_engine, *save_engine, *timing_cache, *verbosity;
-    const char *min_shapes, *opt_shapes, *max_shapes, *run_shapes;
+    whet_exec_bounds *profiles; // as many as the largest --profile=I says
+    int32_t n_profiles;
+    int64_t at_profile;          // that the next shapes are of
+    const char *run_shapes;
+    int64_t use_profile;
     int64_t level, iterations, avg_runs, streams;
     double warm_up, duration, sleep, idle; // ms, s, ms, ms
     const char *percentiles;
     whet_cli_list inputs;
     bool version_only, skip, threads, dump_output, dump_profile, dump_layers, separate, deserialize;
+    bool dump_profiles;
     const char *times_file, *output_file, *profile_file, *layers_file;
     int64_t ignored; // where flags without an effect here put their value
     char **owned;    // texts made while reading
@@ -28,7 +38,9 @@ void whet_exec_print_help(FILE *out);
 void whet_exec_print_options(const whet_exec *e);
 // The next of 90,95,99; false at the end or, with *bad set, at something else.
 bool whet_exec_next_percentile(const char **at, double *value, bool *bad);
-// build_shapes and shapes out of the three of a profile and --shapes. False: printed.
+// The shapes of the profile that the next ones are of; NULL: out of memory.
+const char **whet_exec_profile_shapes(whet_exec *e);
+// build_shapes, profiles of the build and shapes of the runs. False: printed.
 bool whet_exec_resolve_shapes(whet_exec *e);
 // Owns the text from now on; NULL: out of memory, or it was NULL.
 char *whet_exec_keep(whet_exec *e, char *text);

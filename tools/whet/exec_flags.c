@@ -14,7 +14,8 @@ typedef enum {
     REFUSE, // ignoring it would change results, files or devices
 } flag_class;
 
-typedef enum { FLAG, INT, NUMBER, TEXT, FILES, ANY } flag_arg; // ANY: a value or none, not read
+// SHAPES: one of the three of a profile, min is which; ANY: a value or none, not read
+typedef enum { FLAG, INT, NUMBER, TEXT, FILES, SHAPES, ANY } flag_arg;
 
 typedef struct {
     const char *name;
@@ -43,13 +44,14 @@ static const flag flags[] = {
     // model and shapes
     {"onnx", TEXT, HONOUR, "=FILE the model", AT(onnx)},
     {"explicitBatch", FLAG, HONOUR, "the only mode", AT(ignored)},
-    {"minShapes", TEXT, HONOUR, "=SPEC smallest shapes: in0:1x3x8,in1:2", AT(min_shapes)},
-    {"optShapes", TEXT, HONOUR, "=SPEC shapes to tune for", AT(opt_shapes)},
-    {"maxShapes", TEXT, HONOUR, "=SPEC largest shapes", AT(max_shapes)},
+    {"minShapes", SHAPES, HONOUR, "=SPEC smallest shapes: in0:1x3x8,in1:2", 0, 0},
+    {"optShapes", SHAPES, HONOUR, "=SPEC shapes to tune for", 0, 1},
+    {"maxShapes", SHAPES, HONOUR, "=SPEC largest shapes", 0, 2},
     {"minShapesCalib", ANY, REFUSE, NO_CALIBRATION},
     {"optShapesCalib", ANY, REFUSE, NO_CALIBRATION},
     {"maxShapesCalib", ANY, REFUSE, NO_CALIBRATION},
-    {"profile", ANY, REFUSE, "there is one profile only, 0", .plain = "0"},
+    {"profile", INT, HONOUR, "=I the profile that the next shapes are of [0]", AT(at_profile), 0,
+     511},
     {"calibProfile", ANY, REFUSE, NO_CALIBRATION},
     {"inputIOFormats", ANY, REFUSE, "inputs have the model's types in plain layout"},
     {"outputIOFormats", ANY, REFUSE, "outputs have the model's types in plain layout"},
@@ -160,7 +162,8 @@ static const flag flags[] = {
     {"skipInference", FLAG, HONOUR, "build only", AT(skip)},
     {"buildOnly", FLAG, HONOUR, "the same", AT(skip)},
     {"persistentCacheRatio", ANY, HINT, NO_CUDA},
-    {"useProfile", ANY, REFUSE, "there is one profile only, 0", .plain = "0"},
+    {"useProfile", INT, HONOUR, "=I run with this profile [the first that fits]",
+     AT(use_profile), 0, 511},
     {"allocationStrategy", ANY, HINT, "memory is sized for the shapes of a run"},
     {"weightStreamingBudget", ANY, REFUSE, "weights are not streamed in this version",
      .plain = "-2"},
@@ -173,7 +176,7 @@ static const flag flags[] = {
     {"dumpRawBindingsToFile", ANY, REFUSE, "`whet run --output=NAME:FILE` writes raw values"},
     {"dumpProfile", FLAG, HONOUR, "print the time of each layer", AT(dump_profile)},
     {"dumpLayerInfo", FLAG, HONOUR, "print the layers", AT(dump_layers)},
-    {"dumpOptimizationProfile", ANY, HINT, "engines have no profiles to print"},
+    {"dumpOptimizationProfile", FLAG, HONOUR, "print the profiles", AT(dump_profiles)},
     {"exportTimes", TEXT, HONOUR, "=FILE times of all runs as JSON", AT(times_file)},
     {"exportOutput", TEXT, HONOUR, "=FILE outputs as JSON", AT(output_file)},
     {"exportProfile", TEXT, HONOUR, "=FILE times of layers as JSON", AT(profile_file)},
@@ -246,6 +249,7 @@ static bool set_files(whet_exec *e, const flag *f, const char *value) {
 
 static bool set(whet_exec *e, const flag *f, const char *value) {
     void *to = (char *)e + f->offset;
+    const char **shapes;
     switch (f->arg) {
     case FLAG:
         if (value) return whet_cli_fail("exec: flag --%s takes no value", f->name), false;
@@ -255,6 +259,11 @@ static bool set(whet_exec *e, const flag *f, const char *value) {
     case NUMBER: return set_number(e, f, value);
     case TEXT: *(const char **)to = value; return true;
     case FILES: return set_files(e, f, value);
+    case SHAPES:
+        shapes = whet_exec_profile_shapes(e);
+        if (!shapes) return whet_cli_fail("out of memory"), false;
+        shapes[(int)f->min] = value;
+        return true;
     case ANY: break;
     }
     return true;
