@@ -188,7 +188,10 @@ static whet_status set_pointers(whet_context *c) {
             break;
         case WHET_PLACE_INPUT: l->pointers[t] = c->inputs[s->index].data; break;
         case WHET_PLACE_OUTPUT:
-            WHET_TRY(output_pointer(c, s->index, s->bytes, &l->pointers[t]));
+            // parts of a concatenation lie inside of the output's bytes
+            WHET_TRY(output_pointer(c, s->index, f->slots[p->outputs[s->index]].bytes,
+                                    &l->pointers[t]));
+            if (l->pointers[t]) l->pointers[t] = (char *)l->pointers[t] + s->offset;
             break;
         case WHET_PLACE_ARENA: l->pointers[t] = (char *)c->arena.data + s->offset; break;
         case WHET_PLACE_CROSS:

@@ -139,3 +139,22 @@ def test_progress_can_cancel():
     with pytest.raises(whet.Error) as caught:
         whet.build(MODEL, progress=progress)
     assert caught.value.name == "WHET_E_CANCELLED" and "passes" in phases
+
+
+def test_parts_of_an_output_are_made_inside_it():
+    """Of two shapes, the second larger, so that the output's memory moves."""
+    from onnx import TensorProto, helper
+
+    nodes = [helper.make_node("Exp", ["x"], ["a"]), helper.make_node("Abs", ["x"], ["b"]),
+             helper.make_node("Transpose", ["b"], ["c"]),
+             helper.make_node("Transpose", ["a"], ["d"]),
+             helper.make_node("Concat", ["c", "d"], ["y"], axis=0)]
+    graph = helper.make_graph(
+        nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", "m"])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)])
+    data = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
+    context = whet.build(data.SerializeToString(), level=0).context()
+    for shape in ((2, 3), (40, 50)):
+        x = np.random.default_rng(1).standard_normal(shape, dtype=np.float32)
+        got = context.run({"x": x})["y"]
+        np.testing.assert_allclose(got, np.concatenate([np.abs(x).T, np.exp(x).T]), rtol=1e-5)
