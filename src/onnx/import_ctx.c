@@ -263,7 +263,7 @@ whet_value *whet_import_constant(whet_import_node *n, const whet_tensor *data, b
 }
 
 // Constants that no name of the model stands for are named behind their node.
-static whet_value *helper_constant(whet_import_node *n, const whet_tensor *data) {
+whet_value *whet_import_helper(whet_import_node *n, const whet_tensor *data) {
     if (n->failed) return NULL;
     const char *name = whet_import_unique(n->imp, &n->imp->value_names, n->name, "/const");
     return named_constant(n, name, data, true);
@@ -272,14 +272,14 @@ static whet_value *helper_constant(whet_import_node *n, const whet_tensor *data)
 whet_value *whet_import_i64(whet_import_node *n, const int64_t *v, int32_t count) {
     whet_tensor t = {WHET_DTYPE_I64, count < 0 ? 0 : 1, {count < 0 ? 0 : count},
                      (void *)(uintptr_t)v, 0};
-    return helper_constant(n, &t);
+    return whet_import_helper(n, &t);
 }
 
 whet_value *whet_import_scalar(whet_import_node *n, whet_dtype dtype, double v) {
     uint64_t element[2] = {0};
     whet_store_f64(element, dtype, 0, v);
     whet_tensor t = {.dtype = dtype, .data = element};
-    return helper_constant(n, &t);
+    return whet_import_helper(n, &t);
 }
 
 whet_value *whet_import_ints_constant(whet_import_node *n, const char *name) {

@@ -98,6 +98,8 @@ void whet_import_own(whet_import_node *n, const whet_import_set *sets, whet_valu
 // Constants. A negative count makes a scalar.
 whet_value *whet_import_i64(whet_import_node *n, const int64_t *v, int32_t count);
 whet_value *whet_import_scalar(whet_import_node *n, whet_dtype dtype, double v);
+// Named behind its node; copied.
+whet_value *whet_import_helper(whet_import_node *n, const whet_tensor *data);
 // Without a name: it gets that of the result it becomes.
 whet_value *whet_import_constant(whet_import_node *n, const whet_tensor *data, bool copy);
 // The attribute (INTS) as an i64 constant; NULL when absent.
