@@ -580,7 +580,9 @@ static bool set_range(whet_profile *profile, PyObject *row) {
     if (!read_numbers(min, v, n) || !read_numbers(opt, v + n, n) ||
         !read_numbers(max, v + 2 * n, n))
         return false;
-    whet_status status = n > WHET_MAX_RANK
+    bool values = n > WHET_MAX_RANK; // no shape has so many numbers, or negative ones
+    for (Py_ssize_t i = 0; i < n; i++) values = values || v[i] < 0;
+    whet_status status = values
         ? whet_profile_set_values(profile, name, (int32_t)n, v, v + n, v + 2 * n)
         : whet_profile_set_shape(profile, name, (int32_t)n, v, v + n, v + 2 * n);
     if (status) raise_status(status, whet_error_text(profile));
