@@ -96,7 +96,7 @@ const whet_op whet_op_prelu = {
         .eval = whet_pointwise_eval,                                                               \
         WHET_ONNX(__VA_ARGS__),                                                                    \
     };
-COMPARE(equal, EQUAL, WHET_DTYPES_ALL, LEGACY("Equal"))
+COMPARE(equal, EQUAL, WHET_DTYPES_ALL | WHET_DTYPES_STRING, LEGACY("Equal"))
 COMPARE(less, LESS, WHET_DTYPES_NUMERIC, LEGACY("Less"))
 COMPARE(greater, GREATER, WHET_DTYPES_NUMERIC, LEGACY("Greater"))
 COMPARE(less_or_equal, LESS_OR_EQUAL, WHET_DTYPES_NUMERIC, {"", "LessOrEqual", 12, 0, NULL})
