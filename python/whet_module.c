@@ -2,17 +2,13 @@
 // whet._whet: the C API for Python, limited API. The Python half of the package turns arrays into
 // (buffer, dtype number, shape) triples; nothing here knows numpy. The GIL is released while
 // building, loading and running.
-#define PY_SSIZE_T_CLEAN
-#define Py_LIMITED_API 0x030B0000
-#include <Python.h>
+#include "whet_values.h"
 
 #include <string.h>
 
-#include <whet/whet.h>
-
 static PyObject *error_type; // whet.Error, made when the module is
 
-static PyObject *raise_status(whet_status status, const char *text) {
+PyObject *raise_status(whet_status status, const char *text) {
     PyObject *e = PyObject_CallFunction(error_type, "s", text && *text ? text
                                                                      : whet_status_text(status));
     if (!e) return NULL;
@@ -81,7 +77,7 @@ static PyObject *describe_io(const whet_io_info *info) {
         Py_DECREF(shape);
         shape = Py_NewRef(Py_None);
     }
-    return Py_BuildValue("(siN)", info->name, (int)info->dtype, shape);
+    return Py_BuildValue("(siNI)", info->name, (int)info->dtype, shape, (unsigned)info->elem);
 }
 
 static PyObject *engine_io(EngineObject *self, bool input) {
@@ -192,8 +188,8 @@ static PyObject *engine_profiles(PyObject *self, PyObject *none) {
 }
 
 static PyMethodDef engine_methods[] = {
-    {"inputs", engine_inputs, METH_NOARGS, "[(name, dtype number, shape)]"},
-    {"outputs", engine_outputs, METH_NOARGS, "[(name, dtype number, shape)]"},
+    {"inputs", engine_inputs, METH_NOARGS, "[(name, dtype number, shape, elem)]"},
+    {"outputs", engine_outputs, METH_NOARGS, "[(name, dtype number, shape, elem)]"},
     {"profiles", engine_profiles, METH_NOARGS, "[[(input, values?, min, opt, max)]]"},
     {"save", engine_save, METH_VARARGS, "save(path)"},
     {"serialize", engine_serialize, METH_NOARGS, "bytes of the engine file"},
@@ -209,88 +205,6 @@ static void context_dealloc(PyObject *self) {
     whet_context_destroy(o->context);
     Py_XDECREF(o->engine);
     free_object(self);
-}
-
-typedef struct {
-    whet_tensor *tensors;
-    Py_buffer *views;
-    Py_ssize_t n, n_views;
-} tensor_list;
-
-static void release_tensors(tensor_list *l) {
-    for (Py_ssize_t i = 0; i < l->n_views; i++) PyBuffer_Release(&l->views[i]);
-    PyMem_Free(l->tensors);
-    PyMem_Free(l->views);
-}
-
-static bool read_shape(PyObject *shape, whet_tensor *t) {
-    Py_ssize_t rank = PyTuple_Size(shape);
-    if (rank < 0) return false;
-    if (rank > WHET_MAX_RANK) {
-        PyErr_Format(PyExc_ValueError, "rank %zd, at most %d", rank, WHET_MAX_RANK);
-        return false;
-    }
-    t->rank = (int32_t)rank;
-    for (Py_ssize_t d = 0; d < rank; d++) {
-        t->dims[d] = PyLong_AsLongLong(PyTuple_GetItem(shape, d));
-        if (PyErr_Occurred()) return false;
-    }
-    return true;
-}
-
-// (buffer or None, dtype number, shape), or None for an output that the context brings memory for.
-static bool read_tensor(PyObject *item, bool writable, tensor_list *l, whet_tensor *t) {
-    if (item == Py_None) return true;
-    PyObject *object, *shape;
-    int dtype;
-    if (!PyArg_ParseTuple(item, "OiO!", &object, &dtype, &PyTuple_Type, &shape)) return false;
-    t->dtype = (whet_dtype)dtype;
-    if (!read_shape(shape, t)) return false;
-    if (object == Py_None) return true;
-    Py_buffer *view = &l->views[l->n_views];
-    int flags = writable ? PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE : PyBUF_C_CONTIGUOUS;
-    if (PyObject_GetBuffer(object, view, flags)) return false;
-    l->n_views++;
-    t->data = view->buf;
-    t->bytes = (size_t)view->len;
-    return true;
-}
-
-static bool read_tensors(PyObject *sequence, bool writable, tensor_list *l) {
-    *l = (tensor_list){0};
-    Py_ssize_t n = PyList_Size(sequence);
-    if (n < 0) return false;
-    l->tensors = PyMem_Calloc((size_t)n + 1, sizeof *l->tensors);
-    l->views = PyMem_Calloc((size_t)n + 1, sizeof *l->views);
-    if (!l->tensors || !l->views) {
-        PyErr_NoMemory();
-        return false;
-    }
-    l->n = n;
-    for (Py_ssize_t i = 0; i < n; i++)
-        if (!read_tensor(PyList_GetItem(sequence, i), writable, l, &l->tensors[i])) return false;
-    return true;
-}
-
-// data NULL stands for a copy of the context's memory as bytes.
-static PyObject *make_outputs(const tensor_list *l, bool with_data) {
-    PyObject *list = PyList_New(0);
-    for (Py_ssize_t i = 0; list && i < l->n; i++) {
-        const whet_tensor *t = &l->tensors[i];
-        PyObject *shape = PyTuple_New(t->rank < 0 ? 0 : t->rank);
-        for (int32_t d = 0; shape && d < t->rank; d++)
-            PyTuple_SetItem(shape, d, PyLong_FromLongLong(t->dims[d]));
-        if (shape && t->rank < 0) {
-            Py_DECREF(shape);
-            shape = Py_NewRef(Py_None);
-        }
-        PyObject *data = with_data ? PyBytes_FromStringAndSize(t->data, (Py_ssize_t)t->bytes)
-                                   : Py_NewRef(Py_None);
-        PyObject *item = shape && data ? Py_BuildValue("(NiN)", data, (int)t->dtype, shape) : NULL;
-        if (!item || PyList_Append(list, item)) Py_CLEAR(list);
-        Py_XDECREF(item);
-    }
-    return list;
 }
 
 static PyObject *take(ContextObject *self) {
@@ -400,8 +314,11 @@ static void add_tap(void *user, const char *value, const whet_tensor *t) {
     PyObject *shape = PyTuple_New(t->rank);
     for (int32_t d = 0; shape && d < t->rank; d++)
         PyTuple_SetItem(shape, d, PyLong_FromLongLong(t->dims[d]));
-    add_row(user, Py_BuildValue("(sy#iN)", value, (const char *)t->data, (Py_ssize_t)t->bytes,
-                                (int)t->dtype, shape));
+    PyObject *data = make_data(t);
+    if (shape && data)
+        add_row(user, Py_BuildValue("(sNiN)", value, data, (int)t->dtype, shape));
+    else
+        ((row_list *)user)->failed = true;
     PyGILState_Release(gil);
 }
 
@@ -580,9 +497,7 @@ static bool set_range(whet_profile *profile, PyObject *row) {
     if (!read_numbers(min, v, n) || !read_numbers(opt, v + n, n) ||
         !read_numbers(max, v + 2 * n, n))
         return false;
-    bool values = n > WHET_MAX_RANK; // no shape has so many numbers, or negative ones
-    for (Py_ssize_t i = 0; i < n; i++) values = values || v[i] < 0;
-    whet_status status = values
+    whet_status status = n > WHET_MAX_RANK
         ? whet_profile_set_values(profile, name, (int32_t)n, v, v + n, v + 2 * n)
         : whet_profile_set_shape(profile, name, (int32_t)n, v, v + n, v + 2 * n);
     if (status) raise_status(status, whet_error_text(profile));

@@ -27,6 +27,7 @@ _EXTRA = {
     _whet.DTYPE_U4: ("uint4", np.uint8), _whet.DTYPE_I4: ("int4", np.int8),
     _whet.DTYPE_U2: ("uint2", np.uint8), _whet.DTYPE_I2: ("int2", np.int8),
 }
+_OBJECTS = (_whet.DTYPE_STRING, _whet.DTYPE_SEQUENCE, _whet.DTYPE_OPTIONAL, _whet.DTYPE_MAP)
 _NUMBERS = {dtype: number for number, dtype in _NUMPY.items()}
 try:
     import ml_dtypes
@@ -58,6 +59,8 @@ def number_of(dtype, wanted=None):
 
 def numpy_of(number):
     """The numpy dtype of a number; one of the same bits when ml_dtypes does not bring it."""
+    if number in _OBJECTS:
+        return np.dtype(object)
     return _NUMPY[number]
 
 

@@ -7,7 +7,8 @@ import os
 import numpy as np
 
 from . import _whet
-from .dtypes import array_of, buffer_for, buffer_of, finish, number_of, numpy_of
+from .dtypes import buffer_for, finish, numpy_of
+from .values import item_of, value_of
 
 
 def version():
@@ -40,13 +41,14 @@ class Engine:
 
     @property
     def inputs(self):
-        """{name: (numpy dtype, shape)}; a dynamic dimension is its name."""
-        return {name: (numpy_of(dtype), shape) for name, dtype, shape in self._inputs}
+        """{name: (numpy dtype, shape)}; a dynamic dimension is its name. Strings, sequences,
+        optionals and maps have the dtype object."""
+        return {name: (numpy_of(dtype), shape) for name, dtype, shape, _ in self._inputs}
 
     @property
     def outputs(self):
         """{name: (numpy dtype, shape)}; shape is None when only a run tells the rank."""
-        return {name: (numpy_of(dtype), shape) for name, dtype, shape in self._outputs}
+        return {name: (numpy_of(dtype), shape) for name, dtype, shape, _ in self._outputs}
 
     @property
     def profiles(self):
@@ -98,7 +100,7 @@ class Context:
         return (None if number < 0 else number), tuned
 
     def _feed(self, inputs):
-        names = [name for name, _, _ in self.engine._inputs]
+        names = [name for name, *_ in self.engine._inputs]
         unknown = [name for name in inputs if name not in names]
         missing = [name for name in names if name not in inputs]
         if unknown or missing:
@@ -106,15 +108,8 @@ class Context:
                 f"inputs given: {sorted(inputs)}; the engine's are {names}"
                 + (f"; missing: {missing}" if missing else "")
                 + (f"; unknown: {unknown}" if unknown else ""))
-        fed = []
-        for name, wanted, _ in self.engine._inputs:
-            value = inputs[name]
-            if not isinstance(value, np.ndarray):
-                value = np.from_dlpack(value) if hasattr(value, "__dlpack__") else np.asarray(value)
-            array = np.ascontiguousarray(value).reshape(value.shape)
-            number = number_of(array.dtype, wanted)
-            fed.append((buffer_of(array, number), number, array.shape))
-        return fed
+        return [item_of(inputs[name], dtype, elem)
+                for name, dtype, _, elem in self.engine._inputs]
 
     def _output_types(self, fed):
         key = tuple((dtype, shape) for _, dtype, shape in fed)
@@ -131,22 +126,25 @@ class Context:
     def _reads_shapes(self):
         """Whether shapes may depend on contents, so that they cannot be remembered."""
         return any(np.issubdtype(numpy_of(dtype), np.integer)
-                   for _, dtype, _ in self.engine._inputs)
+                   for _, dtype, *_ in self.engine._inputs)
 
     def run(self, inputs, outputs=None):
         """{name: array} -> {name: array}. Arrays that are contiguous, and anything with __dlpack__
-        in host memory, are read in place; `outputs` may bring arrays to write into."""
+        in host memory, are read in place; `outputs` may bring arrays to write into. Strings are
+        arrays of str (dtype object), sequences lists, optionals a value or None, maps dicts."""
         fed = self._feed(inputs)
         given = outputs or {}
-        names = [name for name, _, _ in self.engine._outputs]
+        names = [name for name, *_ in self.engine._outputs]
         unknown = [name for name in given if name not in names]
         if unknown:
             raise ValueError(f"outputs given that the engine does not have: {unknown}")
         arrays, targets = [], []
         for name, (dtype, shape) in zip(names, self._output_types(fed)):
             array = given.get(name)
-            if array is None and shape is not None:
+            if array is None and shape is not None and numpy_of(dtype) != object:
                 array = np.empty(shape, numpy_of(dtype))
+            if array is not None and numpy_of(dtype) == object:
+                raise ValueError(f"output \"{name}\" is no array of numbers to write into")
             if array is not None and (array.dtype != numpy_of(dtype)
                                       or shape is not None and array.shape != tuple(shape)):
                 raise ValueError(f"output \"{name}\" is {array.dtype}{list(array.shape)}, "
@@ -157,8 +155,7 @@ class Context:
         made = self._handle.run(fed, targets)
         for i, array in enumerate(arrays):
             if array is None:
-                data, dtype, shape = made[i]
-                arrays[i] = array_of(data, dtype, shape)
+                arrays[i] = value_of(made[i])
             else:
                 finish(array, targets[i][1], targets[i][0])
         return dict(zip(names, arrays))
@@ -173,8 +170,7 @@ class Context:
 
     def values(self, inputs):
         """{name: array} of every value that a run makes visible (none from inside fused steps)."""
-        return {name: array_of(data, dtype, shape)
-                for name, data, dtype, shape in self._handle.tap(self._feed(inputs))}
+        return {name: value_of(item) for name, *item in self._handle.tap(self._feed(inputs))}
 
     @property
     def arena_bytes(self):

@@ -301,6 +301,16 @@ void whet_import_inputs(whet_importer *imp, whet_scope *scope) {
 
 // ---- outputs ----
 
+// Nothing but the caller wants it whole.
+static whet_value *list_output(whet_importer *imp, whet_scope *scope, const whet_binding *b,
+                               const char *name) {
+    whet_onnx_node none = {.name = name, .op_type = "", .domain = ""};
+    whet_import_node n = {.imp = imp, .scope = scope, .onnx = &none, .name = name};
+    whet_value *v = whet_import_list_value(&n, b->list);
+    if (v && !*v->name) v->name = whet_arena_strdup(imp->graph->arena, name);
+    return v;
+}
+
 static void add_output(whet_importer *imp, whet_scope *scope, whet_names *seen,
                        const whet_onnx_value *info) {
     whet_binding *b = *info->name ? whet_scope_find(scope, info->name) : NULL;
@@ -319,9 +329,7 @@ static void add_output(whet_importer *imp, whet_scope *scope, whet_names *seen,
                                 "output '%s' of the graph is not defined by any node", info->name);
         return;
     }
-    if (b->list)
-        whet_import_problem_add(imp, NULL, WHET_E_UNSUPPORTED,
-                                "output '%s' is a sequence, which is not supported", info->name);
+    if (b->list) b->value = list_output(imp, scope, b, info->name);
     if (!b->value) return; // a problem before
     whet_import_compare(imp, NULL, b->value, info);
     if (!whet_graph_add_output(imp->graph, b->value, info->name)) whet_import_nomem(imp);

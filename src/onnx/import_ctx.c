@@ -291,7 +291,8 @@ void whet_import_result(whet_import_node *n, int32_t i, whet_value *v) {
     if (i < n->onnx->n_out) n->out[i] = v;
 }
 
-void whet_import_result_list(whet_import_node *n, int32_t i, whet_value *const *v, int32_t count) {
+void whet_import_result_list(whet_import_node *n, int32_t i, whet_value *const *v, int32_t count,
+                             whet_dtype kind, whet_elem elem) {
     if (n->failed || i >= n->onnx->n_out) return;
     whet_import_list *list = WHET_NEW(n->imp->arena, whet_import_list);
     whet_value **copy = whet_arena_memdup(n->imp->arena, v, (size_t)count * sizeof *v);
@@ -300,6 +301,23 @@ void whet_import_result_list(whet_import_node *n, int32_t i, whet_value *const *
         whet_import_nomem(n->imp);
         return;
     }
-    *list = (whet_import_list){copy, count};
+    *list = (whet_import_list){.v = copy, .n = count, .kind = kind, .elem = elem};
     n->out_lists[i] = list;
+}
+
+whet_value *whet_import_list_value(whet_import_node *n, const whet_import_list *list) {
+    if (list->inner)
+        return whet_import_emit(n, "optional", NULL,
+                                WHET_VALUES(whet_import_list_value(n, list->inner)));
+    if (list->kind == WHET_DTYPE_OPTIONAL)
+        return whet_import_emit(n, "optional", WHET_SETS({"elem", .number = list->elem}), list->v,
+                                list->n);
+    if (list->n) return whet_import_emit(n, "sequence_construct", NULL, list->v, list->n);
+    return whet_import_emit(n, "sequence_empty",
+                            WHET_SETS({"dtype", .number = whet_elem_dtype(list->elem)}), NULL, 0);
+}
+
+whet_value *whet_import_object(whet_import_node *n, int32_t i) {
+    const whet_import_list *list = whet_import_in_list(n, i);
+    return list ? whet_import_list_value(n, list) : whet_import_in(n, i);
 }

@@ -12,10 +12,13 @@
 typedef struct whet_importer whet_importer;
 typedef struct whet_scope whet_scope;
 
-// A sequence, resolved when the model is read: the values in it.
+// A sequence or optional, resolved when the model is read: the values in it.
 typedef struct whet_import_list {
     whet_value **v;
     int32_t n;
+    const struct whet_import_list *inner; // of an optional: the sequence in it, n being 0
+    whet_dtype kind; // SEQUENCE or OPTIONAL
+    whet_elem elem;  // what is in it, also when that is nothing
 } whet_import_list;
 
 typedef struct whet_import_node {
@@ -105,7 +108,11 @@ whet_value *whet_import_constant(whet_import_node *n, const whet_tensor *data, b
 // The attribute (INTS) as an i64 constant; NULL when absent.
 whet_value *whet_import_ints_constant(whet_import_node *n, const char *name);
 void whet_import_result(whet_import_node *n, int32_t i, whet_value *v);
-void whet_import_result_list(whet_import_node *n, int32_t i, whet_value *const *v, int32_t count);
+void whet_import_result_list(whet_import_node *n, int32_t i, whet_value *const *v, int32_t count,
+                             whet_dtype kind, whet_elem elem);
+// Input i as a value, which a list becomes here when it is one: it is made when the model runs.
+whet_value *whet_import_object(whet_import_node *n, int32_t i);
+whet_value *whet_import_list_value(whet_import_node *n, const whet_import_list *list);
 // Reports a problem with this node.
 void whet_import_fail(whet_import_node *n, whet_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -100,17 +100,24 @@ static void report_missing_results(whet_import_node *n) {
 
 // ---- one node ----
 
-// Only functions without an operator know what to do with sequences.
-static bool lists_fit(whet_import_node *n) {
-    for (int32_t i = 0; i < n->n_in && n->op; i++)
-        if (n->in_lists[i])
-            whet_import_fail(n, WHET_E_UNSUPPORTED, "its input %d is a sequence", i);
+static bool only_objects(const whet_arg *args, int32_t n) {
+    uint64_t set = n ? args[0].dtypes : 0;
+    return set && !(set & ~WHET_DTYPES_OBJECT);
+}
+
+// Functions without an operator and those of sequences know what to do with lists; the others get
+// values.
+static bool lists_fit(whet_import_node *n, const whet_import_row *row) {
+    if (!n->op) return true;
+    bool takes = only_objects(n->op->in, n->op->n_in) || only_objects(n->op->out, n->op->n_out);
+    for (int32_t i = 0; i < n->n_in && !(row->import && takes); i++)
+        if (n->in_lists[i]) n->in[i] = whet_import_object(n, i);
     return !n->failed;
 }
 
 static void import_by_row(whet_import_node *n, const whet_import_row *row) {
     n->op = row->op;
-    if (!lists_fit(n)) return;
+    if (!lists_fit(n, row)) return;
     if (row->import) row->import(n);
     else whet_import_own(n, NULL, n->in, n->n_in);
     report_unused_attrs(n);

@@ -54,7 +54,7 @@ static void take_results(whet_import_node *n, const whet_scope *scope) {
         if (!b || !(b->defined || b->node >= 0))
             whet_import_fail(n, WHET_E_MODEL, "its subgraph does not define result %d", i);
         else if (b->list)
-            whet_import_result_list(n, i, b->list->v, b->list->n);
+            whet_import_result_list(n, i, b->list->v, b->list->n, b->list->kind, b->list->elem);
         else if (!b->value)
             n->failed = true; // for a reason already reported
         else {

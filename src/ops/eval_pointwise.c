@@ -4,7 +4,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/texts.h"
 #include "ops/broadcast.h"
 #include "ops/pointwise.h"
 
@@ -173,19 +172,9 @@ static whet_status row_where(const pointwise *w) {
     return WHET_OK;
 }
 
-static whet_status row_text(const pointwise *w) {
-    const whet_broadcast *b = &w->b;
-    const whet_text *x = w->e->in[0].data, *y = w->e->in[1].data;
-    uint8_t *out = w->e->out[0].data;
-    for (int64_t k = 0; k < b->length; k++)
-        out[b->out + k] = whet_text_equal(x[b->in[0] + k * b->step[0]],
-                                          y[b->in[1] + k * b->step[1]]);
-    return WHET_OK;
-}
-
-// Integers to a real power, shrunk integers and the error function are computed as reals.
+// Integers to a real power and shrunk integers are computed as reals.
 static bool in_reals(const pointwise *w) {
-    return whet_dtype_is_float(w->in) || w->f == WHET_PW_SHRINK || w->f == WHET_PW_ERF ||
+    return whet_dtype_is_float(w->in) || w->f == WHET_PW_SHRINK ||
            (w->f == WHET_PW_POW && whet_dtype_is_float(w->e->in[1].dtype));
 }
 
@@ -200,7 +189,6 @@ whet_status whet_pointwise_eval(whet_eval *e) {
     whet_pw_params(e->op, e->attrs, w.p);
     whet_broadcast_init(&w.b, &e->out[0], e->in, whet_pw_inputs(w.f));
     whet_status (*row)(const pointwise *) = w.f == WHET_PW_WHERE        ? row_where
-                                            : w.in == WHET_DTYPE_STRING  ? row_text
                                             : in_reals(&w)              ? row_f64
                                             : whet_dtype_is_signed(w.in) ? row_i64
                                                                         : row_u64;

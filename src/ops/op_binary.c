@@ -4,6 +4,8 @@
 //   its end), so B gets rank(A) - axis - rank(B) trailing dimensions of 1; consumed_inputs is
 //   dropped.
 // "variadic": one input: identity; two: the operator; more: a chain from the left.
+#include "base/texts.h"
+#include "ops/broadcast.h"
 #include "ops/eval_pointwise.h"
 #include "ops/pointwise.h"
 
@@ -85,7 +87,20 @@ const whet_op whet_op_prelu = {
 
 // ---- truth ----
 
-#define COMPARE(id, PW, set, ...)                                                                  \
+static whet_status equal_eval(whet_eval *e) {
+    whet_broadcast b;
+    if (e->in[0].dtype != WHET_DTYPE_STRING) return whet_pointwise_eval(e);
+    whet_broadcast_init(&b, &e->out[0], e->in, 2);
+    while (whet_broadcast_next(&b)) {
+        const whet_text *x = e->in[0].data, *y = e->in[1].data;
+        bool *out = (bool *)e->out[0].data + b.out;
+        for (int64_t i = 0; i < b.length; i++)
+            out[i] = whet_text_equal(x[b.in[0] + i * b.step[0]], y[b.in[1] + i * b.step[1]]);
+    }
+    return WHET_OK;
+}
+
+#define COMPARE(id, PW, set, evaluate, ...)                                                        \
     const whet_op whet_op_##id = {                                                                 \
         .name = #id,                                                                               \
         WHET_IN({"A", set, 'T'}, {"B", set, 'T'}),                                                 \
@@ -93,14 +108,15 @@ const whet_op whet_op_prelu = {
         .flags = WHET_OP_POINTWISE,                                                                \
         .pw = WHET_PW_##PW,                                                                        \
         .infer = whet_infer_elementwise,                                                           \
-        .eval = whet_pointwise_eval,                                                               \
+        .eval = evaluate,                                                                          \
         WHET_ONNX(__VA_ARGS__),                                                                    \
     };
-COMPARE(equal, EQUAL, WHET_DTYPES_ALL | WHET_DTYPES_STRING, LEGACY("Equal"))
-COMPARE(less, LESS, WHET_DTYPES_NUMERIC, LEGACY("Less"))
-COMPARE(greater, GREATER, WHET_DTYPES_NUMERIC, LEGACY("Greater"))
-COMPARE(less_or_equal, LESS_OR_EQUAL, WHET_DTYPES_NUMERIC, {"", "LessOrEqual", 12, 0, NULL})
-COMPARE(greater_or_equal, GREATER_OR_EQUAL, WHET_DTYPES_NUMERIC,
+COMPARE(equal, EQUAL, WHET_DTYPES_ALL | WHET_DTYPES_STRING, equal_eval, LEGACY("Equal"))
+COMPARE(less, LESS, WHET_DTYPES_NUMERIC, whet_pointwise_eval, LEGACY("Less"))
+COMPARE(greater, GREATER, WHET_DTYPES_NUMERIC, whet_pointwise_eval, LEGACY("Greater"))
+COMPARE(less_or_equal, LESS_OR_EQUAL, WHET_DTYPES_NUMERIC, whet_pointwise_eval,
+        {"", "LessOrEqual", 12, 0, NULL})
+COMPARE(greater_or_equal, GREATER_OR_EQUAL, WHET_DTYPES_NUMERIC, whet_pointwise_eval,
         {"", "GreaterOrEqual", 12, 0, NULL})
 
 #define LOGIC(id, PW, set, ...)                                                                    \

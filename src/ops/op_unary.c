@@ -5,6 +5,7 @@
 
 #include "ops/attrs.h"
 #include "ops/eval_pointwise.h"
+#include "ops/move.h"
 #include "ops/pointwise.h"
 
 #define UNARY(op_name, PW, set)                                                                    \
@@ -26,6 +27,7 @@ FLOAT_UNARY(atanh, ATANH, "Atanh", 9)
 FLOAT_UNARY(ceil, CEIL, "Ceil", 1)
 FLOAT_UNARY(cos, COS, "Cos", 7)
 FLOAT_UNARY(cosh, COSH, "Cosh", 9)
+FLOAT_UNARY(erf, ERF, "Erf", 9)
 FLOAT_UNARY(exp, EXP, "Exp", 1)
 FLOAT_UNARY(floor, FLOOR, "Floor", 1)
 FLOAT_UNARY(log, LOG, "Log", 1)
@@ -41,8 +43,6 @@ FLOAT_UNARY(sqrt, SQRT, "Sqrt", 1)
 FLOAT_UNARY(tan, TAN, "Tan", 7)
 FLOAT_UNARY(tanh, TANH, "Tanh", 1)
 
-const whet_op whet_op_erf = {UNARY("erf", ERF, WHET_DTYPES_NUMERIC),
-                             WHET_ONNX({"", "Erf", 9, 0, NULL})};
 const whet_op whet_op_abs = {UNARY("abs", ABS, WHET_DTYPES_NUMERIC),
                              WHET_ONNX({"", "Abs", 1, 0, NULL})};
 const whet_op whet_op_neg = {UNARY("neg", NEG, WHET_DTYPES_FLOAT | WHET_DTYPES_SIGNED),
@@ -63,7 +63,7 @@ const whet_op whet_op_identity = {
     .flags = WHET_OP_POINTWISE | WHET_OP_VIEW | WHET_OP_INPLACE,
     .pw = WHET_PW_IDENTITY,
     .infer = whet_infer_elementwise,
-    .eval = whet_pointwise_eval,
+    .eval = whet_eval_copy,
     // "dropout" of inference: identity of the first input; a mask that is used is true everywhere
     // (in the shape of the input); training mode is refused. Ratio, is_test, seed and
     // consumed_inputs are dropped. Opset < 7 with is_test = 0 is training.
@@ -152,8 +152,7 @@ const whet_op whet_op_gelu = {
 // ---- predicates ----
 
 #define PREDICATE(op_name, PW)                                                                     \
-    .name = op_name, WHET_IN({"X", WHET_DTYPES_FLOAT | WHET_DTYPES_FLOAT8, 'T'}),                  \
-    WHET_OUT({"Y", WHET_DTYPES_BOOL}),                                                             \
+    .name = op_name, WHET_IN({"X", WHET_DTYPES_FLOAT, 'T'}), WHET_OUT({"Y", WHET_DTYPES_BOOL}),    \
     .flags = WHET_OP_POINTWISE, .pw = WHET_PW_##PW, .infer = whet_infer_elementwise,               \
     .eval = whet_pointwise_eval
 

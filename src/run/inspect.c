@@ -4,6 +4,13 @@
 
 #include "run/engine_impl.h"
 
+// "f32", "sequence.f32"
+static void type_text(whet_dtype dtype, whet_elem elem, whet_str *s) {
+    whet_str_add(s, whet_dtype_text(dtype));
+    for (; elem; elem = whet_elem_inner(elem))
+        whet_str_printf(s, ".%s", whet_dtype_text(whet_elem_dtype(elem)));
+}
+
 static void json_io(whet_str *s, const whet_engine *e, bool input) {
     int32_t n = input ? e->graph->n_inputs : e->graph->n_outputs;
     whet_json_array(s, input ? "inputs" : "outputs");
@@ -12,7 +19,11 @@ static void json_io(whet_str *s, const whet_engine *e, bool input) {
         if (input ? whet_engine_input(e, i, &info) : whet_engine_output(e, i, &info)) continue;
         whet_json_object(s, NULL);
         whet_json_text(s, "name", info.name);
-        whet_json_text(s, "dtype", whet_dtype_text(info.dtype));
+        whet_str nested;
+        whet_str_init(&nested);
+        type_text(info.dtype, info.elem, &nested);
+        whet_json_text(s, "dtype", whet_str_text(&nested));
+        whet_str_fini(&nested);
         whet_json_array(s, "shape");
         for (int32_t d = 0; d < info.rank; d++) {
             if (info.dims[d] >= 0) whet_json_int(s, NULL, info.dims[d]);
@@ -27,7 +38,8 @@ static void json_io(whet_str *s, const whet_engine *e, bool input) {
 static void shape_text(const whet_engine *e, const whet_plan *p, int32_t tensor, whet_str *s) {
     const whet_ptensor *t = &p->tensors[tensor];
     const whet_type *type = &e->graph->values[t->value].type;
-    whet_str_printf(s, "%s[", whet_dtype_text(type->dtype));
+    type_text(type->dtype, type->elem, s);
+    whet_str_add(s, "[");
     for (int32_t d = 0; d < type->rank; d++) {
         if (d) whet_str_add(s, ",");
         whet_dim_print(e->graph->dims, type->dims[d], s);
@@ -164,8 +176,10 @@ static void text_io(whet_str *s, const whet_engine *e, bool input) {
     for (int32_t i = 0; i < n; i++) {
         whet_io_info info;
         if (input ? whet_engine_input(e, i, &info) : whet_engine_output(e, i, &info)) continue;
-        whet_str_printf(s, "%s %s: %s[", input ? "input " : "output", info.name,
-                        whet_dtype_text(info.dtype));
+        whet_str_printf(s, "%s %s: ", input ? "input " : "output", info.name);
+        type_text(info.dtype, info.elem, s);
+        whet_str_add(s, "[");
+        if (info.rank < 0) whet_str_add(s, "...");
         for (int32_t d = 0; d < info.rank; d++) {
             if (d) whet_str_add(s, ",");
             if (info.dims[d] >= 0) whet_str_printf(s, "%lld", (long long)info.dims[d]);
