@@ -485,6 +485,31 @@ def no_outputs():
     return make([h.make_node("Relu", ["x"], ["y"])], outputs=[])
 
 
+@model
+def plugin():
+    """An operator that only a plugin can be: an int for a float, no opset of its domain."""
+    return make([h.make_node("Times", ["x"], ["t"], "times", domain="mydomain", factor=3),
+                 h.make_node("Relu", ["t"], ["y"])])
+
+
+@model
+def plugin_version():
+    return make([h.make_node("Times", ["x"], ["y"], domain="trt.plugins", factor=0.5,
+                             plugin_version="2", plugin_namespace="mydomain")])
+
+
+@model
+def plugin_constant():
+    """Of constants: folded when the model is built."""
+    return make([h.make_node("Times", ["c"], ["t"], "times", domain="mydomain", factor=2.0),
+                 h.make_node("Add", ["x", "t"], ["y"])], init=[const("c", [1, 2, 3, 4])])
+
+
+@model
+def plugin_wrong():
+    return make([h.make_node("Times", ["x"], ["y"], "times", domain="mydomain", colour=3)])
+
+
 def main():
     folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else
                           pathlib.Path(__file__).resolve().parent.parent / "tests" / "data")

@@ -84,7 +84,8 @@ typedef enum whet_plugin_attr_type {
     WHET_PLUGIN_STRING = 6,
     WHET_PLUGIN_INTS = 7,   /* int64_t */
     WHET_PLUGIN_FLOATS = 8, /* float */
-    WHET_PLUGIN_TENSOR = 9
+    WHET_PLUGIN_TENSOR = 9,
+    WHET_PLUGIN_STRINGS = 10
 } whet_plugin_attr_type;
 
 /* One attribute. A model that leaves it out gets the default; a model's attribute without a row is
@@ -122,7 +123,7 @@ enum {
 /* One input or output. */
 typedef struct whet_plugin_arg {
     const char *name;
-    uint64_t types; /* set; 0: any number of one byte or more (no text, no sub-byte types) */
+    uint64_t types; /* set; 0: bool, integers and floats of 8 to 64 bits, but no float8 */
     char var;       /* type variable: inputs and outputs of one letter have one type; 0: none. An
                        output without a variable has the one type of its set, else that of the
                        first DTYPE attribute, else what `shapes` says by whet_plugin_set_type */
@@ -141,8 +142,8 @@ typedef enum whet_plugin_layout {
 #define WHET_PLUGIN_LAYOUT(layout) (1u << (layout))
 
 /* One way to compute the operator. The tuner measures every tactic and layout that accepts a node;
- * engines store a tactic by its number, so new ones go at the end of the table. The first tactic
- * must take in plain layout whatever `shapes` lets through: it computes where nothing else does. */
+ * engines store a tactic by its name. The first tactic must take in plain layout whatever `shapes`
+ * lets through: it computes where nothing else does. */
 typedef struct whet_plugin_tactic {
     const char *name;
     /* Set of WHET_PLUGIN_LAYOUT bits that it is offered with; 0: plain. With layout l every input
@@ -188,9 +189,9 @@ typedef struct whet_plugin {
     const char *domain;                          /* ONNX domain (TensorRT's namespace); NULL: "" */
     const whet_plugin_attr *attrs;
     const whet_plugin_arg *inputs, *outputs;     /* at most 64 rows each, at least one output */
-    const whet_plugin_tactic *tactics;           /* 1 to 64 rows */
+    const whet_plugin_tactic *tactics;           /* 1 to 32 rows */
     int32_t n_attrs, n_inputs, n_outputs, n_tactics;
-    int32_t min_inputs;                          /* 0: all that are not OPTIONAL or VARIADIC */
+    int32_t min_inputs;                          /* 0: all that are not OPTIONAL */
     uint32_t flags;                              /* WHET_PLUGIN_... */
     uint32_t revision;                           /* raised when a tactic became faster or slower, so
                                                     that old measurements no longer count */
@@ -264,7 +265,8 @@ struct whet_plugin_host {
     size_t struct_size;
     uint32_t interface_version;  /* newest that it knows */
     const char *library_version; /* whet_version() */
-    whet_status (*fail)(whet_plugin_node *n, whet_status status, const char *format, va_list args);
+    whet_status (*report)(whet_plugin_node *n, whet_status status, const char *format,
+                          va_list args);
     const char *(*node_name)(whet_plugin_node *n);
     void *(*user)(whet_plugin_node *n);
     void *(*state)(whet_plugin_node *n);
@@ -276,6 +278,7 @@ struct whet_plugin_host {
     const int64_t *(*attr_ints)(whet_plugin_node *n, const char *name, int32_t *count);
     const float *(*attr_floats)(whet_plugin_node *n, const char *name, int32_t *count);
     const whet_tensor *(*attr_tensor)(whet_plugin_node *n, const char *name);
+    const whet_text *(*attr_strings)(whet_plugin_node *n, const char *name, int32_t *count);
     whet_dtype (*dtype)(whet_plugin_node *n, bool out, int32_t i);
     int32_t (*rank)(whet_plugin_node *n, bool out, int32_t i);
     const int64_t *(*dims)(whet_plugin_node *n, bool out, int32_t i);
@@ -313,7 +316,7 @@ static whet_status
 whet_plugin_fail(whet_plugin_node *n, whet_status status, const char *format, ...) {
     va_list args;
     va_start(args, format);
-    status = n->host->fail(n, status, format, args);
+    status = n->host->report(n, status, format, args);
     va_end(args);
     return status;
 }
@@ -350,7 +353,11 @@ static inline const float *whet_plugin_floats(whet_plugin_node *n, const char *n
 static inline const whet_tensor *whet_plugin_tensor(whet_plugin_node *n, const char *name) {
     return n->host->attr_tensor(n, name);
 }
-/* Whether an INTS, FLOATS, TENSOR or STRING attribute is in the model or has a default. */
+static inline const whet_text *whet_plugin_strings(whet_plugin_node *n, const char *name,
+                                                   int32_t *count) {
+    return n->host->attr_strings(n, name, count);
+}
+/* Whether an INTS, FLOATS, STRINGS, TENSOR or STRING attribute is in the model or has a default. */
 static inline bool whet_plugin_attr_given(whet_plugin_node *n, const char *name) {
     return n->host->attr_given(n, name);
 }
@@ -387,7 +394,8 @@ static inline const void *whet_plugin_in(whet_plugin_node *n, int32_t i) {
 
 /* ---- in every callback but `shapes` ------------------------------------------------------- */
 
-/* Dimensions, `rank` of them, in the model's order whatever the layout. */
+/* Dimensions, `rank` of them, in the model's order whatever the layout. In `create` those that are
+ * not fixed are -1; of a DYNAMIC_OUT output they mean nothing. */
 static inline const int64_t *whet_plugin_in_dims(whet_plugin_node *n, int32_t i) {
     return n->host->dims(n, false, i);
 }

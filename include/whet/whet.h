@@ -226,6 +226,9 @@ typedef struct whet_env_options {
     const char *cpu_mask;    /* NULL or "native": all features of this CPU; "avx512", "avx2",
                                 "scalar": no kernel above that level. The variable WHET_CPU_MASK is
                                 used when this is NULL. */
+    bool plugin_override;    /* a plugin wins over an operator or function of the same name */
+    bool engine_libraries;   /* plugin libraries carried inside an engine file may be loaded, which
+                                runs code from the file */
 } whet_env_options;
 
 /* Makes an environment: logger, worker threads, tables of operators, kernels and backends.
@@ -235,9 +238,19 @@ WHET_API whet_status whet_env_create(const whet_env_options *options, whet_env *
 /* Everything made from the environment must have been destroyed before. */
 WHET_API void whet_env_destroy(whet_env *env);
 
+/* Opens a plugin library (whet/plugin.h) and registers its plugins, all or none; the same library
+ * again does nothing. A name without a slash is looked for in the folder at hand, then where the
+ * system looks for libraries. env NULL: the default environment. Any thread. The variable
+ * WHET_PLUGINS (paths with ':' between them) does this for every environment that is made; what
+ * fails there is logged. WHET_E_IO (cannot be opened), WHET_E_INVALID (no plugin library, or a
+ * plugin that cannot be or is there already), WHET_E_VERSION (built against a newer interface),
+ * WHET_E_UNSUPPORTED (it refuses this library, or computes on CUDA only), WHET_E_NOMEM. The error
+ * text is on the environment. */
+WHET_API whet_status whet_env_load_plugins(whet_env *env, const char *path);
+
 /* What this library and machine offer, as JSON text (library version, instruction sets, CPU, cache
- * sizes, threads, backends, counts of operators and kernels). Owned by the environment (NULL: the
- * default one). */
+ * sizes, threads, backends, counts of operators and kernels, plugins). Owned by the environment
+ * (NULL: the default one). */
 WHET_API const char *whet_env_describe(whet_env *env);
 
 /* ---- configuration of a build ------------------------------------------------------------- */

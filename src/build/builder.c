@@ -41,7 +41,8 @@ void whet_builder_destroy(whet_builder *b) {
 }
 
 static whet_status import(whet_builder *b, const whet_config *c) {
-    whet_import_options o = {.ops = &b->env->ops, .external_dir = b->external_dir};
+    whet_import_options o = {.ops = whet_env_ops(b->env), .external_dir = b->external_dir,
+                             .plugin_override = b->env->plugin_override};
     if (c) {
         o.shapes = c->shapes;
         o.n_shapes = c->n_shapes;
@@ -156,7 +157,8 @@ static whet_status optimize(whet_build *x) {
         if (x->stats[i].changed)
             whet_env_log(x->env, WHET_LOG_VERBOSE, "pass %s: %d changes", x->stats[i].name,
                          x->stats[i].changed);
-    return whet_export_graph(g, &x->graph, x->err);
+    WHET_TRY(whet_export_graph(g, &x->graph, x->err));
+    return whet_pgraph_attach(x->graph, true, x->err);
 }
 
 // From the plan to a verified engine.

@@ -12,7 +12,7 @@ whet_status whet_network_create(whet_env *env, whet_graph *graph, whet_network *
     net->handle.magic = WHET_HANDLE_MAGIC;
     net->env = env;
     net->owns_graph = !graph;
-    net->graph = graph ? graph : whet_graph_create(&env->ops);
+    net->graph = graph ? graph : whet_graph_create(whet_env_ops(env));
     whet_str_init(&net->text);
     whet_arena_init(&net->texts);
     if (!net->graph) {

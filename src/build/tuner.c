@@ -208,13 +208,22 @@ static whet_status once(void *user) {
     return whet_backend_cpu.run_segment(o->run, &o->err);
 }
 
+// Memory of an output whose shape the kernel finds out, forgotten with the call.
+static whet_status alloc_output(whet_eval *e, int32_t i, int32_t rank, const int64_t *dims) {
+    size_t bytes = whet_tensor_bytes(e->out[i].dtype, whet_dims_count(dims, rank));
+    whet_tuner *t = e->alloc_user;
+    e->out[i].data = bytes == SIZE_MAX ? NULL : whet_arena_alloc_raw(&t->eval, bytes);
+    return e->out[i].data ? WHET_OK : WHET_NOMEM(e->err);
+}
+
 static double measure(whet_tuner *t, const whet_problem *p, const whet_kernel *k,
                       const int32_t *params) {
     whet_arena_reset(&t->scratch);
     t->next_buffer = 0;
     whet_step s = {.kernel = k, .problem = *p, .name = k->name};
     memcpy(s.params, params, sizeof s.params);
-    s.call = (whet_call){.p = &s.problem, .params = s.params, .node = k->name, .arena = &t->eval};
+    s.call = (whet_call){.p = &s.problem, .params = s.params, .node = k->name, .arena = &t->eval,
+                          .alloc = alloc_output, .alloc_user = t};
     size_t stride;
     if (!make_step(t, &s, &stride)) return -1;
     whet_segment_run run = {.steps = &s, .n_steps = 1, .workers = t->env->workers,

@@ -17,8 +17,17 @@ whet_pgraph *whet_pgraph_create(void) {
     return NULL;
 }
 
+static void detach(whet_pgraph *g) {
+    for (int32_t i = 0; i < g->n_nodes; i++) {
+        whet_pnode *n = &g->nodes[i];
+        if (n->op && n->attrs && n->op->ext && n->op->ext->detach)
+            n->op->ext->detach(n->op, n->attrs);
+    }
+}
+
 void whet_pgraph_destroy(whet_pgraph *g) {
     if (!g) return;
+    detach(g);
     whet_dims_destroy(g->dims);
     whet_arena_fini(&g->arena);
     free(g);
@@ -106,8 +115,8 @@ static void note_unknown_contents(const whet_pgraph *g, whet_pnode *n, const whe
     }
 }
 
-static whet_status infer_node(whet_pgraph *g, whet_pnode *n, infer_scratch *s, whet_error *err) {
-    if (!scratch_for(&g->arena, s, n)) return WHET_NOMEM(err);
+static bool fill_scratch(whet_pgraph *g, const whet_pnode *n, infer_scratch *s) {
+    if (!scratch_for(&g->arena, s, n)) return false;
     for (int32_t i = 0; i < n->n_in; i++) {
         const whet_pvalue *v = n->in[i] < 0 ? NULL : &g->values[n->in[i]];
         s->in[i] = v ? &v->type : NULL;
@@ -116,6 +125,11 @@ static whet_status infer_node(whet_pgraph *g, whet_pnode *n, infer_scratch *s, w
         s->tensors[i] = whet_pvalue_tensor(v);
         s->data[i] = &s->tensors[i];
     }
+    return true;
+}
+
+static whet_status infer_node(whet_pgraph *g, whet_pnode *n, infer_scratch *s, whet_error *err) {
+    if (!fill_scratch(g, n, s)) return WHET_NOMEM(err);
     whet_infer ctx = {.op = n->op, .attrs = n->attrs, .node = n->name, .dims = g->dims,
                       .n_in = n->n_in, .n_out = n->n_out, .in = s->in, .data = s->data,
                       .out = s->out, .arena = &g->arena, .err = err};
@@ -216,6 +230,30 @@ whet_status whet_pgraph_replay(whet_pgraph *g, whet_error *err) {
     }
     whet_arena_fini(&scratch);
     return status;
+}
+
+// A type that no value has (an absent output) is empty.
+static whet_status attach_node(whet_pgraph *g, whet_pnode *n, infer_scratch *s, bool save,
+                               whet_error *err) {
+    if (!fill_scratch(g, n, s)) return WHET_NOMEM(err);
+    for (int32_t i = 0; i < n->n_out; i++) {
+        s->out[i] = (whet_type){.rank = -1};
+        if (n->out[i] >= 0) s->out[i] = g->values[n->out[i]].type;
+    }
+    whet_infer node = {.op = n->op, .attrs = n->attrs, .node = n->name, .dims = g->dims,
+                       .n_in = n->n_in, .n_out = n->n_out, .in = s->in, .data = s->data,
+                       .out = s->out, .arena = &g->arena, .err = err};
+    return n->op->ext->attach(&node, n->attrs, save);
+}
+
+whet_status whet_pgraph_attach(whet_pgraph *g, bool save, whet_error *err) {
+    infer_scratch s = {0};
+    for (int32_t i = 0; i < g->n_nodes; i++) {
+        whet_pnode *n = &g->nodes[i];
+        if (!n->recipe && n->op->ext && n->op->ext->attach)
+            WHET_TRY(attach_node(g, n, &s, save, err));
+    }
+    return WHET_OK;
 }
 
 uint64_t whet_pgraph_hash(const whet_pgraph *g) {

@@ -65,6 +65,9 @@ whet_status whet_pgraph_infer(whet_pgraph *g, whet_error *err);
 // Computes the derived constants that hold no data, from sources through the recipe nodes, in
 // order. Memory is the graph's arena. WHET_E_UNSUPPORTED when a source it needs is not held.
 whet_status whet_pgraph_replay(whet_pgraph *g, whet_error *err);
+// Makes the states of operators from outside (whet_op_extern), which go with the graph. Constants
+// that they look at must hold their data. save: also what is kept of them in a file.
+whet_status whet_pgraph_attach(whet_pgraph *g, bool save, whet_error *err);
 // Hash of structure and constants' types, for matching a plan to its graph.
 uint64_t whet_pgraph_hash(const whet_pgraph *g);
 

@@ -39,22 +39,30 @@ void whet_env_log(whet_env *env, whet_severity severity, const char *format, ...
     free(all);
 }
 
-static whet_status push_kernel(whet_env *env, const whet_kernel *k) {
-    if (env->n_kernels == env->cap_kernels) {
-        int32_t cap = env->cap_kernels ? env->cap_kernels * 2 : 64;
-        const whet_kernel **grown = realloc(env->kernels, (size_t)cap * sizeof *grown);
-        if (!grown) return WHET_NOMEM(&env->handle.error);
-        env->kernels = grown;
-        env->cap_kernels = cap;
-    }
-    env->kernels[env->n_kernels++] = k;
-    return WHET_OK;
+// ---- tables ----
+
+const whet_op_table *whet_env_ops(const whet_env *env) { return &atomic_load(&env->tables)->ops; }
+
+const whet_kernel_table *whet_env_kernels(const whet_env *env) {
+    return &atomic_load(&env->tables)->kernels;
 }
 
-// Made whenever the tables change, so that any thread may read it.
-static void describe(whet_env *env) {
-    whet_str *s = &env->description;
-    whet_str_clear(s);
+static void print_plugins(whet_str *s, const whet_op_table *ops) {
+    whet_json_array(s, "plugins");
+    for (int32_t i = 0; i < ops->n; i++) {
+        const whet_op_extern *x = ops->ops[i]->ext;
+        if (!x) continue;
+        whet_json_object(s, NULL);
+        whet_json_text(s, "name", x->type);
+        whet_json_text(s, "version", x->version);
+        whet_json_text(s, "domain", x->domain);
+        whet_json_text(s, "library", x->library);
+        whet_json_end_object(s);
+    }
+    whet_json_end_array(s);
+}
+
+static void describe(const whet_env *env, const whet_env_tables *t, whet_str *s) {
     whet_json_object(s, NULL);
     whet_json_text(s, "version", whet_version());
     whet_json_text(s, "cpu", env->cpu_info.name);
@@ -76,37 +84,105 @@ static void describe(whet_env *env) {
     }
     whet_json_end_array(s);
     int32_t usable = 0;
-    for (int32_t i = 0; i < env->n_kernels; i++) usable += whet_env_can_run(env, env->kernels[i]);
-    whet_json_int(s, "operators", env->ops.n);
-    whet_json_int(s, "kernels", env->n_kernels);
+    for (int32_t i = 0; i < t->kernels.n; i++)
+        usable += whet_env_can_run(env, t->kernels.kernels[i]);
+    whet_json_int(s, "operators", t->ops.n);
+    whet_json_int(s, "kernels", t->kernels.n);
     whet_json_int(s, "kernels_usable", usable);
+    print_plugins(s, &t->ops);
     whet_json_end_object(s);
+}
+
+static void free_tables(const whet_env_tables *t) {
+    if (!t) return;
+    free((void *)t->ops.ops);
+    free((void *)t->kernels.kernels);
+    free(t->description);
+    free((void *)t);
+}
+
+// Sorted insertion: few come at a time.
+static void insert_op(const whet_op **ops, int32_t n, const whet_op *op) {
+    for (; n > 0 && strcmp(ops[n - 1]->name, op->name) > 0; n--) ops[n] = ops[n - 1];
+    ops[n] = op;
+}
+
+static whet_env_tables *copy_tables(const whet_env_tables *old, int32_t n_ops, int32_t n_kernels) {
+    whet_env_tables *t = calloc(1, sizeof *t);
+    int32_t have_ops = old ? old->ops.n : 0, have = old ? old->kernels.n : 0;
+    const whet_op **ops = malloc((size_t)(have_ops + n_ops + 1) * sizeof *ops);
+    const whet_kernel **kernels = malloc((size_t)(have + n_kernels + 1) * sizeof *kernels);
+    if (!t || !ops || !kernels) {
+        free(t);
+        free(ops);
+        free(kernels);
+        return NULL;
+    }
+    if (have_ops) memcpy(ops, old->ops.ops, (size_t)have_ops * sizeof *ops);
+    if (have) memcpy(kernels, old->kernels.kernels, (size_t)have * sizeof *kernels);
+    t->ops = (whet_op_table){ops, have_ops};
+    t->kernels = (whet_kernel_table){kernels, have};
+    t->older = (whet_env_tables *)old;
+    return t;
+}
+
+whet_status whet_env_grow(whet_env *env, const whet_op *const *ops, int32_t n_ops,
+                          const whet_kernel *const *kernels, int32_t n_kernels, whet_error *err) {
+    whet_env_tables *t = copy_tables(atomic_load(&env->tables), n_ops, n_kernels);
+    if (!t) return WHET_NOMEM(err);
+    for (int32_t i = 0; i < n_ops; i++)
+        insert_op((const whet_op **)t->ops.ops, t->ops.n++, ops[i]);
+    for (int32_t i = 0; i < n_kernels; i++)
+        ((const whet_kernel **)t->kernels.kernels)[t->kernels.n++] = kernels[i];
+    whet_str text;
+    whet_str_init(&text);
+    describe(env, t, &text);
+    t->description = text.failed ? NULL : strdup(whet_str_text(&text));
+    whet_str_fini(&text);
+    if (!t->description) {
+        free_tables(t);
+        return WHET_NOMEM(err);
+    }
+    atomic_store(&env->tables, t);
+    return WHET_OK;
+}
+
+static whet_status add_backend(whet_env *env, const whet_backend *backend, whet_error *err) {
+    int32_t n = env->n_backends;
+    if (n == WHET_MAX_BACKENDS)
+        WHET_FAIL(err, WHET_E_LIMIT, "backend %s: at most %d backends", backend->name,
+                  WHET_MAX_BACKENDS);
+    if (whet_env_backend_index(env, backend->name) >= 0)
+        WHET_FAIL(err, WHET_E_INVALID, "backend %s is registered already", backend->name);
+    if (backend->probe) WHET_TRY(backend->probe(err));
+    env->backends[n] = backend;
+    env->n_backends = n + 1;
+    return WHET_OK;
+}
+
+static whet_status register_locked(whet_env *env, const whet_backend *backend,
+                                   const whet_kernel *const *kernels, int32_t n_kernels,
+                                   whet_error *err) {
+    for (int32_t i = 0; i < n_kernels; i++)
+        if (whet_env_kernel(env, kernels[i]->name))
+            WHET_FAIL(err, WHET_E_INVALID, "kernel %s is registered already", kernels[i]->name);
+    if (backend) WHET_TRY(add_backend(env, backend, err));
+    return whet_env_grow(env, NULL, 0, kernels, n_kernels, err);
 }
 
 whet_status whet_env_register(whet_env *env, const whet_backend *backend,
                               const whet_kernel *const *kernels, int32_t n_kernels) {
-    whet_error *err = &env->handle.error;
-    if (backend) {
-        if (env->n_backends == WHET_MAX_BACKENDS)
-            WHET_FAIL(err, WHET_E_LIMIT, "backend %s: at most %d backends", backend->name,
-                      WHET_MAX_BACKENDS);
-        if (whet_env_backend_index(env, backend->name) >= 0)
-            WHET_FAIL(err, WHET_E_INVALID, "backend %s is registered already", backend->name);
-        if (backend->probe) WHET_TRY(backend->probe(err));
-        env->backends[env->n_backends++] = backend;
-    }
-    for (int32_t i = 0; i < n_kernels; i++) {
-        if (whet_env_kernel(env, kernels[i]->name))
-            WHET_FAIL(err, WHET_E_INVALID, "kernel %s is registered already", kernels[i]->name);
-        WHET_TRY(push_kernel(env, kernels[i]));
-    }
-    describe(env);
-    return WHET_OK;
+    pthread_mutex_lock(&env->lock);
+    whet_status status =
+        register_locked(env, backend, kernels, n_kernels, &env->handle.error);
+    pthread_mutex_unlock(&env->lock);
+    return status;
 }
 
 const whet_kernel *whet_env_kernel(const whet_env *env, const char *name) {
-    for (int32_t i = 0; i < env->n_kernels; i++)
-        if (!strcmp(env->kernels[i]->name, name)) return env->kernels[i];
+    const whet_env_tables *t = atomic_load(&env->tables);
+    for (int32_t i = 0; t && i < t->kernels.n; i++)
+        if (!strcmp(t->kernels.kernels[i]->name, name)) return t->kernels.kernels[i];
     return NULL;
 }
 
@@ -133,6 +209,8 @@ static whet_status read_options(whet_env *env, const whet_env_options *o, const 
     env->log_user = full.log_user;
     env->verbosity = full.verbosity;
     env->threads = full.threads;
+    env->plugin_override = full.plugin_override;
+    env->engine_libraries = full.engine_libraries;
     *mask = full.cpu_mask;
     return WHET_OK;
 }
@@ -143,13 +221,11 @@ static whet_status fill_tables(whet_env *env) {
 #include "backend/backends.def"
 #undef BACKEND
     };
-    env->ops = *whet_ops_builtin();
     for (size_t i = 0; i < sizeof backends / sizeof backends[0]; i++)
-        WHET_TRY(whet_env_register(env, backends[i], NULL, 0));
-    const whet_kernel_table *table = whet_kernels_builtin();
-    for (int32_t i = 0; i < table->n; i++) WHET_TRY(push_kernel(env, table->kernels[i]));
-    describe(env);
-    return WHET_OK;
+        WHET_TRY(add_backend(env, backends[i], &env->handle.error));
+    const whet_op_table *ops = whet_ops_builtin();
+    const whet_kernel_table *kernels = whet_kernels_builtin();
+    return whet_env_grow(env, ops->ops, ops->n, kernels->kernels, kernels->n, &env->handle.error);
 }
 
 static whet_status init(whet_env *env, const whet_env_options *o) {
@@ -172,13 +248,14 @@ whet_status whet_env_create(const whet_env_options *options, whet_env **out) {
     whet_env *env = calloc(1, sizeof *env);
     if (!env) return WHET_E_NOMEM;
     env->handle.magic = WHET_HANDLE_MAGIC;
-    whet_str_init(&env->description);
+    pthread_mutex_init(&env->lock, NULL);
     whet_status status = init(env, options);
     if (status != WHET_OK) {
         whet_env_log(env, WHET_LOG_ERROR, "%s", env->handle.error.text);
         whet_env_destroy(env);
         return status;
     }
+    whet_env_plugins_from_variable(env);
     *out = env;
     return WHET_OK;
 }
@@ -186,12 +263,16 @@ whet_status whet_env_create(const whet_env_options *options, whet_env **out) {
 void whet_env_destroy(whet_env *env) {
     if (!env || env == default_env) return;
     whet_workers_destroy(env->workers);
-    whet_str_fini(&env->description);
-    free(env->kernels);
+    for (const whet_env_tables *t = atomic_load(&env->tables), *older; t; t = older) {
+        older = t->older;
+        free_tables(t);
+    }
+    whet_env_plugins_destroy(env);
+    pthread_mutex_destroy(&env->lock);
     free(env);
 }
 
 const char *whet_env_describe(whet_env *env) {
     env = whet_env_get(env);
-    return env ? whet_str_text(&env->description) : "{}";
+    return env ? atomic_load(&env->tables)->description : "{}";
 }

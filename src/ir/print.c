@@ -235,7 +235,9 @@ static void print_node(printer *p, const whet_node *n, int depth) {
     indent(p, depth);
     if (n->recipe) whet_str_add(p->out, "recipe ");
     print_results(p, n);
-    whet_str_printf(p->out, " = %s(", n->op->name);
+    whet_str_add(p->out, " = ");
+    print_name(p, n->op->name);
+    whet_str_add(p->out, "(");
     for (int32_t i = 0; i < n->n_in; i++) {
         if (i) whet_str_add(p->out, ", ");
         print_value(p, n->in[i]);

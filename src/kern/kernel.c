@@ -59,7 +59,7 @@ static double port_count(const whet_port *port) {
 #define MAX_PORTS 64
 
 double whet_problem_flops(const whet_problem *p) {
-    const whet_op *op = whet_op_find(whet_ops_builtin(), p->op);
+    const whet_op *op = p->desc ? p->desc : whet_op_find(whet_ops_builtin(), p->op);
     double out = p->n_out > 0 ? port_count(&p->out[0]) : 0;
     if (p->chain) return out * p->chain->n_ops;
     if (!op || !op->flops || p->n_in > MAX_PORTS || p->n_out > MAX_PORTS) return out;

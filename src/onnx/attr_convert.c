@@ -150,6 +150,24 @@ static bool set_attr(whet_import_node *n, const whet_attr *row, const whet_onnx_
     return false;
 }
 
+// Exporters of models for plugins write a single number where a list, and an int where a float is
+// declared. False: nothing of the kind, or failed.
+static bool set_loosely(whet_import_node *n, const whet_attr *row, const whet_onnx_attr *a,
+                        void *slot) {
+    float f = a->type == WHET_ONNX_INT ? (float)a->i : a->f;
+    bool number = a->type == WHET_ONNX_INT || a->type == WHET_ONNX_FLOAT;
+    if (row->type == WHET_ATTR_FLOAT && a->type == WHET_ONNX_INT) {
+        *(float *)slot = f;
+        return true;
+    }
+    if (row->type == WHET_ATTR_FLOATS && number)
+        return set_array(n, &f, 1, sizeof f, &((whet_floats *)slot)->v, &((whet_floats *)slot)->n);
+    if (row->type == WHET_ATTR_INTS && a->type == WHET_ONNX_INT)
+        return set_array(n, &a->i, 1, sizeof a->i, &((whet_ints *)slot)->v,
+                         &((whet_ints *)slot)->n);
+    return false;
+}
+
 static bool is_set(const whet_import_set *sets, const char *name) {
     for (; sets && sets->name; sets++)
         if (!strcmp(sets->name, name)) return true;
@@ -164,6 +182,8 @@ bool whet_import_attrs_fill(whet_import_node *n, const whet_op *op, const whet_i
         const whet_onnx_attr *a = whet_import_attr(n, row->name);
         if (!a) continue;
         int32_t type = onnx_type(row->type);
+        if (op->ext && set_loosely(n, row, a, (char *)attrs + row->offset)) continue;
+        if (n->failed) return false;
         if (row->type == WHET_ATTR_STRING && a->type == WHET_ONNX_STRINGS)
             type = WHET_ONNX_STRINGS;
         if (!whet_import_attr_of(n, row->name, type)) return false;

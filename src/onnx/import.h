@@ -22,6 +22,7 @@ typedef struct whet_import_options {
     const whet_import_shape *shapes;   // fixed shapes of inputs
     int32_t n_shapes;
     whet_import_limits limits;
+    bool plugin_override;              // plugins win over operators and functions
 } whet_import_options;
 
 // One thing that is wrong, found without stopping at the first.

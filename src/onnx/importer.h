@@ -81,6 +81,11 @@ void whet_import_row_missing(whet_importer *imp, const whet_import_node *n);
 // The newest opset of a domain known here; 0: unknown domain.
 int64_t whet_import_newest_opset(const char *domain);
 
+// ---- onnx_plugins.c ----
+// The plugin that the node means; NULL: none, or more than one may be meant.
+const whet_op *whet_import_plugin_find(whet_import_node *n);
+void whet_import_plugin(whet_import_node *n, const whet_op *op);
+
 // ---- onnx_scopes.c, onnx_order.c ----
 whet_binding *whet_scope_own(const whet_scope *scope, const char *name);
 // The same, or that of the nearest scope around a subgraph.

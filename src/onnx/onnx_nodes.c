@@ -110,15 +110,17 @@ static bool only_objects(const whet_arg *args, int32_t n) {
 static bool lists_fit(whet_import_node *n, const whet_import_row *row) {
     if (!n->op) return true;
     bool takes = only_objects(n->op->in, n->op->n_in) || only_objects(n->op->out, n->op->n_out);
-    for (int32_t i = 0; i < n->n_in && !(row->import && takes); i++)
+    for (int32_t i = 0; i < n->n_in && !(row && row->import && takes); i++)
         if (n->in_lists[i]) n->in[i] = whet_import_object(n, i);
     return !n->failed;
 }
 
-static void import_by_row(whet_import_node *n, const whet_import_row *row) {
-    n->op = row->op;
+// By its row, or by the plugin when it has none.
+static void import_by(whet_import_node *n, const whet_import_row *row, const whet_op *plugin) {
+    n->op = row ? row->op : plugin;
     if (!lists_fit(n, row)) return;
-    if (row->import) row->import(n);
+    if (!row) whet_import_plugin(n, plugin);
+    else if (row->import) row->import(n);
     else whet_import_own(n, NULL, n->in, n->n_in);
     report_unused_attrs(n);
     report_missing_results(n);
@@ -159,24 +161,28 @@ static void import_node(whet_importer *imp, whet_scope *scope, int32_t index) {
         return;
     }
     if (!prepare(&n, index, &poisoned)) return;
-    const whet_onnx_function *fn = whet_import_function_find(imp, n.onnx);
+    const whet_op *plugin = imp->options->plugin_override ? whet_import_plugin_find(&n) : NULL;
+    const whet_onnx_function *fn = plugin ? NULL : whet_import_function_find(imp, n.onnx);
     if (fn) {
         whet_import_count_op(imp, n.onnx, true);
         whet_import_function_call(&n, fn);
         return;
     }
-    const whet_import_row *row =
-        n.version ? whet_import_row_find(&imp->rows, n.onnx->domain, n.onnx->op_type, n.version)
-                  : NULL;
-    if (!whet_import_count_op(imp, n.onnx, row != NULL)) return;
-    n.failed = poisoned || !row;
-    if (!row && !n.version && whet_import_newest_opset(n.onnx->domain))
+    const whet_import_row *row = n.version && !plugin
+                                     ? whet_import_row_find(&imp->rows, n.onnx->domain,
+                                                            n.onnx->op_type, n.version)
+                                     : NULL;
+    if (!row && !plugin) plugin = whet_import_plugin_find(&n);
+    bool known = row || plugin;
+    if (!whet_import_count_op(imp, n.onnx, known)) return;
+    n.failed = poisoned || !known;
+    if (!known && !n.version && whet_import_newest_opset(n.onnx->domain))
         whet_import_problem_add(imp, &n, WHET_E_MODEL, "opset_import has no version of domain '%s'",
                                 *n.onnx->domain ? n.onnx->domain : "ai.onnx");
-    else if (!row)
+    else if (!known)
         whet_import_row_missing(imp, &n);
     else if (!poisoned)
-        import_by_row(&n, row);
+        import_by(&n, row, plugin);
     if (n.failed) whet_import_subgraphs(imp, scope, n.onnx);
     if (!imp->stopped) define_results(&n);
 }

@@ -140,7 +140,8 @@ void whet_import_row_missing(whet_importer *imp, const whet_import_node *n) {
             node->op_type, (long long)n->version, whet_str_text(&versions), domain);
     else if (!whet_import_newest_opset(node->domain))
         whet_import_problem_add(imp, n, WHET_E_UNSUPPORTED,
-                                "domain '%s' is not known and the model has no function %s in it",
+                                "domain '%s' is not known, the model has no function %s in it and "
+                                "no plugin of that name is loaded",
                                 domain, node->op_type);
     else if (near)
         whet_import_problem_add(imp, n, WHET_E_UNSUPPORTED,

@@ -219,6 +219,18 @@ enum {
     WHET_OP_MOVES = 64,       // eval only moves elements: packed ones come to it as bytes, one each
 };
 
+// What is known of an operator that came from outside, and the state that its nodes may have. The
+// state hangs on a node's attributes in a portable graph, which makes and drops it; attributes of
+// the IR never have one.
+typedef struct whet_op_extern {
+    const char *domain, *type, *version;          // the names that models use
+    const char *library, *library_version, *path; // where it is from; "" when of this process
+    // Makes the state from types, constant contents and saved bytes; save: puts the bytes to be
+    // saved among the attributes. NULL: no state.
+    whet_status (*attach)(const whet_infer *node, void *attrs, bool save);
+    void (*detach)(const whet_op *op, void *attrs);
+} whet_op_extern;
+
 struct whet_op {
     const char *name;           // snake_case, the name in the IR
     const whet_arg *in, *out;   // n_in, n_out rows
@@ -236,6 +248,7 @@ struct whet_op {
     // Multiply-adds count two; NULL: one an output element.
     double (*flops)(const void *attrs, const whet_tensor *in, int32_t n_in, const whet_tensor *out,
                     int32_t n_out);
+    const whet_op_extern *ext;  // NULL: built in
 };
 
 // Calls op->eval with alignment of errors: text starts with the node's name.

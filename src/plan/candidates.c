@@ -56,8 +56,9 @@ static bool add_kernel(list *l, const whet_kernel *k, whet_layout variant, whet_
 }
 
 static bool enumerate(list *l, whet_problem *p) {
-    for (int32_t i = 0; i < l->env->n_kernels; i++) {
-        const whet_kernel *k = l->env->kernels[i];
+    const whet_kernel_table *t = whet_env_kernels(l->env);
+    for (int32_t i = 0; i < t->n; i++) {
+        const whet_kernel *k = t->kernels[i];
         if (strcmp(k->op, p->op) || !whet_env_can_run(l->env, k) || whet_kernel_disabled(l->o, k))
             continue;
         uint32_t layouts = k->layouts ? k->layouts : WHET_LAYOUT_BIT(WHET_LAYOUT_PLAIN);
@@ -187,8 +188,9 @@ whet_status whet_plan_reorder(whet_env *env, const whet_plan_options *o, const w
                       .l3_bytes = env->cpu_info.l3_bytes};
     list l = {.env = env, .o = o, .arena = arena};
     int32_t params[WHET_MAX_PARAMS] = {0};
-    for (int32_t i = 0; i < env->n_kernels; i++) {
-        const whet_kernel *k = env->kernels[i];
+    const whet_kernel_table *t = whet_env_kernels(env);
+    for (int32_t i = 0; i < t->n; i++) {
+        const whet_kernel *k = t->kernels[i];
         if (strcmp(k->op, "reorder") || !whet_env_can_run(env, k) || whet_kernel_disabled(o, k))
             continue;
         if (k->accepts(&p) && !push(&l, &p, k, params)) return WHET_NOMEM(err);

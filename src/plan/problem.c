@@ -89,8 +89,9 @@ bool whet_kernel_disabled(const whet_plan_options *o, const whet_kernel *k) {
 }
 
 bool whet_plan_acceptable(const whet_env *env, const whet_plan_options *o, whet_problem *p) {
-    for (int32_t i = 0; i < env->n_kernels; i++) {
-        const whet_kernel *k = env->kernels[i];
+    const whet_kernel_table *t = whet_env_kernels(env);
+    for (int32_t i = 0; i < t->n; i++) {
+        const whet_kernel *k = t->kernels[i];
         if (strcmp(k->op, p->op) || !whet_env_can_run(env, k) || whet_kernel_disabled(o, k))
             continue;
         uint32_t layouts = k->layouts ? k->layouts : WHET_LAYOUT_BIT(WHET_LAYOUT_PLAIN);

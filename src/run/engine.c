@@ -147,7 +147,7 @@ static whet_status open_sections(whet_engine *e, const void *data, size_t size, 
     whet_section *graph = whet_engine_file_find(&e->file, WHET_SECTION_GRAPH, 0);
     if (!graph) WHET_FAIL(err, WHET_E_PARSE, "engine file: it has no graph");
     WHET_TRY(whet_section_check(graph, err));
-    WHET_TRY(whet_pgraph_decode(graph->data, graph->size, &e->env->ops, &e->graph, err));
+    WHET_TRY(whet_pgraph_decode(graph->data, graph->size, whet_env_ops(e->env), &e->graph, err));
     WHET_TRY(whet_engine_attach_sources(&e->file, e->graph, err));
     whet_section *profiles = whet_engine_file_find(&e->file, WHET_SECTION_PROFILES, 0);
     if (profiles) {
@@ -155,7 +155,8 @@ static whet_status open_sections(whet_engine *e, const void *data, size_t size, 
         WHET_TRY(whet_boxes_decode(profiles->data, profiles->size, e->graph, &e->profiles, err));
     }
     if (!alloc_plans(e, e->profiles.n ? e->profiles.n : 1)) return WHET_NOMEM(err);
-    WHET_TRY(choose_plan(e, err));
+    WHET_TRY(choose_plan(e, err)); // brings the constants that states are made from
+    WHET_TRY(whet_pgraph_attach(e->graph, false, err));
     e->plan = e->plans[0];
     return WHET_OK;
 }

@@ -69,7 +69,8 @@ static const row rows[] = {
     {"undefined", WHET_E_MODEL, 2,
      {"its input 1 'nothing' is not defined", "output 'neither' of the graph is not defined"}},
     {"unknown_domain", WHET_E_UNSUPPORTED, 2,
-     {"domain 'nobody' is not known and the model has no function Relu in it",
+     {"domain 'nobody' is not known, the model has no function Relu in it and no plugin of that "
+      "name is loaded",
       "opset_import has no version of domain 'com.microsoft'"}},
     {"unordered", WHET_E_MODEL, 1,
      {"node 'Relu_0' (Relu): its input 't' is made by a later node"}},
