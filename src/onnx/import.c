@@ -46,9 +46,9 @@ static void check_opsets(whet_importer *imp, const whet_onnx_opsets *opsets) {
         const char *domain = *o->domain ? o->domain : "ai.onnx";
         int64_t newest = whet_import_newest_opset(o->domain);
         for (int32_t k = 0; k < i && k < 64; k++)
-            if (!strcmp(opsets->v[k].domain, o->domain))
-                whet_import_problem_add(imp, NULL, WHET_E_MODEL, "domain %s is imported twice",
-                                        domain);
+            if (!strcmp(opsets->v[k].domain, o->domain) && opsets->v[k].version != o->version)
+                whet_import_problem_add(imp, NULL, WHET_E_MODEL,
+                                        "domain %s is imported in two versions", domain);
         if (newest && o->version > newest)
             whet_import_problem_add(imp, NULL, WHET_E_VERSION,
                                     "opset %lld of domain %s is newer than %lld, the newest known; "

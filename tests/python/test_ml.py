@@ -27,6 +27,17 @@ def model(op, x, outputs, opset=3, extra=(), **attrs):
         helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", opset)]).SerializeToString()
 
 
+def test_a_domain_may_be_imported_twice_at_one_version():
+    """As skl2onnx writes it."""
+    x = np.ones((2, 3), np.float32)
+    proto = onnx.load_from_string(model("Scaler", x, {"Y": TensorProto.FLOAT}, scale=[2.0]))
+    proto.opset_import.append(helper.make_opsetid("", 17))
+    np.testing.assert_array_equal(run(proto.SerializeToString(), x)["Y"], 2 * x)
+    proto.opset_import[-1].version = 16
+    with pytest.raises(whet.Error, match="two versions"):
+        whet.build(proto.SerializeToString(), level=0)
+
+
 def run(data, x):
     context = whet.build(data, level=0, threads=1).context()
     return context.run({"X": x})
