@@ -120,35 +120,45 @@ void whet_import_range_27(whet_import_node *n) {
 
 // ---- dropout ----
 
-static bool is_training(whet_import_node *n) {
+// Before opset 7 an attribute tells; then nothing does until opset 12, where an input may.
+static bool may_train(whet_import_node *n) {
     double training = 0, ratio = 0.5;
-    if (n->version < 7) training = whet_import_int(n, "is_test", 0) == 0;
+    if (n->version < 7) return whet_import_int(n, "is_test", 0) == 0;
     whet_value *mode = whet_import_in(n, 2), *rate = whet_import_in(n, 1);
     if (mode && !whet_value_scalar(mode, &training)) training = 1;
     if (rate && !whet_value_scalar(rate, &ratio)) ratio = 0.5;
     return training != 0 && ratio != 0; // a ratio of 0 drops nothing
 }
 
-// Inference only: the input goes through, the mask is true everywhere.
-void whet_import_dropout(whet_import_node *n) {
+static whet_value *whole_mask(whet_import_node *n, whet_value *x) {
     static const uint64_t one = 1;
-    whet_value *x = whet_import_in(n, 0);
-    whet_import_ignore(n, "ratio");
-    whet_import_ignore(n, "seed");
-    if (is_training(n)) {
-        whet_import_fail(n, WHET_E_UNSUPPORTED,
-                         "training mode is not supported; export the model for inference");
-        return;
-    }
-    whet_import_result(n, 0, whet_import_emit(n, "identity", NULL, WHET_VALUES(x)));
-    if (!whet_import_wants(n, 1)) return;
     whet_tensor t = {WHET_DTYPE_BOOL, 1, {1}, (void *)(uintptr_t)&one, 1};
     whet_value *shape = whet_import_emit(n, "shape", NULL, WHET_VALUES(x));
-    whet_value *mask = whet_import_emit(n, "constant_of_shape", WHET_SETS({"value", .tensor = &t}),
-                                        WHET_VALUES(shape));
+    return whet_import_emit(n, "constant_of_shape", WHET_SETS({"value", .tensor = &t}),
+                            WHET_VALUES(shape));
+}
+
+// Where it does not train the input goes through and the mask is true everywhere.
+void whet_import_dropout(whet_import_node *n) {
+    whet_value *x = whet_import_in(n, 0), *out[2] = {x, NULL};
+    bool attribute = n->version < 12, wants = whet_import_wants(n, 1);
+    float ratio = attribute ? whet_import_float(n, "ratio", 0.5f) : 0;
+    if (!may_train(n)) {
+        whet_import_ignore(n, "seed");
+        out[0] = whet_import_emit(n, "identity", NULL, WHET_VALUES(x));
+        if (wants) out[1] = whole_mask(n, x);
+    } else if (!attribute) {
+        whet_import_own(n, NULL, n->in, n->n_in);
+        return;
+    } else {
+        whet_value *rate = whet_import_scalar(n, WHET_DTYPE_F32, (double)ratio);
+        whet_value *yes = whet_import_scalar(n, WHET_DTYPE_BOOL, 1);
+        whet_import_emit_many(n, "dropout", NULL, WHET_VALUES(x, rate, yes), out, 2);
+    }
     // before opset 10 the mask has the type of the data
-    if (n->version < 10 && x)
-        mask = whet_import_emit(n, "cast", WHET_SETS({"to", .number = x->type.dtype}),
-                                WHET_VALUES(mask));
-    whet_import_result(n, 1, mask);
+    if (n->version < 10 && wants && x)
+        out[1] = whet_import_emit(n, "cast", WHET_SETS({"to", .number = x->type.dtype}),
+                                  WHET_VALUES(out[1]));
+    whet_import_result(n, 0, out[0]);
+    if (wants) whet_import_result(n, 1, out[1]);
 }

@@ -143,21 +143,6 @@ void whet_import_rnn_1(whet_import_node *n) {
     whet_import_own(n, NULL, n->in, n->n_in);
 }
 
-// Inference only: every result but the first is one of training.
-void whet_import_batch_norm_1(whet_import_node *n) {
-    const char *training = NULL;
-    if (!whet_import_int(n, "spatial", 1) && n->version < 9) training = "spatial = 0";
-    if (n->version < 7 && !whet_import_int(n, "is_test", 0)) training = "is_test = 0";
-    for (int32_t i = 1; i < n->onnx->n_out; i++)
-        if (whet_import_wants(n, i)) training = "a result of training";
-    if (training) {
-        whet_import_fail(n, WHET_E_UNSUPPORTED,
-                         "%s is not supported; export the model for inference", training);
-        return;
-    }
-    whet_import_result(n, 0, whet_import_emit_table(n, "batch_norm", NULL, n->in, n->n_in));
-}
-
 void whet_import_top_k_1(whet_import_node *n) {
     const whet_onnx_attr *k = whet_import_attr_of(n, "k", WHET_ONNX_INT);
     if (!k) whet_import_fail(n, WHET_E_MODEL, "the required attribute 'k' is missing");
@@ -227,4 +212,11 @@ void whet_import_softmax_1(whet_import_node *n) {
     whet_value *shape = whet_import_emit(n, "shape", NULL, WHET_VALUES(x));
     whet_import_result(n, 0, whet_import_emit(n, "reshape", WHET_SETS({"allowzero", .number = 1}),
                                               WHET_VALUES(y, shape)));
+}
+
+// The axis was an attribute.
+void whet_import_dft_17(whet_import_node *n) {
+    int64_t axis = whet_import_int(n, "axis", 1);
+    whet_import_own(n, NULL, WHET_VALUES(whet_import_in(n, 0), whet_import_in(n, 1),
+                                         whet_import_i64(n, &axis, -1)));
 }

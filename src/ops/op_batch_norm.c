@@ -103,8 +103,8 @@ const whet_op whet_op_batch_norm = {
                 .def = 0.9},
                {"training_mode", WHET_ATTR_BOOL,
                 offsetof(whet_batch_norm_attrs, training_mode)}),
-    // "batch_norm_1": consumed_inputs, is_test and spatial = 1 are dropped; refused are spatial = 0
-    // (opset < 9), is_test = 0 (opset < 7) and any used output but the first (all are training).
+    // "batch_norm_1": before, other things told that it trains, and statistics could be those of
+    // each activation (spatial = 0).
     WHET_ONNX({"", "BatchNormalization", 1, 13, "batch_norm_1"},
               {"", "BatchNormalization", 14, 0, NULL}),
     .infer = batch_norm_infer,

@@ -64,10 +64,7 @@ const whet_op whet_op_identity = {
     .pw = WHET_PW_IDENTITY,
     .infer = whet_infer_elementwise,
     .eval = whet_eval_copy,
-    // "dropout" of inference: identity of the first input; a mask that is used is true everywhere
-    // (in the shape of the input); training mode is refused. Ratio, is_test, seed and
-    // consumed_inputs are dropped. Opset < 7 with is_test = 0 is training.
-    WHET_ONNX({"", "Identity", 1, 0, NULL}, {"", "Dropout", 1, 0, "dropout"}),
+    WHET_ONNX({"", "Identity", 1, 0, NULL}),
 };
 
 // ---- with parameters ----

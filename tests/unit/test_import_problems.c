@@ -65,7 +65,7 @@ static const row rows[] = {
       "position 2 is outside of a sequence of 2", "it has neither input nor type"}},
     {"too_old", WHET_E_UNSUPPORTED, 1,
      {"Gelu of opset 17 is not supported; supported are opsets 20 and newer of domain ai.onnx"}},
-    {"training", WHET_E_UNSUPPORTED, 1, {"training mode is not supported"}},
+    {"training", WHET_E_UNSUPPORTED, 1, {"Gradient differentiates the graph around it"}},
     {"undefined", WHET_E_MODEL, 2,
      {"its input 1 'nothing' is not defined", "output 'neither' of the graph is not defined"}},
     {"unknown_domain", WHET_E_UNSUPPORTED, 2,
