@@ -54,7 +54,9 @@ static const char *const precision_choices[] = {"fp32",  "!tf32", "!bf16", "!fp1
     X("dump-ir", OPT_TEXT, dump_ir, 0, 0, NULL, "after:NAME|after:all", "",                        \
       "log the graph's text form after a pass", NULL)                                              \
     X("disable-kernels", OPT_TEXT, disable_kernels, 0, 0, NULL, "NAME,PREFIX*,...", "",            \
-      "kernels to leave out", NULL)
+      "kernels to leave out", NULL)                                                                \
+    X("embed-plugins", OPT_TEXT, embed_plugins, 0, 0, NULL, "used|FILE,...", "",                   \
+      "plugin libraries that the engine carries: all that it uses, or these", NULL)
 
 static const option options[] = {
 #define ROW(name, type, field, min, max, choices, values, def, help, refusal)                      \

@@ -19,7 +19,7 @@ struct whet_config {
     int64_t level, threads;
     int32_t verify, portable, precision, plan;
     bool deterministic, timing_cache_readonly;
-    const char *timing_cache, *disable_pass, *dump_ir, *disable_kernels;
+    const char *timing_cache, *disable_pass, *dump_ir, *disable_kernels, *embed_plugins;
     whet_import_shape *shapes;
     int32_t n_shapes, cap_shapes;
     const whet_profile **profiles; // copies

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The engine's bytes: docs/engine-format.md.
 #include "build/builder_impl.h"
+#include "build/carry_plugins.h"
 
 typedef struct {
     whet_piece *v;
@@ -119,6 +120,15 @@ static bool push_profiles(whet_build *x, section_list *l, whet_writer *profiles)
                                              profiles->size);
 }
 
+static bool push_plugins(whet_build *x, section_list *l, const whet_carried *c) {
+    if (!c->records.size) return true;
+    bool good = push_section(x, l, WHET_SECTION_PLUGINS, 0, c->records.data, c->records.size);
+    for (int32_t i = 0; i < c->n && good; i++)
+        good = push_section(x, l, WHET_SECTION_LIBRARY, 0, c->libraries[i].data,
+                            c->libraries[i].size);
+    return good;
+}
+
 static bool push_graph(whet_build *x, section_list *l, whet_writer *graph) {
     whet_pgraph_encode(x->graph, graph);
     return !graph->failed && push_section(x, l, WHET_SECTION_GRAPH, 0, graph->data, graph->size);
@@ -141,10 +151,13 @@ whet_status whet_build_write(whet_build *x, whet_engine **engine) {
     for (int32_t i = 0; i < n_writers; i++) whet_writer_init(&w[i]);
     section_list l = {0};
     uint32_t id = 1;
-    whet_status status = WHET_OK;
     bool good = true;
-    if (x->before) status = keep_sections(x, &l, &id);
-    else good = push_graph(x, &l, &w[GRAPH]) && push_profiles(x, &l, &w[PROFILES]);
+    whet_carried carried;
+    whet_status status = whet_carry_plugins(x, &carried);
+    if (status == WHET_OK && x->before) status = keep_sections(x, &l, &id);
+    else if (status == WHET_OK)
+        good = push_graph(x, &l, &w[GRAPH]) && push_plugins(x, &l, &carried) &&
+               push_profiles(x, &l, &w[PROFILES]);
     good = good && push_plans(x, &l, id, full, &w[MACHINE], &w[PLANS]);
     if (!x->before && full) good = good && push_sources(x, &l, &w[INDEX]);
     if (status == WHET_OK && !good) status = WHET_NOMEM(x->err);
@@ -152,6 +165,7 @@ whet_status whet_build_write(whet_build *x, whet_engine **engine) {
     size_t size = 0;
     if (status == WHET_OK) status = whet_engine_file_make(l.v, l.n, &data, &size, x->err);
     for (int32_t i = 0; i < n_writers; i++) whet_writer_fini(&w[i]);
+    whet_carry_drop(&carried);
     if (status != WHET_OK) return status;
     return whet_engine_open(x->env, data, size, data, engine, x->err);
 }

@@ -24,6 +24,8 @@ typedef enum whet_section_kind {
     WHET_SECTION_PACKED = 6,
     WHET_SECTION_PROFILES = 7,     // shapes that there are plans for, layer one
     WHET_SECTION_PROFILE_PLAN = 8, // of each profile but the first, in order
+    WHET_SECTION_PLUGINS = 9,      // operators from outside, layer one
+    WHET_SECTION_LIBRARY = 10,     // a shared object with some of them
 } whet_section_kind;
 
 typedef struct whet_section {

@@ -43,7 +43,7 @@ static whet_status open_handle(whet_plugin_file *f, const char *name, const char
     f->handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (!f->handle) {
         const char *why = dlerror();
-        WHET_FAIL(err, WHET_E_IO, "plugin library %s: %s", name, why ? why : "cannot be opened");
+        WHET_FAIL(err, WHET_E_IO, "cannot open plugin library: %s", why ? why : name);
     }
     // a pointer to a function comes as one to data
     void *symbol = dlsym(f->handle, WHET_PLUGIN_LIBRARY_SYMBOL);

@@ -147,6 +147,7 @@ static whet_status open_sections(whet_engine *e, const void *data, size_t size, 
     whet_section *graph = whet_engine_file_find(&e->file, WHET_SECTION_GRAPH, 0);
     if (!graph) WHET_FAIL(err, WHET_E_PARSE, "engine file: it has no graph");
     WHET_TRY(whet_section_check(graph, err));
+    WHET_TRY(whet_engine_find_plugins(e, err));
     WHET_TRY(whet_pgraph_decode(graph->data, graph->size, whet_env_ops(e->env), &e->graph, err));
     WHET_TRY(whet_engine_attach_sources(&e->file, e->graph, err));
     whet_section *profiles = whet_engine_file_find(&e->file, WHET_SECTION_PROFILES, 0);

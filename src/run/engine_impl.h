@@ -33,6 +33,8 @@ whet_status whet_engine_open(whet_env *env, const void *data, size_t size, void 
 // An engine over a graph and a plan, both borrowed, without a file (for verification and tuning).
 whet_status whet_engine_wrap(whet_env *env, whet_pgraph *graph, whet_plan *plan,
                              whet_engine **engine, whet_error *err);
+// Sees that the plugins of the file's graph are there. WHET_E_UNSUPPORTED says which are not.
+whet_status whet_engine_find_plugins(whet_engine *e, whet_error *err);
 // Points the graph's source constants at those in the file, where it has them.
 whet_status whet_engine_attach_sources(whet_engine_file *file, whet_pgraph *graph, whet_error *err);
 // Whether a section for that machine is 2: exact, 1: usable, 0: neither, here.

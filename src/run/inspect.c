@@ -158,10 +158,11 @@ static void inspect_json(whet_str *s, const whet_engine *e) {
     whet_json_array(s, "sections");
     for (int32_t i = 0; i < e->file.n_sections; i++) {
         static const char *const names[] = {"?",    "graph",  "index",    "sources",     "machine",
-                                            "plan", "packed", "profiles", "profile plan"};
+                                            "plan", "packed", "profiles", "profile plan",
+                                            "plugins", "library"};
         uint32_t kind = e->file.sections[i].kind;
         whet_json_object(s, NULL);
-        whet_json_text(s, "kind", names[kind <= WHET_SECTION_PROFILE_PLAN ? kind : 0]);
+        whet_json_text(s, "kind", names[kind <= WHET_SECTION_LIBRARY ? kind : 0]);
         whet_json_int(s, "machine", e->file.sections[i].id);
         whet_json_int(s, "offset", (int64_t)e->file.sections[i].offset);
         whet_json_int(s, "bytes", (int64_t)e->file.sections[i].size);

@@ -37,6 +37,8 @@ typedef struct whet_cli_command whet_cli_command;
 typedef struct whet_cli {
     const whet_cli_command *command;
     bool help, verbose, quiet;
+    bool engine_libraries, plugin_override;
+    whet_cli_list plugins;  // libraries to open, each maybe several with commas
     const char *cpumask;
     int64_t threads;
     whet_cli_list args;
@@ -97,6 +99,8 @@ int whet_cli_fail_status(whet_status status, const void *handle);
 
 // Makes cli->env from the global options. False: the problem has been printed.
 bool whet_cli_open_env(whet_cli *cli);
+// Opens these plugin libraries. False: printed.
+bool whet_cli_open_plugins(whet_cli *cli, const whet_cli_list *libraries);
 // A config with the options of a build that were given. NULL: printed.
 whet_config *whet_cli_make_config(whet_cli *cli, const char *shapes);
 whet_engine *whet_cli_build_engine(whet_cli *cli, const char *path, const char *shapes);

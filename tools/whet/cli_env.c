@@ -31,13 +31,33 @@ static void log_line(void *user, whet_severity severity, const char *text) {
     fprintf(stderr, "whet: %s%s\n", prefix[severity & 3], text);
 }
 
+static bool open_plugins(whet_cli *cli, const char *list) {
+    while (*list) {
+        size_t n = strcspn(list, ",");
+        char *path = strndup(list, n);
+        whet_status status = path ? whet_env_load_plugins(cli->env, path) : WHET_E_NOMEM;
+        free(path);
+        if (status != WHET_OK) return whet_cli_fail_status(status, cli->env), false;
+        list += n + (list[n] == ',');
+    }
+    return true;
+}
+
+bool whet_cli_open_plugins(whet_cli *cli, const whet_cli_list *libraries) {
+    for (int32_t i = 0; i < libraries->n; i++)
+        if (!open_plugins(cli, libraries->v[i])) return false;
+    return true;
+}
+
 bool whet_cli_open_env(whet_cli *cli) {
     whet_env_options o = {.struct_size = sizeof o, .log = log_line, .log_user = cli,
-                          .threads = (int32_t)cli->threads, .cpu_mask = cli->cpumask};
+                          .threads = (int32_t)cli->threads, .cpu_mask = cli->cpumask,
+                          .plugin_override = cli->plugin_override,
+                          .engine_libraries = cli->engine_libraries};
     o.verbosity = cli->quiet ? WHET_LOG_ERROR : cli->verbose ? WHET_LOG_VERBOSE : WHET_LOG_INFO;
     whet_status status = whet_env_create(&o, &cli->env); // logs its errors
     if (status == WHET_E_NOMEM) whet_cli_fail("out of memory");
-    return status == WHET_OK;
+    return status == WHET_OK && whet_cli_open_plugins(cli, &cli->plugins);
 }
 
 // Adds one profile; false: printed.

@@ -66,6 +66,17 @@ static bool add_setting(whet_exec *e, const char *name, const char *value) {
     return true;
 }
 
+// Libraries that the engine carries, as the option of a build wants them.
+static bool add_carried(whet_exec *e) {
+    size_t size = 1;
+    for (int32_t i = 0; i < e->carried.n; i++) size += strlen(e->carried.v[i]) + 1;
+    char *list = e->carried.n ? whet_exec_keep(e, calloc(1, size)) : NULL;
+    if (!list) return !e->carried.n || (whet_cli_fail("out of memory"), false);
+    for (int32_t i = 0; i < e->carried.n; i++)
+        snprintf(list + strlen(list), size - strlen(list), "%s%s", i ? "," : "", e->carried.v[i]);
+    return add_setting(e, "embed-plugins", list);
+}
+
 static whet_engine *build_with(whet_exec *e, whet_config *config, whet_builder *builder) {
     whet_engine *engine = NULL;
     double begin = whet_exec_now();
@@ -88,6 +99,7 @@ static whet_engine *build(whet_exec *e) {
     snprintf(level, sizeof level, "%d", (int)e->level);
     if (!add_setting(e, "level", level)) return NULL;
     if (e->timing_cache && !add_setting(e, "timing-cache", e->timing_cache)) return NULL;
+    if (!add_carried(e)) return NULL;
     whet_config *config = whet_cli_make_config(&e->cli, e->build_shapes);
     whet_builder *builder = NULL;
     whet_engine *engine = NULL;
@@ -243,10 +255,14 @@ static bool infer(const whet_exec *e, whet_engine *engine) {
 
 static bool run(whet_exec *e) {
     whet_env_options o = {.struct_size = sizeof o, .log = whet_exec_log,
+                          .plugin_override = e->cli.plugin_override,
+                          .engine_libraries = e->cli.engine_libraries,
                           .verbosity = e->cli.verbose ? WHET_LOG_VERBOSE : WHET_LOG_INFO};
     whet_status status = whet_env_create(&o, &e->cli.env);
     if (status == WHET_E_NOMEM) whet_cli_fail("out of memory");
-    if (status != WHET_OK) return false;
+    if (status != WHET_OK || !whet_cli_open_plugins(&e->cli, &e->cli.plugins) ||
+        !whet_cli_open_plugins(&e->cli, &e->carried))
+        return false;
     e->cli.quiet = true; // no progress line between the lines of the log
     if (!e->version_only) {
         whet_exec_print_options(e);

@@ -22,7 +22,7 @@ typedef struct whet_exec {
     int64_t level, iterations, avg_runs, streams;
     double warm_up, duration, sleep, idle; // ms, s, ms, ms
     const char *percentiles;
-    whet_cli_list inputs;
+    whet_cli_list inputs, carried;
     bool version_only, skip, threads, dump_output, dump_profile, dump_layers, separate, deserialize;
     bool dump_profiles;
     const char *times_file, *output_file, *profile_file, *layers_file;

@@ -31,7 +31,6 @@ typedef struct {
 #define FP32_ONLY "this version computes in FP32 only"
 #define NO_CALIBRATION "this version has no INT8 and no calibration"
 #define NO_REFIT "weights of an engine cannot be exchanged in this version"
-#define NO_PLUGINS "this version has no plugins"
 #define NO_DLA "there is no DLA here"
 #define NO_DEBUG "values inside an engine are not kept; `whet compare` shows them"
 #define NO_SAFETY "this version has no safety runtime"
@@ -120,7 +119,8 @@ static const flag flags[] = {
     {"saveAllDebugTensors", ANY, REFUSE, NO_DEBUG},
     {"pluginInstanceNorm", ANY, HINT, "the operator is built in"},
     {"pi", ANY, HINT, "the operator is built in"},
-    {"enablePluginOverride", ANY, REFUSE, NO_PLUGINS},
+    {"enablePluginOverride", FLAG, HONOUR, "plugins win over operators of the same name",
+     AT(cli.plugin_override)},
     {"uint8AsymmetricQuantizationDLA", ANY, REFUSE, NO_DLA},
     {"reportCapabilityDLA", ANY, REFUSE, NO_DLA},
     {"adjustForDLA", ANY, REFUSE, NO_DLA},
@@ -183,12 +183,16 @@ static const flag flags[] = {
     {"exportLayerInfo", TEXT, HONOUR, "=FILE layers as JSON", AT(layers_file)},
     // system
     {"device", ANY, REFUSE, "there is one device, 0", .plain = "0"},
-    {"plugins", ANY, REFUSE, NO_PLUGINS},
-    {"staticPlugins", ANY, REFUSE, NO_PLUGINS},
-    {"dynamicPlugins", ANY, REFUSE, NO_PLUGINS},
-    {"setPluginsToSerialize", ANY, REFUSE, NO_PLUGINS},
-    {"ignoreParsedPluginLibs", ANY, HINT, NO_PLUGINS},
-    {"safetyPlugins", ANY, REFUSE, NO_PLUGINS},
+    {"plugins", FILES, HONOUR, "=FILE,... open plugin libraries", AT(cli.plugins)},
+    {"staticPlugins", FILES, HONOUR, "=FILE,... the same", AT(cli.plugins)},
+    {"dynamicPlugins", FILES, HONOUR, "=FILE,... the same", AT(cli.plugins)},
+    {"setPluginsToSerialize", FILES, HONOUR, "=FILE,... open them; the engine carries them",
+     AT(carried)},
+    {"engineHostCodeAllowed", FLAG, HONOUR, "load libraries that the engine carries (ours)",
+     AT(cli.engine_libraries)},
+    {"ignoreParsedPluginLibs", FLAG, HONOUR, "no engine carries one that is not named",
+     AT(ignored)},
+    {"safetyPlugins", ANY, REFUSE, NO_SAFETY},
     {"help", FLAG, HONOUR, "print this help", AT(cli.help)},
 };
 

@@ -77,6 +77,8 @@ void whet_exec_print_options(const whet_exec *e) {
     whet_exec_info("Device: 0");
     whet_exec_info("DLACore:");
     whet_exec_info("Plugins:");
+    for (int32_t i = 0; i < e->cli.plugins.n; i++) whet_exec_info("%s", e->cli.plugins.v[i]);
+    for (int32_t i = 0; i < e->carried.n; i++) whet_exec_info("%s", e->carried.v[i]);
     whet_exec_info("=== Inference Options ===");
     whet_exec_info("Batch: Explicit");
     whet_exec_info("Input inference shapes: %s", *e->shapes ? e->shapes : "model");

@@ -21,6 +21,8 @@ void whet_exec_free(whet_exec *e) {
     free(e->owned);
     free(e->profiles);
     free((void *)e->inputs.v);
+    free((void *)e->carried.v);
+    free((void *)e->cli.plugins.v);
     free((void *)e->cli.settings.v);
     free((void *)e->cli.profiles.v);
 }

@@ -57,6 +57,7 @@ static int run_command(const whet_cli_command *c, int argc, char **argv) {
     whet_env_destroy(cli->env);
     free((void *)cli->args.v);
     free((void *)cli->settings.v);
+    free((void *)cli->plugins.v);
     for (int32_t i = 0; i < c->n_options; i++)
         if (c->options[i].type == WHET_CLI_LIST)
             free((void *)((whet_cli_list *)(void *)((char *)cli + c->options[i].offset))->v);
