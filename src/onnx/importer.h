@@ -139,6 +139,8 @@ void whet_import_subgraphs(whet_importer *imp, const whet_scope *scope,
                            const whet_onnx_node *node);
 // Imports a subgraph without inputs in the place of its node, whose results become its outputs.
 void whet_import_inline(whet_import_node *n, whet_span graph);
+// The result of a subgraph of one input for that value; NULL after a problem.
+whet_value *whet_import_apply(whet_import_node *n, whet_span graph, whet_value *in);
 
 // ---- attr_convert.c ----
 // Fills the table's attributes that the node has; problems are reported.

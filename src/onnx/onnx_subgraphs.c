@@ -65,30 +65,55 @@ static void take_results(whet_import_node *n, const whet_scope *scope) {
     }
 }
 
-void whet_import_inline(whet_import_node *n, whet_span span) {
+// Inputs of the subgraph are names of the values given.
+static bool bind_inputs(whet_import_node *n, whet_scope *scope, whet_value *const *in,
+                        int32_t n_in) {
+    const whet_onnx_graph *g = scope->graph;
+    if (g->n_inputs != n_in) {
+        whet_import_fail(n, WHET_E_MODEL, "its subgraph has %d inputs instead of %d", g->n_inputs,
+                         n_in);
+        return false;
+    }
+    for (int32_t i = 0; i < n_in; i++)
+        whet_scope_define(n->imp, scope, g->inputs[i].name, in[i], NULL);
+    return !n->imp->stopped;
+}
+
+static bool inline_graph(whet_import_node *n, whet_span span, whet_scope *scope,
+                         whet_value *const *in, int32_t n_in) {
     whet_importer *imp = n->imp;
     const whet_scope *around = n->scope;
     const char *prefix = whet_arena_printf(imp->arena, "%s/", n->name);
     whet_onnx_graph *g = WHET_NEW(imp->arena, whet_onnx_graph);
-    whet_scope scope = {.caller = n->scope, .outer = around, .fn = around->fn,
-                        .call = around->call, .prefix = prefix, .opsets = around->opsets,
-                        .graph = g, .depth = around->depth + 1};
-    if (!prefix || !g) {
-        whet_import_nomem(imp);
-        return;
-    }
-    if (scope.depth > imp->max_depth) {
+    *scope = (whet_scope){.caller = n->scope, .outer = around, .fn = around->fn,
+                          .call = around->call, .prefix = prefix, .opsets = around->opsets,
+                          .graph = g, .depth = around->depth + 1};
+    if (!prefix || !g) return whet_import_nomem(imp);
+    if (scope->depth > imp->max_depth) {
         whet_import_limit(imp, "levels of subgraphs", imp->max_depth);
-        return;
+        return false;
     }
-    if (!read_graph(imp, span, g)) return;
-    if (g->n_inputs) {
-        whet_import_fail(n, WHET_E_MODEL, "its subgraph has inputs");
-        return;
-    }
-    whet_import_constants(imp, &scope);
-    if (imp->stopped || !whet_scope_declare(imp, &scope)) return;
-    whet_scope_order(imp, &scope);
-    whet_import_nodes(imp, &scope);
-    take_results(n, &scope);
+    if (!read_graph(imp, span, g) || !bind_inputs(n, scope, in, n_in)) return false;
+    whet_import_constants(imp, scope);
+    if (imp->stopped || !whet_scope_declare(imp, scope)) return false;
+    whet_scope_order(imp, scope);
+    whet_import_nodes(imp, scope);
+    return true;
+}
+
+void whet_import_inline(whet_import_node *n, whet_span span) {
+    whet_scope scope;
+    if (inline_graph(n, span, &scope, NULL, 0)) take_results(n, &scope);
+}
+
+whet_value *whet_import_apply(whet_import_node *n, whet_span span, whet_value *in) {
+    whet_scope scope;
+    if (!in || n->failed || !inline_graph(n, span, &scope, &in, 1)) return NULL;
+    const whet_onnx_graph *g = scope.graph;
+    const whet_binding *b = g->n_outputs == 1 ? whet_scope_find(&scope, g->outputs[0].name) : NULL;
+    if (!b || !(b->defined || b->node >= 0))
+        whet_import_fail(n, WHET_E_MODEL, "its subgraph does not define one result");
+    else if (!b->value)
+        n->failed = true; // for a reason already reported
+    return b ? b->value : NULL;
 }

@@ -156,8 +156,9 @@ static whet_status dft_eval(whet_eval *e) {
 
 const whet_op whet_op_dft = {
     .name = "dft",
-    WHET_IN({"input", WHET_DTYPES_FLOAT, 'T'}, {"dft_length", LENGTH_TYPES, 0, WHET_ARG_OPTIONAL},
-            {"axis", WHET_DTYPE_BIT(WHET_DTYPE_I64), 0, WHET_ARG_OPTIONAL}),
+    WHET_IN({"input", WHET_DTYPES_FLOAT, 'T'},
+            {"dft_length", LENGTH_TYPES, 0, WHET_ARG_OPTIONAL | WHET_ARG_VALUE},
+            {"axis", WHET_DTYPE_BIT(WHET_DTYPE_I64), 0, WHET_ARG_OPTIONAL | WHET_ARG_VALUE}),
     WHET_OUT({"output", WHET_DTYPES_FLOAT, 'T'}),
     WHET_ATTRS(dft_attrs, {"inverse", WHET_ATTR_BOOL, offsetof(dft_attrs, inverse)},
                {"onesided", WHET_ATTR_BOOL, offsetof(dft_attrs, onesided)}),
@@ -240,9 +241,9 @@ static whet_status stft_eval(whet_eval *e) {
 
 const whet_op whet_op_stft = {
     .name = "stft",
-    WHET_IN({"signal", WHET_DTYPES_FLOAT, 'T'}, {"frame_step", LENGTH_TYPES, 0},
+    WHET_IN({"signal", WHET_DTYPES_FLOAT, 'T'}, {"frame_step", LENGTH_TYPES, 0, WHET_ARG_VALUE},
             {"window", WHET_DTYPES_FLOAT, 'T', WHET_ARG_OPTIONAL},
-            {"frame_length", LENGTH_TYPES, 0, WHET_ARG_OPTIONAL}),
+            {"frame_length", LENGTH_TYPES, 0, WHET_ARG_OPTIONAL | WHET_ARG_VALUE}),
     WHET_OUT({"output", WHET_DTYPES_FLOAT, 'T'}),
     WHET_ATTRS(stft_attrs, {"onesided", WHET_ATTR_BOOL, offsetof(stft_attrs, onesided), .def = 1}),
     WHET_ONNX({"", "STFT", 17, 0, NULL}),

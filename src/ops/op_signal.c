@@ -59,7 +59,8 @@ static whet_status blackman_eval(whet_eval *e) { return window_eval(e, 0.42, 0.5
 
 #define WINDOW(id, onnx_name, fn)                                                                  \
     const whet_op whet_op_##id = {                                                                 \
-        .name = #id, WHET_IN({"size", SIZE_TYPES, 0, WHET_ARG_SHAPE}),                             \
+        .name = #id,                                                                               \
+        WHET_IN({"size", SIZE_TYPES, 0, WHET_ARG_SHAPE | WHET_ARG_VALUE}),                         \
         WHET_OUT({"output", WHET_DTYPES_NUMERIC, 0}),                                              \
         WHET_ATTRS(signal_attrs, DTYPE_ROW,                                                        \
                    {"periodic", WHET_ATTR_BOOL, offsetof(signal_attrs, periodic), .def = 1}),      \
@@ -125,7 +126,8 @@ static whet_status mel_eval(whet_eval *e) {
 
 const whet_op whet_op_mel_weight_matrix = {
     .name = "mel_weight_matrix",
-    WHET_IN({"num_mel_bins", SIZE_TYPES, 'T'}, {"dft_length", SIZE_TYPES, 'T'},
+    WHET_IN({"num_mel_bins", SIZE_TYPES, 'T', WHET_ARG_VALUE},
+            {"dft_length", SIZE_TYPES, 'T', WHET_ARG_VALUE},
             {"sample_rate", SIZE_TYPES, 'T'}, {"lower_edge_hertz", WHET_DTYPES_FLOAT, 'F'},
             {"upper_edge_hertz", WHET_DTYPES_FLOAT, 'F'}),
     WHET_OUT({"output", WHET_DTYPES_NUMERIC, 0}),

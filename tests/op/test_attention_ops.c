@@ -58,6 +58,41 @@ static void attention(void **state) {
     op_text_check(cases, COUNT(cases));
 }
 
+static void linear(void **state) {
+    (void)state;
+#define HEADS "q_num_heads=1 kv_num_heads=1 "
+#define ROW(v) "f32[1,2,1] " v
+    static const op_case cases[] = {
+        {"linear_attention", HEADS "update_rule=linear", {ROW("1 1"), ROW("2 1"), ROW("3 4")},
+         {ROW("6 10"), "f32[1,1,1,1] 10"}},
+        {"linear_attention", HEADS "update_rule=linear scale=0.5",
+         {ROW("1 1"), ROW("2 1"), ROW("3 4"), "f64[1,1,1,1] 2"}, {ROW("4 6"), "f64[1,1,1,1] 12"}},
+        // exp(0.6931472) is 2
+        {"linear_attention", HEADS "update_rule=gated",
+         {ROW("1 1"), ROW("2 1"), ROW("3 4"), "", ROW("0 0.6931472")},
+         {ROW("6 16"), "f32[1,1,1,1] 16"}},
+        {"linear_attention", HEADS "update_rule=delta",
+         {ROW("1 1"), ROW("2 1"), ROW("3 4"), "", "", "f32[1,2,1] 1 0.5"},
+         {ROW("6 5"), "f32[1,1,1,1] 5"}},
+        {"linear_attention", HEADS "", // the memory doubles before it is compared
+         {ROW("1 1"), ROW("2 1"), ROW("3 4"), "", ROW("0 0.6931472"), "f32[1,2,1] 1 0.5"},
+         {ROW("6 8"), "f32[1,1,1,1] 8"}},
+        // two query heads share one of keys
+        {"linear_attention", "q_num_heads=2 kv_num_heads=1 update_rule=linear",
+         {"f32[1,1,2] 1 2", "f32[1,1,1] 3", "f32[1,1,2] 1 2"},
+         {"f32[1,1,4] 3 6 6 12", "f32[1,1,1,2] 3 6"}},
+        {"linear_attention", HEADS "", {ROW("1"), ROW("1"), ROW("1")}, .status = WHET_E_INVALID,
+         .text = "needs decay"},
+        {"linear_attention", HEADS "update_rule=linear", {ROW("1"), ROW("1"), "f32[1,3,1] 0"},
+         .status = WHET_E_SHAPE},
+        {"linear_attention", "q_num_heads=2 kv_num_heads=1 update_rule=linear",
+         {ROW("1"), ROW("1"), ROW("1")}, .status = WHET_E_SHAPE, .text = "2 heads"},
+        {"linear_attention", HEADS "update_rule=linear",
+         {ROW("1"), ROW("1"), ROW("1"), "f32[1,1,2,1] 0"}, .status = WHET_E_SHAPE},
+    };
+    op_text_check(cases, COUNT(cases));
+}
+
 static void contributed(void **state) {
     (void)state;
     static const op_case cases[] = {
@@ -146,6 +181,7 @@ static void failures(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(attention),
+        cmocka_unit_test(linear),
         cmocka_unit_test(contributed),
         cmocka_unit_test(failures),
     };
