@@ -3,6 +3,7 @@
 // (buffer, dtype number, shape) triples; nothing here knows numpy. The GIL is released while
 // building, loading and running.
 #include "whet_values.h"
+#include "whet_plugin.h"
 
 #include <string.h>
 
@@ -620,6 +621,20 @@ static PyObject *module_loads(PyObject *module, PyObject *args) {
     return status ? raise_status(status, whet_error_text(NULL)) : wrap_engine(engine);
 }
 
+static PyObject *module_load_plugins(PyObject *module, PyObject *args) {
+    (void)module;
+    PyObject *path;
+    if (!PyArg_ParseTuple(args, "O&", PyUnicode_FSConverter, &path)) return NULL;
+    const char *text = PyBytes_AsString(path);
+    whet_status status;
+    Py_BEGIN_ALLOW_THREADS
+    status = whet_env_load_plugins(NULL, text);
+    Py_END_ALLOW_THREADS
+    Py_DECREF(path);
+    if (status) return raise_status(status, whet_error_text(NULL));
+    Py_RETURN_NONE;
+}
+
 static PyObject *module_version(PyObject *module, PyObject *none) {
     (void)module, (void)none;
     return PyUnicode_FromString(whet_version());
@@ -641,6 +656,10 @@ static PyMethodDef module_methods[] = {
     {"check", module_check, METH_VARARGS, "check(model) -> (status, JSON report)"},
     {"load", module_load, METH_VARARGS, "load(path) -> Engine"},
     {"loads", module_loads, METH_VARARGS, "loads(bytes) -> Engine"},
+    {"load_plugins", module_load_plugins, METH_VARARGS, "load_plugins(path)"},
+    {"register_plugin", whet_python_register_plugin, METH_VARARGS, "of whet/plugins.py"},
+    {"plugin_dim", whet_python_plugin_dim, METH_VARARGS, "of whet/plugins.py"},
+    {"plugin_values", whet_python_plugin_values, METH_VARARGS, "of whet/plugins.py"},
     {"version", module_version, METH_NOARGS, "version of the library"},
     {"describe", module_describe, METH_NOARGS, "JSON about library and machine"},
     {"options", module_options, METH_NOARGS, "options of a build, a line each"},

@@ -200,6 +200,7 @@ public:
         int threads = 0;          // 0: all that the machine gives
         std::string cpu_mask;     // "": WHET_CPU_MASK or all
         whet_severity verbosity = WHET_LOG_WARNING;
+        bool plugin_override = false, engine_libraries = false; // as in whet_env_options
         Log log;                  // empty: standard error; exceptions from it are dropped
     };
 
@@ -210,6 +211,8 @@ public:
         o.threads = options.threads;
         o.cpu_mask = options.cpu_mask.empty() ? nullptr : options.cpu_mask.c_str();
         o.verbosity = options.verbosity;
+        o.plugin_override = options.plugin_override;
+        o.engine_libraries = options.engine_libraries;
         if (options.log) {
             log_ = std::make_unique<Log>(options.log);
             o.log = [](void *user, whet_severity severity, const char *text) {
@@ -226,6 +229,9 @@ public:
     }
 
     std::string describe() const { return whet_env_describe(handle_.get()); } // JSON
+    void load_plugins(const std::string &path) {
+        detail::check(whet_env_load_plugins(handle_.get(), path.c_str()), handle_.get());
+    }
     whet_env *get() const noexcept { return handle_.get(); }
 
 private:

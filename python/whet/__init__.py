@@ -5,9 +5,11 @@ from ._whet import Error
 from .build import build, check
 from .classifier import ONNXClassifierWrapper, convert_onnx_to_engine
 from .engine import Context, Engine, describe, load, loads, version
+from .plugins import dim_max, dim_min, load_plugins, plugin
 
 __version__ = version()
 __all__ = [
     "Context", "Engine", "Error", "ONNXClassifierWrapper", "build", "check",
-    "convert_onnx_to_engine", "describe", "load", "loads", "version",
+    "convert_onnx_to_engine", "describe", "dim_max", "dim_min", "load", "load_plugins", "loads",
+    "plugin", "version",
 ]

@@ -8,6 +8,7 @@ import numpy as np
 
 from . import _whet
 from .engine import Engine
+from .plugins import load_plugins
 
 
 def _source(model):
@@ -58,8 +59,8 @@ def build(model, *, precision="fp32", calibration=None, profiles=None, shapes=No
         _refuse("calibration", "...", "INT8 calibration is not available in this version")
     if accuracy is not None:
         _refuse("accuracy", accuracy, "accuracy budgets are not available in this version")
-    if plugins:
-        _refuse("plugins", "...", "plugins are not available in this version")
+    for library in [plugins] if isinstance(plugins, (str, os.PathLike)) else plugins:
+        load_plugins(library)
     if device != "cpu":
         _refuse("device", device, "this version runs on the CPU")
     settings = {"precision": precision, "level": str(level), "verify": verify,

@@ -3,7 +3,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <type_traits>
-#include <whet/whet.hpp>
+#include <whet/plugin.hpp>
 
 extern "C" {
 #include <setjmp.h>
@@ -218,9 +218,49 @@ static void profiles(void **) {
     assert_int_equal(status_of([&] { context.set_profile(1); }), WHET_E_RANGE);
 }
 
+static whet::Plugin times_plugin() {
+    whet::Plugin p("mydomain", "Times");
+    p.input("x").output("y").attribute("factor", 2.0).attribute("text", "a");
+    p.tasks([](whet::PluginNode &n) { return n.in_count(0); });
+    p.run([](whet::PluginNode &n, std::int64_t begin, std::int64_t end) {
+        const float *x = n.in<float>(0);
+        float *y = n.out<float>(0), factor = float(n.number("factor"));
+        if (n.text("text") != "a" || n.in<double>(0)) throw std::runtime_error("attributes");
+        for (std::int64_t i = begin; i < end; i++) {
+            if (x[i] > 100) throw whet::Error(WHET_E_RANGE, "above 100");
+            y[i] = x[i] * factor;
+        }
+    });
+    return p;
+}
+
+static void plugins(void **) {
+    whet::Env env;
+    times_plugin().add_to(env); // stays without the object
+    whet::Plugin again = times_plugin();
+    assert_int_equal(status_of([&] { again.add_to(env); }), WHET_E_INVALID);
+    assert_int_equal(status_of([&] { env.load_plugins("nothing.so"); }), WHET_E_IO);
+    whet::Plugin halves("mydomain", "Halves");
+    halves.input("x").output("y").run([](whet::PluginNode &) {});
+    halves.shapes([](whet::PluginNode &n) {
+        if (n.rank(0) != 2) throw whet::Error(WHET_E_SHAPE, "no matrix");
+        n.set_shape(0, {n.dim(0, 0), (n.dim(0, 1) + 1) / 2});
+    });
+    halves.add_to(env);
+    whet::Builder builder(env);
+    builder.load_onnx("tests/data/plugin.onnx");
+    whet::Engine engine = builder.build();
+    whet::Context context(engine);
+    whet::Tensor x({1, 4}, std::vector<float>{1, -2, 3, -4});
+    std::vector<whet::Tensor> y = context.run(x);
+    assert_true(y[0].data<float>()[2] == 9);
+    x.data<float>()[0] = 101;
+    assert_int_equal(status_of([&] { context.run(x); }), WHET_E_RANGE);
+}
+
 int main() {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(builds_and_runs),
+        cmocka_unit_test(builds_and_runs),      cmocka_unit_test(plugins),
         cmocka_unit_test(profiles),               cmocka_unit_test(writes_to_given_memory),
         cmocka_unit_test(throws_errors),        cmocka_unit_test(calls_back),
         cmocka_unit_test(passes_exceptions_on), cmocka_unit_test(saves_loads_and_tunes),
