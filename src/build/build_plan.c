@@ -99,6 +99,28 @@ static whet_status pick_plan(whet_build *x, whet_plan_options *o, whet_plan **pl
     return status;
 }
 
+// What runs on the CPU for want of a kernel on another backend.
+static whet_status log_fallbacks(whet_build *x, const whet_plan *p) {
+    if (x->env->n_backends < 2) return WHET_OK;
+    const char **lacking = NULL, *backend = NULL;
+    if (whet_plan_fallbacks(p, x->graph, x->env, &x->arena, &lacking)) return WHET_NOMEM(x->err);
+    int32_t n = 0, copies = 0;
+    for (int32_t i = 0; i < p->n_steps; i++) {
+        copies += p->steps[i].kernel == &whet_kernel_copy;
+        if (!lacking[i]) continue;
+        backend = lacking[i];
+        n++;
+        whet_env_log(x->env, WHET_LOG_VERBOSE, "%s: backend %s has no kernel for it (%s)",
+                     p->steps[i].name, backend,
+                     p->steps[i].op ? p->steps[i].op->name : "pointwise");
+    }
+    if (n)
+        whet_env_log(x->env, WHET_LOG_INFO,
+                     "%d of %d steps run on the CPU since backend %s has no kernel for them; %d "
+                     "copies between memories", n, p->n_steps, backend, copies);
+    return WHET_OK;
+}
+
 static whet_status plan_profile(whet_build *x, whet_plan_options *o, int32_t i) {
     whet_plan *p;
     o->box = x->profiles.n ? &x->profiles.v[i] : NULL;
@@ -135,6 +157,7 @@ whet_status whet_build_plan(whet_build *x) {
     whet_env_log(x->env, WHET_LOG_INFO, "%d steps for %d nodes of the model, %lld kernels timed",
                  x->plans[0]->n_steps, x->graph->imported_nodes,
                  (long long)whet_tuner_measured(x->tuner));
+    WHET_TRY(log_fallbacks(x, x->plans[0]));
     if (x->c->timing_cache && !x->c->timing_cache_readonly && x->cache->changed) {
         status = whet_timing_cache_save(x->cache, x->c->timing_cache);
         if (status != WHET_OK)

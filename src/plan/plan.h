@@ -123,6 +123,10 @@ typedef struct whet_problem_ports { // storage behind a problem
 whet_status whet_plan_problem(const whet_plan *p, const whet_pgraph *g, const whet_pstep *s,
                               const whet_vshape *shapes, const whet_env *env, int32_t threads,
                               whet_arena *arena, whet_problem_ports *ports, whet_problem *problem);
+// Of each step that runs on the CPU for want of a kernel on another backend that is there: the name
+// of that backend; NULL for the others. In the arena. WHET_E_NOMEM.
+whet_status whet_plan_fallbacks(const whet_plan *p, const whet_pgraph *g, const whet_env *env,
+                                whet_arena *arena, const char ***lacking);
 double whet_kernel_cost(const whet_kernel *k, const whet_problem *p, const int32_t *params);
 bool whet_kernel_params_valid(const whet_kernel *k, const whet_problem *p, const int32_t *params);
 

@@ -78,7 +78,9 @@ static size_t packed_bytes(const whet_plan *p, int32_t step) {
     return bytes;
 }
 
-static void json_step(whet_str *s, const whet_engine *e, const whet_plan *plan, int32_t i) {
+// lacking: the backend that the step falls back from, or NULL.
+static void json_step(whet_str *s, const whet_engine *e, const whet_plan *plan, int32_t i,
+                      const char *lacking) {
     const whet_pstep *p = &plan->steps[i];
     whet_json_object(s, NULL);
     whet_json_text(s, "name", p->name);
@@ -95,15 +97,22 @@ static void json_step(whet_str *s, const whet_engine *e, const whet_plan *plan, 
     if (p->epi.act2) whet_json_text(s, "activation2", whet_pw_text(p->epi.act2));
     whet_json_text(s, "backend",
                    p->backend < 0 ? "host" : e->env->backends[p->backend]->name);
+    if (lacking) whet_json_text(s, "fallback_from", lacking);
     whet_json_int(s, "packed_bytes", (int64_t)packed_bytes(plan, i));
     whet_json_double(s, "expected_ms", p->cost * 1e3);
     whet_json_end_object(s);
 }
 
 static void json_layers(whet_str *s, const whet_engine *e, const whet_plan *p) {
+    const char **lacking = NULL;
+    whet_arena arena;
+    whet_arena_init(&arena);
+    if (whet_plan_fallbacks(p, e->graph, e->env, &arena, &lacking)) lacking = NULL;
     whet_json_array(s, "layers");
-    for (int32_t i = 0; i < p->n_steps; i++) json_step(s, e, p, i);
+    for (int32_t i = 0; i < p->n_steps; i++)
+        json_step(s, e, p, i, lacking ? lacking[i] : NULL);
     whet_json_end_array(s);
+    whet_arena_fini(&arena);
 }
 
 static void json_numbers(whet_str *s, const char *key, const int64_t *v, int32_t n) {
@@ -213,12 +222,20 @@ static void text_profile(whet_str *s, const whet_engine *e, int32_t i) {
 }
 
 static void text_steps(whet_str *s, const whet_engine *e, const whet_plan *plan) {
+    const char **lacking = NULL;
+    whet_arena arena;
+    whet_arena_init(&arena);
+    if (whet_plan_fallbacks(plan, e->graph, e->env, &arena, &lacking)) lacking = NULL;
     for (int32_t i = 0; i < plan->n_steps; i++) {
         const whet_pstep *p = &plan->steps[i];
         whet_str_printf(s, "%4d  %-14s %-28s ", i, kind_of(p), p->kernel->name);
         if (p->n_out && p->out[0] >= 0) shape_text(e, plan, p->out[0], s);
-        whet_str_printf(s, "  %s\n", p->name);
+        whet_str_printf(s, "  %s", p->name);
+        if (lacking && lacking[i])
+            whet_str_printf(s, "  (on the CPU: %s has no kernel for it)", lacking[i]);
+        whet_str_add(s, "\n");
     }
+    whet_arena_fini(&arena);
 }
 
 static void inspect_text(whet_str *s, const whet_engine *e) {

@@ -11,8 +11,21 @@
 #include "backend_mock.h"
 #include "env/env.h"
 
+static char logged[65536]; // lines of the environment with the mock
+
+static void keep_line(void *user, whet_severity severity, const char *text) {
+    (void)user, (void)severity;
+    size_t n = strlen(logged);
+    snprintf(logged + n, sizeof logged - n, "%s\n", text);
+}
+
 static whet_env *make_env(bool mock) {
     whet_env_options o = {.struct_size = sizeof o, .threads = 2, .verbosity = WHET_LOG_WARNING};
+    if (mock) {
+        logged[0] = 0;
+        o.log = keep_line;
+        o.verbosity = WHET_LOG_VERBOSE;
+    }
     whet_env *env = NULL;
     assert_int_equal(whet_env_create(&o, &env), WHET_OK);
     if (mock)
@@ -93,6 +106,65 @@ static void vit(void **state) {
     same_on_both("tests/data/glyphs/glyph_vit.onnx");
 }
 
+// What the layer's line of the inspector says, up to the next layer.
+static bool layer_says(const char *json, const char *layer, const char *text) {
+    char key[256];
+    snprintf(key, sizeof key, "{\"name\":\"%s\",\"op\"", layer);
+    const char *at = strstr(json, key);
+    assert_non_null(at);
+    const char *end = strstr(at, "expected_ms"), *found = strstr(at, text);
+    return found && found < end;
+}
+
+// conv and top_k: the mock has a kernel for the one only, so the other falls back, with a copy.
+static void says_what_falls_back(void **state) {
+    (void)state;
+    whet_env *env = make_env(true);
+    whet_builder *b = NULL;
+    whet_network *net = NULL;
+    whet_config *c = NULL;
+    whet_engine *e = NULL;
+    whet_context *ctx = NULL;
+    static const float weights[4] = {1, 2, 3, 4};
+    static const int64_t two[1] = {2};
+    whet_tensor w = {WHET_DTYPE_F32, 2, {2, 2}, (void *)(uintptr_t)weights, sizeof weights};
+    whet_tensor k = {WHET_DTYPE_I64, 1, {1}, (void *)(uintptr_t)two, sizeof two};
+    whet_value *in[2], *v = NULL, *top[2];
+    assert_int_equal(whet_builder_create(env, &b), WHET_OK);
+    assert_int_equal(whet_builder_network(b, &net), WHET_OK);
+    whet_network_input(net, "x", WHET_DTYPE_F32, 2, (int64_t[]){2, 2}, NULL, &in[0]);
+    whet_network_constant(net, "w", &w, true, &in[1]);
+    assert_int_equal(whet_network_add(net, "matmul", "product", in, 2, NULL, 0, &v, 1), WHET_OK);
+    in[0] = v;
+    whet_network_constant(net, "k", &k, true, &in[1]);
+    assert_int_equal(whet_network_add(net, "top_k", "largest", in, 2, NULL, 0, top, 2), WHET_OK);
+    assert_int_equal(whet_network_mark_output(net, top[0], "y"), WHET_OK);
+    whet_config_create(env, &c);
+    whet_config_set(c, "level", "0");
+    if (whet_builder_build(b, c, &e)) fail_msg("%s", whet_error_text(b));
+    assert_non_null(strstr(logged, "largest: backend mock has no kernel for it (top_k)"));
+    assert_null(strstr(logged, "product: backend mock has no kernel"));
+    assert_non_null(strstr(logged, "1 of 4 steps run on the CPU since backend mock has no kernel "
+                                   "for them; 2 copies between memories"));
+    const char *json = whet_engine_inspect(e, true);
+    assert_true(layer_says(json, "largest", "\"fallback_from\":\"mock\""));
+    assert_true(layer_says(json, "largest", "\"backend\":\"cpu\""));
+    assert_true(layer_says(json, "product", "\"backend\":\"mock\""));
+    assert_false(layer_says(json, "product", "fallback_from"));
+    assert_non_null(strstr(whet_engine_inspect(e, false),
+                           "largest  (on the CPU: mock has no kernel for it)"));
+    assert_int_equal(whet_context_create(e, &ctx), WHET_OK);
+    float x[4] = {1, 0, 0, 1}, want[4] = {2, 1, 4, 3};
+    whet_tensor xt = {WHET_DTYPE_F32, 2, {2, 2}, x, sizeof x}, y = {0};
+    if (whet_context_run(ctx, &xt, 1, &y, 1)) fail_msg("%s", whet_error_text(ctx));
+    assert_memory_equal(y.data, want, sizeof want);
+    whet_context_destroy(ctx);
+    whet_engine_destroy(e);
+    whet_config_destroy(c);
+    whet_builder_destroy(b);
+    whet_env_destroy(env);
+}
+
 // An engine planned with the mock still loads where there is none: it is planned anew.
 static void loads_without_the_mock(void **state) {
     (void)state;
@@ -113,6 +185,7 @@ int main(void) {
         cmocka_unit_test(mobilenet),
         cmocka_unit_test(resnet),
         cmocka_unit_test(vit),
+        cmocka_unit_test(says_what_falls_back),
         cmocka_unit_test(loads_without_the_mock),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
