@@ -104,10 +104,6 @@ static whet_value *look_up(whet_import_node *n, whet_value *x, const whet_tensor
                            const whet_tensor *values, const whet_tensor *def) {
     int64_t *rows, count;
     if (n->failed || !x) return NULL;
-    if (keys->dtype == WHET_DTYPE_STRING || values->dtype == WHET_DTYPE_STRING) {
-        whet_import_fail(n, WHET_E_UNSUPPORTED, "tables of strings are not supported");
-        return NULL;
-    }
     if (whet_dims_count(keys->dims, keys->rank) != whet_dims_count(values->dims, values->rank)) {
         whet_import_fail(n, WHET_E_MODEL, "there are %lld keys for %lld values",
                          (long long)whet_dims_count(keys->dims, keys->rank),

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/texts.h"
 #include "ops/lookup.h"
 
 static whet_status infer(whet_infer *ctx) {
@@ -16,15 +17,9 @@ static whet_status infer(whet_infer *ctx) {
     return WHET_OK;
 }
 
-static int compare_texts(const whet_text *a, const whet_text *b) {
-    size_t n = a->size < b->size ? a->size : b->size;
-    int c = n ? memcmp(a->data, b->data, n) : 0;
-    return c ? c : (a->size > b->size) - (a->size < b->size);
-}
-
 int whet_lookup_compare(whet_dtype dtype, const void *a, int64_t i, const void *b, int64_t k) {
     if (dtype == WHET_DTYPE_STRING)
-        return compare_texts((const whet_text *)a + i, (const whet_text *)b + k);
+        return whet_text_compare(((const whet_text *)a)[i], ((const whet_text *)b)[k]);
     if (whet_dtype_is_float(dtype)) {
         double x = whet_load_f64(a, dtype, i), y = whet_load_f64(b, dtype, k);
         if (isnan(x) || isnan(y)) return (isnan(x) != 0) - (isnan(y) != 0);
@@ -68,7 +63,7 @@ static whet_status eval(whet_eval *e) {
     return WHET_OK;
 }
 
-#define TYPES (WHET_DTYPES_NUMERIC | WHET_DTYPES_BOOL)
+#define TYPES (WHET_DTYPES_ALL | WHET_DTYPES_STRING)
 static const whet_arg in[] = {
     {"X", TYPES, 'K'},
     {"keys", TYPES, 'K'},

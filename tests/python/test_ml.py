@@ -137,6 +137,16 @@ def test_tree_classifier(transform, positive):
         compare(data, x, 2e-3 if transform == "PROBIT" else 1e-5)
 
 
+def test_tree_classifier_of_strings():
+    rng = np.random.default_rng(5)
+    nodes, leaves = grow(rng)
+    leaf = votes(rng, leaves, 3, True, "class", every=True)
+    data = model("TreeEnsembleClassifier", rows(rng),
+                 {"Y": TensorProto.STRING, "Z": TensorProto.FLOAT},
+                 classlabels_strings=["no", "yes", "später"], **nodes, **leaf)
+    compare(data, rows(rng))
+
+
 def test_tree_doubles():
     rng = np.random.default_rng(6)
     nodes, leaves = grow(rng)
@@ -368,3 +378,85 @@ def test_one_hot_encoder(dtype):
     compare(model("OneHotEncoder", x, floats, cats_int64s=[1, 7, 9]), x)
     with pytest.raises(whet.Error, match="no known category"):
         run(model("OneHotEncoder", x, floats, cats_int64s=[1, 7, 9], zeros=0), x)
+
+
+def test_tables_of_strings():
+    x = np.array([["Bär", "ant"], ["", "cat"]], object)
+    ints, texts = {"Y": TensorProto.INT64}, {"Y": TensorProto.STRING}
+    compare(model("LabelEncoder", x, ints, keys_strings=["cat", "Bär", "ant"],
+                  values_int64s=[1, 2, 3]), x)
+    compare(model("LabelEncoder", x, texts, keys_strings=["cat", "Bär"],
+                  values_strings=["Katze", "Bear"], default_string="?"), x)
+    compare(model("OneHotEncoder", x, {"Y": TensorProto.FLOAT}, cats_strings=["ant", "Bär"]), x)
+    for op, opset, attrs in (
+            ("CategoryMapper", 1, {"cats_strings": ["ant", "Bär"], "cats_int64s": [4, 5]}),
+            ("LabelEncoder", 1, {"classes_strings": ["cat", "Bär", "ant"]})):
+        compare(model(op, x, ints, opset, default_int64=-3, **attrs), x)
+        i = np.array([[4, 0], [1, 9]], np.int64)
+        compare(model(op, i, texts, opset, default_string="none", **attrs), i)
+
+
+# ---- maps ----
+
+
+def typed(op, kind, outputs, **attrs):
+    """One node whose input has that type."""
+    graph = helper.make_graph([helper.make_node(op, ["X"], list(outputs), domain="ai.onnx.ml",
+                                                **attrs)], "g",
+                              [helper.make_value_info("X", kind)],
+                              [helper.make_value_info(n, t) for n, t in outputs.items()])
+    return helper.make_model(graph, ir_version=8, opset_imports=[
+        helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 1)]).SerializeToString()
+
+
+def tensor(kind):
+    return helper.make_tensor_type_proto(kind, None)
+
+
+def map_of(key, value):
+    return helper.make_map_type_proto(key, tensor(value))
+
+
+FLOAT, INT64, STRING = TensorProto.FLOAT, TensorProto.INT64, TensorProto.STRING
+
+
+@pytest.mark.parametrize("keys", [{"classlabels_int64s": [7, 3, 9]},
+                                  {"classlabels_strings": ["a", "b", "ü"]}])
+def test_zip_map(keys):
+    x = np.arange(6, dtype=np.float32).reshape(2, 3)
+    key = INT64 if "classlabels_int64s" in keys else STRING
+    data = typed("ZipMap", helper.make_tensor_type_proto(FLOAT, ["n", 3]),
+                 {"Z": helper.make_sequence_type_proto(map_of(key, FLOAT))}, **keys)
+    want = onnxruntime.InferenceSession(data).run(None, {"X": x})[0]
+    assert run(data, x)["Z"] == want
+
+
+def test_dict_vectorizer():
+    for value, kind in ((FLOAT, np.float32), (INT64, np.int64)):
+        data = typed("DictVectorizer", map_of(STRING, value), {"Y": tensor(value)},
+                     string_vocabulary=["a", "c", "b", "z"])
+        y = run(data, {"a": kind(4), "c": kind(8)})["Y"]
+        assert y.dtype == kind
+        np.testing.assert_array_equal(y, [[4, 8, 0, 0]])
+    data = typed("DictVectorizer", map_of(INT64, STRING), {"Y": tensor(STRING)},
+                 int64_vocabulary=[5, 2])
+    assert run(data, {2: "two", 9: "nine"})["Y"].tolist() == [["", "two"]]
+
+
+def test_cast_map():
+    def cast(value, x, cast_to, kind, **attrs):
+        data = typed("CastMap", map_of(INT64, value), {"Y": tensor(kind)}, cast_to=cast_to, **attrs)
+        return run(data, x)["Y"].tolist()
+
+    numbers = {3: np.float32(1.5), 0: np.float32(-2)}
+    assert cast(FLOAT, numbers, "TO_FLOAT", FLOAT) == [[-2, 1.5]]
+    assert cast(FLOAT, numbers, "TO_INT64", INT64) == [[-2, 1]]
+    assert cast(FLOAT, numbers, "TO_STRING", STRING) == [["-2", "1.5"]]
+    sparse = {"map_form": "SPARSE", "max_map": 4}
+    assert cast(FLOAT, numbers, "TO_FLOAT", FLOAT, **sparse) == [[-2, 0, 0, 1.5]]
+    assert cast(STRING, {1: "2.5", 2: "x"}, "TO_STRING", STRING, **sparse) == [["", "2.5", "x", ""]]
+    assert cast(STRING, {1: "2.5"}, "TO_FLOAT", FLOAT) == [[2.5]]
+    with pytest.raises(whet.Error, match="no number"):
+        cast(STRING, {1: "2.5x"}, "TO_FLOAT", FLOAT)
+    with pytest.raises(whet.Error, match="key 4 is outside of 4"):
+        cast(STRING, {4: "a"}, "TO_STRING", STRING, **sparse)
