@@ -4,6 +4,8 @@
 usage: make_engine_corpus.py      (needs build/ and .venv as ./test.sh leaves them)"""
 
 import pathlib
+import subprocess
+import tempfile
 
 import numpy as np
 import onnx
@@ -78,7 +80,40 @@ def large_constants():
                  {"table": normal(64, 8)})
 
 
+def plugins():
+    """tests/fuzz/fuzz_plugin.h: attributes, state, shapes that are read or that only a run tells."""
+    everything = {"i": -3, "f": 2.0, "b": 1, "c": "two", "d": 1, "s": "text", "ints": [4, 5],
+                  "floats": [0.5], "t": nh.from_array(normal(3)), "texts": ["a", "bc"]}
+    nodes = [h.make_node("Everything", ["x", "", "w"], ["a", "e"], domain="fuzz", **everything),
+             h.make_node("Everything", ["a", "shape"], ["b"], domain="fuzz"),
+             h.make_node("Some", ["b"], ["y"], domain="fuzz"),
+             h.make_node("Relu", ["e"], ["z"])]
+    return model(nodes, [("x", T.FLOAT, ["n", 3, 2, 2]), ("shape", T.INT64, [2])],
+                 [("y", T.FLOAT, ["k"]), ("z", T.FLOAT, ["q"])], {"w": normal(4)})
+
+
+def plugin_library(folder):
+    source = pathlib.Path(folder) / "fuzz.c"
+    source.write_text('#include "fuzz_plugin.h"\n'
+                      'WHET_PLUGIN_LIBRARY("fuzz", "1.0", &fuzz_everything, &fuzz_some)\n')
+    root = CORPUS.parent.parent.parent
+    library = source.with_name("libfuzz.so")
+    subprocess.run(["cc", "-Os", "-s", "-shared", "-fPIC", "-I", root / "include", "-I",
+                    root / "tests/fuzz", "-o", library, source], check=True)
+    return library
+
+
+def plugin_engines():
+    with tempfile.TemporaryDirectory() as folder:
+        whet.load_plugins(plugin_library(folder))
+        for carried in ("", "used"):
+            engine = whet.build(plugins(), level=0, threads=1, verify="off",
+                                options={"embed-plugins": carried})
+            engine.save(CORPUS / "engine" / f"plugins_{carried or 'named'}.whet")
+
+
 def main():
+    plugin_engines()
     for make in (convolution, attention, dynamic, large_constants):
         proto = make()
         onnx.checker.check_model(proto)

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Engine files: checksums are mended first, so that what was changed reaches the decoders. What
-// loads is
-// inspected, and run when it is small.
+// loads is inspected, and run when it is small. Plugins are there; carried libraries never load.
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/hash.h"
+#include "fuzz_plugin.h"
 #include "run/engine_impl.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -85,7 +85,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static whet_env *env;
     if (!env) {
         whet_env_options o = {.struct_size = sizeof o, .log = quiet, .threads = 1};
-        if (whet_env_create(&o, &env)) abort();
+        if (whet_env_create(&o, &env) || whet_env_register_plugin(env, &fuzz_everything) ||
+            whet_env_register_plugin(env, &fuzz_some))
+            abort();
     }
     void *copy = NULL;
     if (size > 1 << 20 || posix_memalign(&copy, 64, size ? size : 1)) return 0;

@@ -217,6 +217,29 @@ def test_the_example_in_c(tmp_path):
     assert "libpairwise.so" in refused.stderr
 
 
+def test_flags_of_trtexec(tmp_path):
+    compile_example(tmp_path)
+    subprocess.run([sys.executable, EXAMPLE / "make_pairwise.py", "m.onnx"], cwd=tmp_path,
+                   check=True)
+
+    def trtexec(*flags):
+        return subprocess.run([WHET, "exec", "--iterations=1", "--duration=0", "--warmUp=0",
+                               "--shapes=x:4x2", *flags], cwd=tmp_path, text=True,
+                              capture_output=True)
+
+    built = trtexec("--onnx=m.onnx", "--dynamicPlugins=./libpairwise.so", "--saveEngine=a.whet",
+                    "--builderOptimizationLevel=0")
+    assert built.returncode == 0, built.stdout + built.stderr
+    assert "Plugins:" in built.stdout and "./libpairwise.so" in built.stdout
+    assert trtexec("--loadEngine=a.whet").returncode == 1
+    assert trtexec("--loadEngine=a.whet", "--staticPlugins=./libpairwise.so").returncode == 0
+    built = trtexec("--onnx=m.onnx", "--setPluginsToSerialize=./libpairwise.so",
+                    "--saveEngine=b.whet", "--builderOptimizationLevel=0")
+    assert built.returncode == 0, built.stdout + built.stderr
+    assert "has not been allowed" in trtexec("--loadEngine=b.whet").stderr
+    assert trtexec("--loadEngine=b.whet", "--engineHostCodeAllowed").returncode == 0
+
+
 def test_the_example_in_python():
     done = subprocess.run([sys.executable, EXAMPLE / "pairwise_distance.py"], text=True,
                           capture_output=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(
