@@ -536,7 +536,8 @@ typedef enum whet_attribute_kind {
     WHET_ATTRIBUTE_FLOAT = 2,   /* `f` */
     WHET_ATTRIBUTE_INTS = 3,    /* `ints` and `n`; lists of floats too */
     WHET_ATTRIBUTE_FLOATS = 4,  /* `floats` and `n` */
-    WHET_ATTRIBUTE_TENSOR = 5   /* `tensor` */
+    WHET_ATTRIBUTE_TENSOR = 5,  /* `tensor` */
+    WHET_ATTRIBUTE_TEXTS = 6    /* `texts` and `n` */
 } whet_attribute_kind;
 
 typedef struct whet_attribute {
@@ -549,6 +550,7 @@ typedef struct whet_attribute {
     const float *floats;
     int64_t n;
     const whet_tensor *tensor;
+    const whet_text *texts;
 } whet_attribute;
 
 /* Adds a node of the operator `op` (whet_network_operators lists all; docs/network.md says which
@@ -628,6 +630,13 @@ WHET_API const char *whet_network_text(whet_network *network, int32_t max_data);
 /* JSON about every operator that whet_network_add takes: inputs, outputs, attributes with types,
  * defaults and choices. Owned by the network until the next call. NULL: out of memory. */
 WHET_API const char *whet_network_operators(whet_network *network);
+
+/* Writes the network as an ONNX model of the oldest opset from 21 on that has all its operators.
+ * external: weights go to "<path>.data" beside it, as they do when they take more than 2 GB. The
+ * files appear under their names only when complete. WHET_E_UNSUPPORTED: an operator that ONNX has no
+ * word for; WHET_E_IO, WHET_E_INVALID, WHET_E_LIMIT, WHET_E_NOMEM. */
+WHET_API whet_status whet_network_save_onnx(whet_network *network, const char *path,
+                                            bool external);
 
 /* -- editing -- */
 

@@ -119,6 +119,16 @@ static whet_status set_floats(const whet_attr *row, const whet_attribute *a, voi
     return WHET_OK;
 }
 
+static whet_status set_texts(const whet_attr *row, const whet_attribute *a, void *slot,
+                             whet_error *err) {
+    static const whet_text none;
+    if (a->n < 0 || a->n > INT32_MAX || (a->n && !a->texts))
+        WHET_FAIL(err, WHET_E_INVALID, "attribute %s: a list of %lld", a->name, (long long)a->n);
+    if (row->type != WHET_ATTR_STRINGS) return WHET_E_DTYPE;
+    *(whet_strings *)slot = (whet_strings){a->n ? a->texts : &none, (int32_t)a->n};
+    return WHET_OK;
+}
+
 static whet_status set_tensor(const whet_attr *row, const whet_attribute *a, void *slot,
                               whet_error *err) {
     const whet_tensor *t = a->tensor;
@@ -148,6 +158,7 @@ whet_status whet_network_attr_set(const whet_op *op, const whet_attribute *a, vo
         return WHET_OK;
     case WHET_ATTRIBUTE_INTS: status = set_ints(row, a, slot, arena, err); break;
     case WHET_ATTRIBUTE_FLOATS: status = set_floats(row, a, slot, err); break;
+    case WHET_ATTRIBUTE_TEXTS: status = set_texts(row, a, slot, err); break;
     case WHET_ATTRIBUTE_TENSOR: status = set_tensor(row, a, slot, err); break;
     }
     if (status == WHET_E_DTYPE)
@@ -187,7 +198,11 @@ static void read_slot(const whet_attr *row, const void *slot, whet_attribute *a)
         a->floats = ((const whet_floats *)slot)->v;
         a->n = a->floats ? ((const whet_floats *)slot)->n : -1;
         break;
-    case WHET_ATTR_STRINGS: break; // set by text, not read back
+    case WHET_ATTR_STRINGS:
+        a->kind = WHET_ATTRIBUTE_TEXTS;
+        a->texts = ((const whet_strings *)slot)->v;
+        a->n = a->texts ? ((const whet_strings *)slot)->n : -1;
+        break;
     case WHET_ATTR_TENSOR:
         a->kind = WHET_ATTRIBUTE_TENSOR;
         a->tensor = *(const whet_tensor *const *)slot;

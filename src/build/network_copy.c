@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a build optimizes: a copy of the network, with the shapes that the configuration fixes.
+// What leaves a network: an ONNX file, and what a build optimizes, a copy with the shapes that the
+// configuration fixes.
 #include <string.h>
 
 #include "build/network_impl.h"
+#include "onnx/onnx_write.h"
 
 typedef struct {
     const whet_network *net;
@@ -86,4 +88,17 @@ whet_status whet_network_copy(const whet_network *net, const whet_import_shape *
     if (!copy->n_imported_nodes) copy->n_imported_nodes = whet_network_node_count(net);
     *graph = copy;
     return WHET_OK;
+}
+
+whet_status whet_network_save_onnx(whet_network *net, const char *path, bool external) {
+    if (!net) return WHET_E_INVALID;
+    whet_error *err = &net->handle.error;
+    whet_error_clear(err);
+    if (!path) WHET_FAIL(err, WHET_E_INVALID, "whet_network_save_onnx: path is NULL");
+    if (net->graph->parent)
+        WHET_FAIL(err, WHET_E_INVALID, "whet_network_save_onnx: a block cannot be a model");
+    if (!net->graph->n_outputs)
+        WHET_FAIL(err, WHET_E_INVALID, "the network has no outputs: mark one");
+    whet_onnx_write_options o = {.path = path, .external = external};
+    return whet_onnx_write(net->graph, &o, err);
 }

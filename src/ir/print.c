@@ -178,37 +178,12 @@ static void print_attr(printer *p, const whet_attr *a, const void *field) {
     }
 }
 
-static bool is_default(const whet_attr *a, const void *field) {
-    switch (a->type) {
-    case WHET_ATTR_INT: {
-        int64_t v = *(const int64_t *)field;
-        return a->def == (double)WHET_ATTR_ABSENT ? v == WHET_ATTR_ABSENT : v == (int64_t)a->def;
-    }
-    case WHET_ATTR_FLOAT: {
-        float v = *(const float *)field, def = (float)a->def;
-        return !memcmp(&v, &def, sizeof v);
-    }
-    case WHET_ATTR_BOOL: return *(const bool *)field == (a->def != 0);
-    case WHET_ATTR_ENUM:
-    case WHET_ATTR_DTYPE: return *(const int32_t *)field == (int32_t)a->def;
-    case WHET_ATTR_STRING: {
-        const char *v = *(const char *const *)field, *def = a->def_text ? a->def_text : "";
-        return !v || !strcmp(v, def);
-    }
-    case WHET_ATTR_INTS: return !((const whet_ints *)field)->v;
-    case WHET_ATTR_FLOATS: return !((const whet_floats *)field)->v;
-    case WHET_ATTR_STRINGS: return !((const whet_strings *)field)->v;
-    case WHET_ATTR_TENSOR: return !*(const whet_tensor *const *)field;
-    }
-    return true;
-}
-
 static void print_attrs(printer *p, const whet_node *n) {
     const char *separator = " {";
     for (int32_t i = 0; i < n->op->n_attrs; i++) {
         const whet_attr *a = &n->op->attrs[i];
         const void *field = (const char *)n->attrs + a->offset;
-        if (is_default(a, field)) continue;
+        if (whet_op_attr_is_default(a, field)) continue;
         whet_str_printf(p->out, "%s%s = ", separator, a->name);
         print_attr(p, a, field);
         separator = ", ";

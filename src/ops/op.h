@@ -59,6 +59,8 @@ typedef struct whet_attr {
 // Fills `attrs` (op->attrs_size bytes) with the defaults.
 void whet_op_attr_defaults(const whet_op *op, void *attrs);
 const whet_attr *whet_op_attr_find(const whet_op *op, const char *name);
+// Whether the field at `field` has the default of its row.
+bool whet_op_attr_is_default(const whet_attr *row, const void *field);
 // Deep copy into the arena (arrays, strings, tensors with their data). NULL: out of memory.
 void *whet_op_attr_copy(const whet_op *op, const void *attrs, whet_arena *arena);
 bool whet_op_attr_equal(const whet_op *op, const void *a, const void *b);

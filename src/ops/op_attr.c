@@ -50,6 +50,31 @@ void whet_op_attr_defaults(const whet_op *op, void *attrs) {
     }
 }
 
+bool whet_op_attr_is_default(const whet_attr *a, const void *field) {
+    switch (a->type) {
+    case WHET_ATTR_INT: {
+        int64_t v = *(const int64_t *)field;
+        return a->def == (double)WHET_ATTR_ABSENT ? v == WHET_ATTR_ABSENT : v == (int64_t)a->def;
+    }
+    case WHET_ATTR_FLOAT: {
+        float v = *(const float *)field, def = (float)a->def;
+        return !memcmp(&v, &def, sizeof v);
+    }
+    case WHET_ATTR_BOOL: return *(const bool *)field == (a->def != 0);
+    case WHET_ATTR_ENUM:
+    case WHET_ATTR_DTYPE: return *(const int32_t *)field == (int32_t)a->def;
+    case WHET_ATTR_STRING: {
+        const char *v = *(const char *const *)field, *def = a->def_text ? a->def_text : "";
+        return !v || !strcmp(v, def);
+    }
+    case WHET_ATTR_INTS: return !((const whet_ints *)field)->v;
+    case WHET_ATTR_FLOATS: return !((const whet_floats *)field)->v;
+    case WHET_ATTR_STRINGS: return !((const whet_strings *)field)->v;
+    case WHET_ATTR_TENSOR: return !*(const whet_tensor *const *)field;
+    }
+    return true;
+}
+
 const whet_attr *whet_op_attr_find(const whet_op *op, const char *name) {
     for (int32_t i = 0; i < op->n_attrs; i++)
         if (!strcmp(op->attrs[i].name, name)) return &op->attrs[i];
