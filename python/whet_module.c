@@ -2,7 +2,7 @@
 // whet._whet: the C API for Python, limited API. The Python half of the package turns arrays into
 // (buffer, dtype number, shape) triples; nothing here knows numpy. The GIL is released while
 // building, loading and running.
-#include "whet_values.h"
+#include "whet_module.h"
 #include "whet_plugin.h"
 
 #include <string.h>
@@ -40,7 +40,8 @@ typedef struct {
 
 static PyTypeObject *engine_type, *context_type;
 
-static void free_object(PyObject *self) {
+#define free_object whet_py_free
+void whet_py_free(PyObject *self) {
     PyTypeObject *type = Py_TYPE(self);
     freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
     release(self);
@@ -62,7 +63,8 @@ static PyObject *wrap_engine(whet_engine *engine) {
     return (PyObject *)o;
 }
 
-static PyObject *describe_io(const whet_io_info *info) {
+#define describe_io whet_py_io
+PyObject *whet_py_io(const whet_io_info *info) {
     PyObject *shape = PyTuple_New(info->rank < 0 ? 0 : info->rank);
     if (!shape) return NULL;
     for (int32_t d = 0; d < info->rank; d++) {
@@ -449,12 +451,13 @@ static bool call_progress(void *user, const char *phase, int64_t done, int64_t t
 typedef struct {
     Py_buffer view;
     PyObject *path; // bytes; NULL: from memory
-    char *external_dir;
+    whet_builder *builder; // that has a model or network already, or NULL
 } model_source;
 
 // A path (str, bytes of the file system, os.PathLike) was made text by the Python half.
 static bool open_source(PyObject *model, model_source *s) {
-    *s = (model_source){0};
+    *s = (model_source){.builder = whet_py_builder(model)};
+    if (s->builder) return true;
     if (PyUnicode_Check(model)) return PyUnicode_FSConverter(model, &s->path) != 0;
     return PyObject_GetBuffer(model, &s->view, PyBUF_C_CONTIGUOUS) == 0;
 }
@@ -540,7 +543,9 @@ static PyObject *module_build(PyObject *module, PyObject *args) {
     whet_builder *builder = NULL;
     whet_config *config = NULL;
     if (!open_source(model, &source)) return NULL;
-    whet_status status = whet_builder_create(NULL, &builder);
+    whet_status status = WHET_OK;
+    if (source.builder) builder = source.builder;
+    else status = whet_builder_create(NULL, &builder);
     if (!status) status = whet_config_create(NULL, &config);
     if (status) {
         raise_status(status, NULL);
@@ -550,7 +555,7 @@ static PyObject *module_build(PyObject *module, PyObject *args) {
         !add_profiles(config, profiles))
         goto done;
     if (progress != Py_None) whet_config_set_progress(config, call_progress, progress);
-    status = load_source(builder, &source);
+    if (!source.builder) status = load_source(builder, &source);
     if (status) {
         raise_status(status, whet_error_text(builder));
         goto done;
@@ -562,7 +567,7 @@ static PyObject *module_build(PyObject *module, PyObject *args) {
     result = status ? raise_status(status, whet_error_text(builder)) : wrap_engine(engine);
 done:
     whet_config_destroy(config);
-    whet_builder_destroy(builder);
+    if (!source.builder) whet_builder_destroy(builder);
     close_source(&source);
     return result;
 }
@@ -575,6 +580,10 @@ static PyObject *module_check(PyObject *module, PyObject *args) {
     model_source source;
     whet_builder *builder = NULL;
     if (!open_source(model, &source)) return NULL;
+    if (source.builder) {
+        PyErr_SetString(PyExc_TypeError, "check takes a model, not a network");
+        return NULL;
+    }
     whet_status status = whet_builder_create(NULL, &builder);
     if (status) {
         raise_status(status, NULL);
@@ -666,8 +675,9 @@ static PyMethodDef module_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
-static PyTypeObject *make_type(const char *name, size_t size, destructor dealloc,
-                               PyMethodDef *methods) {
+#define make_type whet_py_type
+PyTypeObject *whet_py_type(const char *name, size_t size, destructor dealloc,
+                           PyMethodDef *methods) {
     PyType_Slot slots[] = {
         {Py_tp_dealloc, (void *)dealloc}, {Py_tp_methods, methods}, {0, NULL}};
     PyType_Spec spec = {name, (int)size, 0,
@@ -702,7 +712,8 @@ PyMODINIT_FUNC PyInit__whet(void) {
     context_type =
         make_type("whet._whet.Context", sizeof(ContextObject), context_dealloc, context_methods);
     if (!error_type || !engine_type || !context_type ||
-        PyModule_AddObjectRef(module, "Error", error_type) || add_dtypes(module)) {
+        PyModule_AddObjectRef(module, "Error", error_type) || add_dtypes(module) ||
+        !whet_py_add_networks(module)) {
         Py_DECREF(module);
         return NULL;
     }

@@ -633,8 +633,8 @@ WHET_API const char *whet_network_operators(whet_network *network);
 
 /* Writes the network as an ONNX model of the oldest opset from 21 on that has all its operators.
  * external: weights go to "<path>.data" beside it, as they do when they take more than 2 GB. The
- * files appear under their names only when complete. WHET_E_UNSUPPORTED: an operator that ONNX has no
- * word for; WHET_E_IO, WHET_E_INVALID, WHET_E_LIMIT, WHET_E_NOMEM. */
+ * files appear under their names only when complete. WHET_E_UNSUPPORTED: an operator that ONNX has
+ * no word for; WHET_E_IO, WHET_E_INVALID, WHET_E_LIMIT, WHET_E_NOMEM. */
 WHET_API whet_status whet_network_save_onnx(whet_network *network, const char *path,
                                             bool external);
 

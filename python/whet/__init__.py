@@ -5,11 +5,13 @@ from ._whet import Error
 from .build import build, check
 from .classifier import ONNXClassifierWrapper, convert_onnx_to_engine
 from .engine import Context, Engine, describe, load, loads, version
+from .network import Builder, Config, Network, Node, Value
 from .plugins import dim_max, dim_min, load_plugins, plugin
+from .weights import Weights, load_weights
 
 __version__ = version()
 __all__ = [
-    "Context", "Engine", "Error", "ONNXClassifierWrapper", "build", "check",
-    "convert_onnx_to_engine", "describe", "dim_max", "dim_min", "load", "load_plugins", "loads",
-    "plugin", "version",
+    "Builder", "Config", "Context", "Engine", "Error", "Network", "Node", "ONNXClassifierWrapper",
+    "Value", "Weights", "build", "check", "convert_onnx_to_engine", "describe", "dim_max",
+    "dim_min", "load", "load_plugins", "load_weights", "loads", "plugin", "version",
 ]

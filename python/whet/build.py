@@ -12,6 +12,8 @@ from .plugins import load_plugins
 
 
 def _source(model):
+    if hasattr(model, "_builder_handle"):  # a Builder or Network
+        return model._builder_handle
     if hasattr(model, "SerializeToString"):  # an onnx.ModelProto
         return model.SerializeToString()
     if isinstance(model, (bytes, bytearray, memoryview)):
@@ -43,7 +45,7 @@ def _profiles(profiles):
 def build(model, *, precision="fp32", calibration=None, profiles=None, shapes=None, threads=None,
           level=3, timing_cache=None, device="cpu", accuracy=None, verify="auto", plugins=(),
           portable="full", deterministic=False, progress=None, options=None):
-    """Builds an engine from a path, bytes or an onnx.ModelProto.
+    """Builds an engine from a path, bytes, an onnx.ModelProto, a Network or a Builder.
 
     shapes: {input: dims} fixes shapes, None leaves a dimension open. profiles: a list of
     {input: (min, opt, max)}, shapes to tune for, each with a plan of its own; for an integer

@@ -97,6 +97,11 @@ def finish(array, number, buffer):
         array[...] = array_of(buffer, number, array.shape)
 
 
+def is_packed(number):
+    """Whether several elements of the type share a byte."""
+    return number in _PACKED
+
+
 def array_of(data, number, shape):
     """An array of its own from the bytes of a tensor."""
     if number not in _PACKED:

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Networks: making them, their inputs, constants, nodes and outputs.
+#include "base/object.h"
 #include "build/network_impl.h"
 
 #include <stdlib.h>
@@ -73,6 +74,9 @@ whet_status whet_network_check_tensor(whet_network *net, const whet_tensor *t, c
     if (!t) WHET_FAIL(err, WHET_E_INVALID, "%s: the tensor is NULL", call);
     if (!whet_dtype_known((int32_t)t->dtype) || t->dtype == WHET_DTYPE_NONE)
         WHET_FAIL(err, WHET_E_DTYPE, "%s: there is no data type %d", call, (int)t->dtype);
+    if (whet_dtype_is_object(t->dtype))
+        WHET_FAIL(err, WHET_E_DTYPE, "%s: a constant cannot be a %s", call,
+                  whet_dtype_text(t->dtype));
     if (t->rank < 0 || t->rank > WHET_MAX_RANK)
         WHET_FAIL(err, WHET_E_RANGE, "%s: rank %d, expected 0 to %d", call, t->rank,
                   WHET_MAX_RANK);
@@ -83,6 +87,10 @@ whet_status whet_network_check_tensor(whet_network *net, const whet_tensor *t, c
     if (t->bytes != bytes || (bytes && !t->data))
         WHET_FAIL(err, WHET_E_BUFFER, "%s: the tensor has %zu bytes of data, its shape takes %zu",
                   call, t->data ? t->bytes : 0, bytes);
+    if (t->dtype == WHET_DTYPE_STRING) {
+        whet_status status = whet_texts_check(t->data, count, err);
+        if (status != WHET_OK) return whet_error_prefix(err, status, "%s", call);
+    }
     return WHET_OK;
 }
 

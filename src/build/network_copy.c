@@ -19,11 +19,11 @@ static const whet_import_shape *shape_of(const fixing *x, const char *input) {
     return NULL;
 }
 
-// Whether `name` is dimension i of an input with a given shape; its size then.
+// Whether a given shape fixes the dimension `name`; its size then.
 static bool fixed_by(const fixing *x, const whet_value *v, const char *name, int64_t *size) {
     const whet_import_shape *s = shape_of(x, v->name);
     for (int32_t i = 0; s && i < v->type.rank; i++) {
-        if (!v->dim_names[i] || strcmp(v->dim_names[i], name)) continue;
+        if (s->dims[i] < 0 || !v->dim_names[i] || strcmp(v->dim_names[i], name)) continue;
         *size = s->dims[i];
         return true;
     }
@@ -41,7 +41,15 @@ static int64_t lookup(void *user, const char *name) {
 
 static void fix_input(void *user, whet_value *copy) {
     const whet_import_shape *s = shape_of(user, copy->name);
-    if (s && copy->type.rank < 0) whet_value_set_type(copy, copy->type.dtype, s->rank, s->dims);
+    if (!s || copy->type.rank >= 0) return;
+    whet_value_set_type(copy, copy->type.dtype, s->rank, s->dims);
+    whet_graph *g = copy->graph;
+    for (int32_t i = 0; i < s->rank; i++) {
+        if (s->dims[i] >= 0) continue;
+        copy->dim_names[i] = whet_arena_printf(g->arena, "%s_d%d", copy->name, i);
+        copy->type.dims[i] =
+            copy->dim_names[i] ? whet_dim_named(g->dims, copy->dim_names[i]) : WHET_DIM_ERROR;
+    }
 }
 
 static whet_status check_input(fixing *x, const whet_value *v) {
@@ -51,6 +59,7 @@ static whet_status check_input(fixing *x, const whet_value *v) {
         WHET_FAIL(x->err, WHET_E_SHAPE, "the shape given for input '%s' has %d dimensions, not %d",
                   v->name, s->rank, v->type.rank);
     for (int32_t i = 0; i < s->rank; i++) {
+        if (s->dims[i] < 0) continue;
         int64_t want = whet_dim_is_const(v->type.dims[i]) ? v->type.dims[i]
                        : v->dim_names[i]                  ? lookup(x, v->dim_names[i])
                                                           : s->dims[i];

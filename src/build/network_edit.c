@@ -66,9 +66,9 @@ whet_status whet_network_set_data(whet_network *net, whet_value *v, const whet_t
     if (!v->data || v->producer)
         WHET_FAIL(err, WHET_E_INVALID, "whet_network_set_data: %s is no constant", name_of(v));
     WHET_TRY(whet_network_check_tensor(net, tensor, "whet_network_set_data"));
-    whet_tensor *t = whet_arena_memdup(net->graph->arena, tensor, sizeof *t);
-    if (t && copy) t->data = whet_arena_memdup(net->graph->arena, tensor->data, tensor->bytes);
-    if (!t || (copy && !t->data)) return WHET_NOMEM(err);
+    const whet_value *made = whet_graph_constant(net->graph, "", tensor, copy);
+    if (!made) return WHET_NOMEM(err);
+    const whet_tensor *t = made->data;
     whet_value before = *v;
     v->data = t;
     whet_value_set_type(v, t->dtype, t->rank, t->dims);

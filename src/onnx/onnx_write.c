@@ -10,7 +10,7 @@
 #include "base/hash.h"
 #include "onnx/importer.h"
 
-enum { BASE_VERSION = 21, EXTERNAL_MIN = 1024 };
+enum { EXTERNAL_MIN = 1024 };
 #define PROTOBUF_LIMIT (UINT64_C(2147483647) - (1 << 20)) // of a whole message
 
 // ---- names ----
@@ -393,7 +393,7 @@ static whet_status write_all(file_writer *f) {
     mark_used(x, g);
     WHET_TRY(give_names(x));
     x->version = newest(x, g);
-    if (x->version < BASE_VERSION) x->version = BASE_VERSION;
+    if (x->version < WHET_ONNX_OUT_BASE) x->version = WHET_ONNX_OUT_BASE;
     WHET_TRY(write_rest(x, g, true, g->n_inputs, &f->rest));
     WHET_TRY(put_initializers(f));
     return write_files(f);

@@ -18,6 +18,7 @@ whet_status whet_onnx_write(const whet_graph *g, const whet_onnx_write_options *
 
 // ---- for the files of the writer ----
 
+enum { WHET_ONNX_OUT_BASE = 21 }; // the opset that is written unless a newer one is needed
 enum { // fields of ONNX's messages
     WHET_PB_NODE_INPUT = 1, WHET_PB_NODE_OUTPUT = 2, WHET_PB_NODE_NAME = 3, WHET_PB_NODE_OP = 4,
     WHET_PB_NODE_ATTR = 5, WHET_PB_NODE_DOMAIN = 7,

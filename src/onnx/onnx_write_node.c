@@ -173,7 +173,7 @@ static const whet_onnx_row *find_row(const whet_op *op) {
     const whet_onnx_row *found = NULL;
     for (int32_t i = 0; i < op->n_onnx; i++) {
         const whet_onnx_row *row = &op->onnx[i];
-        if (row->until || row->import) continue;
+        if (row->import || (row->until && row->until < WHET_ONNX_OUT_BASE)) continue;
         if (!found || (*found->domain && !*row->domain)) found = row;
     }
     return found;

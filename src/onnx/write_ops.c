@@ -30,6 +30,7 @@ static whet_status rename_to(whet_onnx_out_node *n, const char *op_type) {
 
 static whet_status write_max(whet_onnx_out_node *n) { return rename_to(n, "Max"); }
 static whet_status write_min(whet_onnx_out_node *n) { return rename_to(n, "Min"); }
+static whet_status write_range(whet_onnx_out_node *n) { return rename_to(n, "Range"); }
 static whet_status write_clip_t(whet_onnx_out_node *n) { return rename_to(n, "Clip"); }
 
 // A scalar constant of the type of the node's first input.
@@ -126,6 +127,29 @@ static whet_status write_resize(whet_onnx_out_node *n) {
     return status;
 }
 
+// ---- split: equal parts are counted since opset 18 ----
+
+static whet_status write_split(whet_onnx_out_node *n) {
+    const whet_node *node = n->node;
+    const char *in[2] = {in_name(n, 0), in_name(n, 1)};
+    const char **out = WHET_NEW_ARRAY(&n->x->arena, const char *, node->n_out + 1);
+    const whet_attr *row = whet_op_attr_find(node->op, "axis");
+    whet_writer attrs;
+    if (!out) return WHET_NOMEM(n->x->err);
+    for (int32_t i = 0; i < node->n_out; i++) {
+        out[i] = node->out[i] ? whet_onnx_out_name(n->x, node->out[i])
+                              : whet_onnx_out_fresh(n->x, "unused");
+        if (!out[i]) return WHET_NOMEM(n->x->err);
+    }
+    whet_writer_init(&attrs);
+    whet_onnx_out_attr_int(&attrs, "axis",
+                           *(const int64_t *)(const void *)((char *)node->attrs + row->offset));
+    if (!*in[1]) whet_onnx_out_attr_int(&attrs, "num_outputs", node->n_out);
+    whet_onnx_out_emit(n, "", "Split", in, *in[1] ? 2 : 1, out, node->n_out, &attrs);
+    whet_writer_fini(&attrs);
+    return WHET_OK;
+}
+
 // ---- the list ----
 
 static const struct {
@@ -133,7 +157,8 @@ static const struct {
     whet_onnx_out_fn fn;
 } functions[] = {
     {"clip", write_clip},     {"clip_t", write_clip_t}, {"matmul", write_matmul},
-    {"max", write_max},       {"min", write_min},       {"resize", write_resize},
+    {"max", write_max},       {"min", write_min},       {"range", write_range},
+    {"resize", write_resize}, {"split", write_split},
 };
 
 whet_onnx_out_fn whet_onnx_out_special(const whet_node *n) {

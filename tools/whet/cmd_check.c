@@ -7,11 +7,22 @@
 typedef struct {
     whet_cli cli;
     bool json;
+    const char *onnx;
 } check_args;
 
 static const whet_cli_option options[] = {
     {"json", 0, NULL, WHET_CLI_FLAG, offsetof(check_args, json), "print JSON"},
+    {"onnx", 0, "OUT.onnx", WHET_CLI_TEXT, offsetof(check_args, onnx),
+     "write the model as it was understood: functions and old spellings resolved"},
 };
+
+static int write_onnx(whet_builder *builder, const char *path) {
+    whet_network *network = NULL;
+    whet_status status = whet_builder_network(builder, &network);
+    if (status != WHET_OK) return whet_cli_fail_status(status, builder);
+    status = whet_network_save_onnx(network, path, false);
+    return status == WHET_OK ? WHET_CLI_OK : whet_cli_fail_status(status, network);
+}
 
 static int run(whet_cli *cli) {
     whet_builder *builder = NULL;
@@ -26,6 +37,8 @@ static int run(whet_cli *cli) {
     if (status == WHET_OK || n > 2) printf("%s%s", report, n && report[n - 1] != '\n' ? "\n" : "");
     int code = WHET_CLI_OK;
     if (status != WHET_OK) code = whet_cli_fail("%s", *text ? text : whet_status_text(status));
+    const char *onnx = ((check_args *)cli)->onnx;
+    if (status == WHET_OK && onnx) code = write_onnx(builder, onnx);
     whet_builder_destroy(builder);
     return code;
 }
