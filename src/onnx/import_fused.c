@@ -32,12 +32,6 @@ void whet_import_swiglu(whet_import_node *n) {
     whet_import_result(n, 0, whet_import_emit(n, "mul", NULL, WHET_VALUES(gate, b)));
 }
 
-void whet_import_fused_matmul(whet_import_node *n) {
-    if (whet_import_int(n, "transBatchA", 0) || whet_import_int(n, "transBatchB", 0))
-        whet_import_fail(n, WHET_E_UNSUPPORTED, "transBatchA and transBatchB are not supported");
-    whet_import_own(n, NULL, n->in, n->n_in);
-}
-
 // ---- products with an activation ----
 
 typedef struct activation {

@@ -23,7 +23,8 @@ static const whet_onnx_row extra_rows[] = {
 
 // Newest opset versions whose changes this importer knows.
 static const whet_onnx_opset newest[] = {
-    {"", 28}, {"ai.onnx.ml", 5}, {"ai.onnx.preview", 1}, {"ai.onnx.preview.training", 1}, {"com.microsoft", 1},
+    {"", 28},           {"ai.onnx.ml", 5},   {"ai.onnx.preview", 1},
+    {"ai.onnx.preview.training", 1}, {"com.microsoft", 1},
 };
 
 int64_t whet_import_newest_opset(const char *domain) {

@@ -154,9 +154,10 @@ static whet_status nd_eval(whet_eval *e) {
 
 static const whet_attr nd_attrs[] = {
     {"batch_dims", WHET_ATTR_INT, offsetof(gather_nd_attrs, batch_dims), .min = 0, .max = 11}};
-static const whet_onnx_row nd_onnx[] = {{"", "GatherND", 11, 0, NULL}};
+static const whet_onnx_row nd_onnx[] = {
+    {"", "GatherND", 11, 0, NULL}, {"com.microsoft", "GatherND", 1, 0, NULL}};
 const whet_op whet_op_gather_nd = {
     .name = "gather_nd", .in = gather_in, .n_in = 2, .out = gather_out, .n_out = 1,
     .attrs = nd_attrs, .n_attrs = 1, .attrs_size = sizeof(gather_nd_attrs),
-    .onnx = nd_onnx, .n_onnx = 1,
+    .onnx = nd_onnx, .n_onnx = 2,
     .flags = WHET_OP_MOVES, .infer = nd_infer, .eval = nd_eval};

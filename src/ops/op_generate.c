@@ -124,10 +124,11 @@ static const whet_arg range_in[] = {
     {"delta", WHET_DTYPES_NUMERIC, 'T'}};
 static const whet_arg range_out[] = {{"output", WHET_DTYPES_NUMERIC, 'T'}};
 static const whet_onnx_row range_onnx[] = {
-    {"", "Range", 11, 26, NULL}, {"", "Range", 27, 0, "range_27"}};
+    {"", "Range", 11, 26, NULL}, {"", "Range", 27, 0, "range_27"},
+    {"com.microsoft", "Range", 1, 0, "ms_range"}};
 const whet_op whet_op_range = {
     .name = "range", .in = range_in, .n_in = 3, .out = range_out, .n_out = 1,
-    .onnx = range_onnx, .n_onnx = 1, .infer = range_infer, .eval = range_eval};
+    .onnx = range_onnx, .n_onnx = 3, .infer = range_infer, .eval = range_eval};
 
 // ---- eye_like ----
 
@@ -285,9 +286,10 @@ static const whet_arg trilu_in[] = {{"input", 0, 'T'}, {"k", I64, 0, WHET_ARG_OP
 static const whet_arg trilu_out[] = {{"output", 0, 'T'}};
 static const whet_attr trilu_attr_rows[] = {
     {"upper", WHET_ATTR_BOOL, offsetof(trilu_attrs, upper), .def = 1}};
-static const whet_onnx_row trilu_onnx[] = {{"", "Trilu", 14, 0, NULL}};
+static const whet_onnx_row trilu_onnx[] = {
+    {"", "Trilu", 14, 0, NULL}, {"com.microsoft", "Trilu", 1, 0, NULL}};
 const whet_op whet_op_trilu = {
     .name = "trilu", .in = trilu_in, .n_in = 2, .out = trilu_out, .n_out = 1,
     .attrs = trilu_attr_rows, .n_attrs = 1, .attrs_size = sizeof(trilu_attrs),
-    .onnx = trilu_onnx, .n_onnx = 1, .flags = WHET_OP_INPLACE | WHET_OP_MOVES,
+    .onnx = trilu_onnx, .n_onnx = 2, .flags = WHET_OP_INPLACE | WHET_OP_MOVES,
     .infer = trilu_infer, .eval = trilu_eval};

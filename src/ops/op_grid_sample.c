@@ -157,11 +157,12 @@ static const whet_attr sample_attrs[] = {
     {"align_corners", WHET_ATTR_BOOL, AT(align_corners)},
     {"mode", WHET_ATTR_ENUM, AT(mode), .choices = modes},
     {"padding_mode", WHET_ATTR_ENUM, AT(padding_mode), .choices = paddings}};
-static const whet_onnx_row sample_onnx[] = {{"", "GridSample", 16, 0, NULL}};
+static const whet_onnx_row sample_onnx[] = {
+    {"", "GridSample", 16, 0, NULL}, {"com.microsoft", "GridSample", 1, 0, NULL}};
 const whet_op whet_op_grid_sample = {
     .name = "grid_sample", .in = sample_in, .n_in = 2, .out = sample_out, .n_out = 1,
     .attrs = sample_attrs, .n_attrs = 3, .attrs_size = sizeof(grid_sample_attrs),
-    .onnx = sample_onnx, .n_onnx = 1, .infer = sample_infer, .eval = sample_eval};
+    .onnx = sample_onnx, .n_onnx = 2, .infer = sample_infer, .eval = sample_eval};
 
 // ---- affine_grid ----
 

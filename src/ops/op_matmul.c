@@ -90,11 +90,12 @@ static const whet_attr matmul_attr_rows[] = {
     {"transB", WHET_ATTR_BOOL, offsetof(whet_matmul_attrs, trans_b)},
     {"alpha", WHET_ATTR_FLOAT, offsetof(whet_matmul_attrs, alpha), .def = 1},
 };
-// FusedMatMul: transA, transB and alpha have the same names here. transBatchA and transBatchB (the
-// batch dimensions' first one moved before the matrix's) must be 0, else WHET_E_UNSUPPORTED.
+// FusedMatMul: transA, transB and alpha have the same names here; transBatchA and transBatchB move
+// the first dimension behind the others of the batch before.
 static const whet_onnx_row matmul_onnx[] = {
     {"", "MatMul", 1, 0, NULL},
     {"com.microsoft", "FusedMatMul", 1, 0, "fused_matmul"},
+    {"com.microsoft", "TransposeMatMul", 1, 0, "fused_matmul"},
 };
 
 const whet_op whet_op_matmul = {

@@ -175,10 +175,11 @@ static const whet_attr pad_attr_rows[] = {
     {"mode", WHET_ATTR_ENUM, offsetof(pad_attrs, mode), .choices = modes}};
 // pad_2: the attribute `pads` (`paddings` in version 1) becomes a constant i64 input 1, `value`
 // (0 when absent) a scalar constant input 2 of the dtype of the data.
-static const whet_onnx_row pad_onnx[] = {{"", "Pad", 1, 10, "pad_2"}, {"", "Pad", 11, 0, NULL}};
+static const whet_onnx_row pad_onnx[] = {
+    {"", "Pad", 1, 10, "pad_2"}, {"", "Pad", 11, 0, NULL}, {"com.microsoft", "Pad", 1, 0, NULL}};
 const whet_op whet_op_pad = {
     .name = "pad", .in = pad_in, .n_in = 4, .out = pad_out, .n_out = 1, .attrs = pad_attr_rows,
-    .n_attrs = 1, .attrs_size = sizeof(pad_attrs), .onnx = pad_onnx, .n_onnx = 2,
+    .n_attrs = 1, .attrs_size = sizeof(pad_attrs), .onnx = pad_onnx, .n_onnx = 3,
     .flags = WHET_OP_MOVES, .infer = pad_infer, .eval = pad_eval};
 
 // ---- center_crop_pad ----
