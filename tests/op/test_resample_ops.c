@@ -96,8 +96,35 @@ static void matrices(void **state) {
     op_text_check(cases, COUNT(cases));
 }
 
+static void crops(void **state) {
+    (void)state;
+#define MAP "f32[1,1,2,2] 1 2 3 4"
+    static const op_case cases[] = {
+        {"crop_and_resize", "", {MAP, "f32[1,4] 0 0 1 1", "i32[1] 0", "i32[2] 3 1"},
+         {"f32[1,1,3,1] 1.5 2.5 3.5"}},
+        {"crop_and_resize", "extrapolation_value=9",
+         {MAP, "f32[1,4] -1 0 0 0", "i32[1] 0", "i64[2] 2 1"}, {"f32[1,1,2,1] 9 1"}},
+        {"crop_and_resize", "mode=nearest", {MAP, "f32[1,4] 0.6 0.4 1 1", "i32[1] 0", "i32[2] 2 2"},
+         {"f32[1,1,2,2] 3 4 3 4"}},
+        {"crop_and_resize", "", {MAP, "f32[1,4] nan", "i32[1] 0", "i32[2] 1 1"},
+         {"f32[1,1,1,1] 0"}},
+        {"crop_and_resize", "", {MAP, "f32[0,4] 0", "i32[0] 0", "i32[2] 1 1"}, {"f32[0,1,1,1] 0"}},
+        {"crop_and_resize", "", {MAP, "f32[1,4] 0", "i32[1] 1", "i32[2] 1 1"}, {"f32[1,1,1,1] 0"},
+         WHET_E_RANGE, "image 1 of 1"},
+        {"crop_and_resize", "", {MAP, "f32[1,4] 0", "i32[1] 0", "i32[2] 0 1"},
+         .status = WHET_E_RANGE, .text = "crop_size"},
+        {"crop_and_resize", "", {MAP, "f32[1,4] 0", "i32[2] 0", "i32[2] 1 1"},
+         .status = WHET_E_SHAPE},
+        {"inverse", "", {"f32[2,2] 0 2 4 0"}, {"f32[2,2] 0 0.25 0.5 0"}},
+        {"inverse", "", {"f64[2,1,1] 2 4"}, {"f64[2,1,1] 0.5 0.25"}},
+        {"inverse", "", {"f32[2,2] 1 2 2 4"}, {"f32[2,2] 0"}, WHET_E_RANGE, "no inverse"},
+        {"inverse", "", {"f32[1,2] 0"}, .status = WHET_E_SHAPE},
+    };
+    op_text_check(cases, COUNT(cases));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(resizing), cmocka_unit_test(sampling),
-                                       cmocka_unit_test(matrices)};
+                                       cmocka_unit_test(matrices), cmocka_unit_test(crops)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
