@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Maps of ai.onnx.ml. zip_map makes one of each row of X [n, c], the keys being given; cast_map and
-// dict_vectorizer lay the values of a map out as a row, in the order of the keys, at the places that
-// the keys name, or by a vocabulary.
+// dict_vectorizer lay the values of a map out as a row, in the order of the keys, at the places
+// that the keys name, or by a vocabulary.
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -43,7 +43,8 @@ static whet_status zip_eval(whet_eval *e) {
                                        .data = (char *)x->data + (size_t)i * bytes,
                                        .bytes = bytes}};
         WHET_TRY(whet_object_make(e->objects, WHET_DTYPE_MAP, elem, pair, 2, &maps[i], e->err));
-        items[i] = (whet_tensor){.dtype = WHET_DTYPE_MAP, .data = &maps[i], .bytes = sizeof maps[i]};
+        items[i] = (whet_tensor){
+            .dtype = WHET_DTYPE_MAP, .data = &maps[i], .bytes = sizeof maps[i]};
     }
     const whet_object *all;
     WHET_TRY(whet_object_make(e->objects, WHET_DTYPE_SEQUENCE,
