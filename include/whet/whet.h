@@ -446,6 +446,14 @@ WHET_API whet_status whet_context_set_profile(whet_context *context, int32_t pro
  * *tuned (may be NULL): whether the shapes lay inside it. */
 WHET_API int32_t whet_context_profile(const whet_context *context, bool *tuned);
 
+/* The most iterations that one Loop or Scan may make in a run; 100,000,000 unless set. A run that
+ * goes beyond ends with WHET_E_LIMIT, naming the node. WHET_E_INVALID when below 1. */
+WHET_API whet_status whet_context_set_loop_limit(whet_context *context, int64_t iterations);
+
+/* The longest time that a run may take, looked at between the iterations of loops; 0, the default:
+ * any. A run that takes longer ends with WHET_E_LIMIT. WHET_E_INVALID when negative. */
+WHET_API whet_status whet_context_set_time_limit(whet_context *context, double seconds);
+
 /* Runs the engine. inputs: one tensor an input in the engine's order, shapes and types must match;
  * outputs: one an output; where `data` is not NULL it is written there (`bytes` must suffice, else
  * WHET_E_BUFFER and rank, dims and bytes of every output say what is needed) and where it is NULL

@@ -12,7 +12,7 @@ struct whet_arena_chunk {
     char *data;   // 64-byte aligned
 };
 
-#define CHUNK_BYTES ((size_t)64 << 10)
+#define CHUNK_BYTES ((size_t)4 << 10) // of the first one, each further one twice that
 
 void whet_arena_init(whet_arena *arena) { *arena = (whet_arena){0}; }
 

@@ -47,19 +47,9 @@ static double time_plan(whet_build *x, whet_plan *plan) {
     }
     whet_context_destroy(c);
     whet_engine_destroy(e);
-    free(plan->owned);
-    plan->owned = NULL;
+    whet_plan_unpack(plan);
     whet_arena_fini(&arena);
     return t;
-}
-
-static bool same_plan(const whet_plan *a, const whet_plan *b) {
-    if (a->n_steps != b->n_steps) return false;
-    for (int32_t i = 0; i < a->n_steps; i++)
-        if (a->steps[i].kernel != b->steps[i].kernel ||
-            memcmp(a->steps[i].params, b->steps[i].params, sizeof a->steps[i].params))
-            return false;
-    return true;
 }
 
 // Whole plans solved with conversions weighed differently: what a sum of single times cannot see
@@ -80,7 +70,7 @@ static whet_status pick_plan(whet_build *x, whet_plan_options *o, whet_plan **pl
         status = whet_plan_make(x->graph, x->env, o, &p, x->err);
         if (status != WHET_OK) break;
         bool seen = false;
-        for (int32_t k = 0; k < n_tried; k++) seen |= same_plan(tried[k], p);
+        for (int32_t k = 0; k < n_tried; k++) seen |= whet_plan_same(tried[k], p);
         if (seen) {
             whet_plan_destroy(p);
             continue;

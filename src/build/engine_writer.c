@@ -17,24 +17,26 @@ static bool push_padded(whet_arena *arena, piece_list *l, const void *data, size
            (!pad || WHET_ARENA_PUSH(arena, l->v, l->n, l->cap, b));
 }
 
-// Source constants that the graph still refers to, each once.
-static bool list_sources(whet_build *x, piece_list *l, whet_writer *index) {
-    size_t at = 0;
+// Source constants that the graph still refers to, each once; then those of its blocks.
+static bool list_sources(whet_build *x, const whet_pgraph *g, size_t *at, piece_list *l,
+                         whet_writer *index) {
     uint32_t n = 0;
-    for (int32_t i = 0; i < x->graph->n_values; i++) {
-        const whet_pvalue *v = &x->graph->values[i];
+    for (int32_t i = 0; i < g->n_values; i++) {
+        const whet_pvalue *v = &g->values[i];
         n += v->kind == WHET_PVALUE_SOURCE && !whet_pvalue_inline(v);
     }
     whet_write_u32(index, n);
-    for (int32_t i = 0; i < x->graph->n_values; i++) {
-        const whet_pvalue *v = &x->graph->values[i];
+    for (int32_t i = 0; i < g->n_values; i++) {
+        const whet_pvalue *v = &g->values[i];
         whet_tensor t = whet_pvalue_tensor(v);
         if (v->kind != WHET_PVALUE_SOURCE || whet_pvalue_inline(v)) continue;
         whet_write_u32(index, (uint32_t)i);
-        whet_write_u64(index, at);
+        whet_write_u64(index, *at);
         if (!push_padded(&x->arena, l, t.data, t.bytes)) return false;
-        at += (t.bytes + 63) & ~(size_t)63;
+        *at += (t.bytes + 63) & ~(size_t)63;
     }
+    for (int32_t i = 0; i < g->n_blocks; i++)
+        if (!list_sources(x, g->blocks[i], at, l, index)) return false;
     return true;
 }
 
@@ -57,8 +59,7 @@ static void machine_of_plan(const whet_build *x, whet_machine *here) {
     here->threads = (uint32_t)x->threads;
     here->features = 0; // what the plan needs, not all that this machine has
     for (int32_t i = 0; i < x->n_plans; i++)
-        for (int32_t k = 0; k < x->plans[i]->n_steps; k++)
-            here->features |= x->plans[i]->steps[k].kernel->cpu;
+        here->features |= whet_plan_features(x->plans[i]);
 }
 
 // Sections of an engine that is tuned anew: all but those for this same machine, whose number is
@@ -136,7 +137,8 @@ static bool push_graph(whet_build *x, section_list *l, whet_writer *graph) {
 
 static bool push_sources(whet_build *x, section_list *l, whet_writer *index) {
     piece_list sources = {0};
-    if (!list_sources(x, &sources, index) || index->failed) return false;
+    size_t at = 0;
+    if (!list_sources(x, x->graph, &at, &sources, index) || index->failed) return false;
     whet_section_out s = {WHET_SECTION_SOURCES, 0, sources.v, (size_t)sources.n};
     return push_section(x, l, WHET_SECTION_INDEX, 0, index->data, index->size) &&
            WHET_ARENA_PUSH(&x->arena, l->v, l->n, l->cap, s);

@@ -9,6 +9,8 @@
 #include "engine/pgraph.h"
 
 #define MAX_ITEMS (1u << 24)
+#define HAS_BLOCKS 2 // beside 1, a recipe
+#define NO_RANK 0xff // of a block's input
 
 // ---- writing ----
 
@@ -76,6 +78,10 @@ static void write_value(whet_writer *w, const whet_pgraph *g, const whet_pvalue 
     whet_write_u8(w, (uint8_t)v->kind);
     whet_write_u64(w, v->type_set);
     if (v->kind == WHET_PVALUE_NODE) return;
+    if (v->kind == WHET_PVALUE_OUTER) {
+        whet_write_u32(w, (uint32_t)v->outer);
+        return;
+    }
     whet_write_u8(w, (uint8_t)v->type.dtype);
     if (whet_dtype_is_object(v->type.dtype)) whet_write_u32(w, v->type.elem);
     whet_write_u8(w, (uint8_t)v->type.rank);
@@ -113,7 +119,7 @@ void whet_pgraph_encode(const whet_pgraph *g, whet_writer *w) {
         whet_write_text(w, n->op->name);
         whet_write_text(w, n->name);
         whet_write_text(w, n->origin);
-        whet_write_u8(w, n->recipe);
+        whet_write_u8(w, (uint8_t)(n->recipe | (n->n_blocks ? HAS_BLOCKS : 0)));
         write_ids(w, n->in, n->n_in);
         write_ids(w, n->out, n->n_out);
         whet_write_u32(w, (uint32_t)n->op->n_attrs);
@@ -121,6 +127,9 @@ void whet_pgraph_encode(const whet_pgraph *g, whet_writer *w) {
             whet_write_text(w, n->op->attrs[a].name);
             write_attr(w, &n->op->attrs[a], n->attrs);
         }
+        if (n->n_blocks) whet_write_u32(w, (uint32_t)n->n_blocks);
+        for (int32_t k = 0; k < n->n_blocks; k++)
+            whet_pgraph_encode(g->blocks[n->first_block + k], w);
     }
     write_ids(w, g->inputs, g->n_inputs);
     write_ids(w, g->outputs, g->n_outputs);
@@ -184,27 +193,40 @@ static whet_status read_contents(decoder *d, whet_tensor *t, const void **out) {
     return *out ? WHET_OK : WHET_NOMEM(d->err);
 }
 
+static whet_status read_outer(decoder *d, whet_pvalue *v) {
+    const whet_pgraph *around = d->g->parent;
+    uint32_t id = whet_read_u32(&d->r);
+    if (!around || d->r.failed || id >= (uint32_t)around->n_values ||
+        !whet_pvalue_is_const(&around->values[id]))
+        return malformed(d, "constant that is not there");
+    v->outer = (int32_t)id;
+    v->type = around->values[id].type;
+    return WHET_OK;
+}
+
 static whet_status read_value(decoder *d, whet_pvalue *v) {
     WHET_TRY(read_text(d, &v->name));
     uint8_t kind = whet_read_u8(&d->r);
     v->type_set = whet_read_u64(&d->r);
     v->node = -1;
     v->type.rank = -1;
-    if (kind > WHET_PVALUE_DERIVED) return malformed(d, "unknown kind of value");
+    if (kind > WHET_PVALUE_OUTER) return malformed(d, "unknown kind of value");
     v->kind = (whet_pvalue_kind)kind;
     if (v->kind == WHET_PVALUE_NODE) return WHET_OK;
+    if (v->kind == WHET_PVALUE_OUTER) return read_outer(d, v);
     uint8_t dtype = whet_read_u8(&d->r);
     bool object = whet_dtype_is_object((whet_dtype)dtype);
     if (object) v->type.elem = whet_read_u32(&d->r);
     uint8_t rank = whet_read_u8(&d->r);
-    if (d->r.failed || !whet_dtype_known(dtype) || rank > WHET_MAX_RANK || (object && rank) ||
-        !whet_elem_valid((whet_dtype)dtype, v->type.elem))
+    bool open = rank == NO_RANK && v->kind == WHET_PVALUE_INPUT && d->g->parent;
+    if (d->r.failed || !whet_dtype_known(dtype) || (rank > WHET_MAX_RANK && !open) ||
+        (object && rank) || !whet_elem_valid((whet_dtype)dtype, v->type.elem))
         return malformed(d, "bad type");
     v->type.dtype = (whet_dtype)dtype;
-    v->type.rank = rank;
+    v->type.rank = open ? -1 : rank;
     WHET_TRY(read_dims(d, &v->type, whet_pvalue_is_const(v)));
     if (v->kind == WHET_PVALUE_INPUT) {
-        for (int32_t i = 0; i < rank; i++) {
+        for (int32_t i = 0; i < v->type.rank; i++) {
             WHET_TRY(read_text(d, &v->dim_names[i]));
             if (!*v->dim_names[i]) v->dim_names[i] = NULL;
         }
@@ -306,6 +328,27 @@ static whet_status read_attr(decoder *d, const whet_attr *a, void *attrs) {
     return WHET_OK;
 }
 
+static whet_status read_graph(decoder *d);
+
+static whet_status read_blocks(decoder *d, whet_pnode *n) {
+    whet_pgraph *g = d->g;
+    uint32_t count = whet_read_count(&d->r, 24, 16);
+    if (n->op->n_blocks == 0 || count != (uint32_t)n->op->n_blocks || n->recipe)
+        return malformed(d, "bad number of blocks");
+    if (g->depth == WHET_PGRAPH_MAX_DEPTH)
+        WHET_FAIL(d->err, WHET_E_LIMIT, "%s: blocks nested deeper than %d", n->name,
+                  WHET_PGRAPH_MAX_DEPTH);
+    n->first_block = g->n_blocks;
+    n->n_blocks = (int32_t)count;
+    whet_status status = WHET_OK;
+    for (uint32_t i = 0; i < count && status == WHET_OK; i++) {
+        d->g = whet_pgraph_block(g);
+        status = d->g ? read_graph(d) : WHET_NOMEM(d->err);
+    }
+    d->g = g;
+    return status;
+}
+
 static whet_status read_node(decoder *d, whet_pnode *n) {
     const char *op;
     WHET_TRY(read_text(d, &op));
@@ -315,7 +358,8 @@ static whet_status read_node(decoder *d, whet_pnode *n) {
     if (!n->op)
         WHET_FAIL(d->err, WHET_E_UNSUPPORTED, "%s: this library has no operator \"%s\"", n->name,
                   op);
-    n->recipe = whet_read_u8(&d->r) != 0;
+    uint8_t flags = whet_read_u8(&d->r);
+    n->recipe = flags & 1;
     WHET_TRY(read_ids(d, &n->in, &n->n_in, d->g->n_values, true));
     WHET_TRY(read_ids(d, &n->out, &n->n_out, d->g->n_values, true));
     n->attrs = whet_arena_alloc(&d->g->arena, n->op->attrs_size);
@@ -331,13 +375,20 @@ static whet_status read_node(decoder *d, whet_pnode *n) {
                       n->name, op, name);
         WHET_TRY(read_attr(d, a, n->attrs));
     }
-    if (d->r.failed) return malformed(d, "truncated node");
-    return whet_op_attr_check(n->op, n->attrs, d->err);
+    if (d->r.failed || flags > (1 | HAS_BLOCKS)) return malformed(d, "truncated node");
+    WHET_TRY(whet_op_attr_check(n->op, n->attrs, d->err));
+    return flags & HAS_BLOCKS ? read_blocks(d, n) : WHET_OK;
 }
 
 // Every value has one definition, before its uses; constants come from sources or recipe nodes.
 static whet_status check_node(decoder *d, int32_t index, bool *defined) {
     whet_pnode *n = &d->g->nodes[index];
+    for (int32_t i = 0; i < n->n_blocks; i++) {
+        const whet_pgraph *block = d->g->blocks[n->first_block + i];
+        for (int32_t k = 0; k < block->n_values; k++)
+            if (block->values[k].kind == WHET_PVALUE_OUTER && !defined[block->values[k].outer])
+                return malformed(d, "value used before it is made");
+    }
     for (int32_t i = 0; i < n->n_in; i++) {
         if (n->in[i] < 0) continue;
         const whet_pvalue *v = &d->g->values[n->in[i]];
@@ -365,7 +416,8 @@ static whet_status check_graph(decoder *d) {
         defined[g->inputs[i]] = true;
     }
     for (int32_t i = 0; i < g->n_values; i++)
-        if (g->values[i].kind == WHET_PVALUE_SOURCE) defined[i] = true;
+        if (g->values[i].kind == WHET_PVALUE_SOURCE || g->values[i].kind == WHET_PVALUE_OUTER)
+            defined[i] = true;
     for (int32_t i = 0; i < g->n_nodes; i++) WHET_TRY(check_node(d, i, defined));
     for (int32_t i = 0; i < g->n_values; i++)
         if (g->values[i].kind == WHET_PVALUE_DERIVED && !defined[i])
@@ -394,7 +446,7 @@ static whet_status read_graph(decoder *d) {
     g->output_names = WHET_NEW_ARRAY(&g->arena, const char *, g->n_outputs);
     if (!g->output_names) return WHET_NOMEM(d->err);
     for (int32_t i = 0; i < g->n_outputs; i++) WHET_TRY(read_text(d, &g->output_names[i]));
-    if (d->r.failed || whet_reader_left(&d->r)) return malformed(d, "wrong length");
+    if (d->r.failed) return malformed(d, "truncated");
     return check_graph(d);
 }
 
@@ -404,7 +456,11 @@ whet_status whet_pgraph_decode(const void *data, size_t size, const whet_op_tabl
     if (!d.g) return WHET_NOMEM(err);
     whet_reader_init(&d.r, data, size);
     whet_status status = read_graph(&d);
-    if (status == WHET_OK) status = whet_pgraph_infer(d.g, err);
+    if (status == WHET_OK && whet_reader_left(&d.r)) status = malformed(&d, "wrong length");
+    if (status == WHET_OK) {
+        whet_pgraph_link(d.g);
+        status = whet_pgraph_infer(d.g, err);
+    }
     if (status != WHET_OK) {
         whet_pgraph_destroy(d.g);
         return status;

@@ -17,6 +17,20 @@ whet_pgraph *whet_pgraph_create(void) {
     return NULL;
 }
 
+whet_pgraph *whet_pgraph_block(whet_pgraph *parent) {
+    whet_pgraph *g = calloc(1, sizeof *g);
+    if (!g) return NULL;
+    whet_arena_init(&g->arena);
+    g->dims = parent->dims;
+    g->name = "";
+    g->parent = parent;
+    g->depth = parent->depth + 1;
+    if (WHET_ARENA_PUSH(&parent->arena, parent->blocks, parent->n_blocks, parent->cap_blocks, g))
+        return g;
+    free(g);
+    return NULL;
+}
+
 static void detach(whet_pgraph *g) {
     for (int32_t i = 0; i < g->n_nodes; i++) {
         whet_pnode *n = &g->nodes[i];
@@ -28,7 +42,8 @@ static void detach(whet_pgraph *g) {
 void whet_pgraph_destroy(whet_pgraph *g) {
     if (!g) return;
     detach(g);
-    whet_dims_destroy(g->dims);
+    for (int32_t i = 0; i < g->n_blocks; i++) whet_pgraph_destroy(g->blocks[i]);
+    if (!g->parent) whet_dims_destroy(g->dims);
     whet_arena_fini(&g->arena);
     free(g);
 }
@@ -43,6 +58,19 @@ whet_tensor whet_pvalue_tensor(const whet_pvalue *v) {
 bool whet_pvalue_inline(const whet_pvalue *v) {
     return v->type.dtype == WHET_DTYPE_STRING ||
            whet_pvalue_tensor(v).bytes <= WHET_INLINE_CONST_BYTES;
+}
+
+bool whet_pvalue_is_source(const whet_pgraph *g, const whet_pvalue *v) {
+    for (; v->kind == WHET_PVALUE_OUTER; g = g->parent) v = &g->parent->values[v->outer];
+    return v->kind == WHET_PVALUE_SOURCE;
+}
+
+void whet_pgraph_link(whet_pgraph *g) {
+    for (int32_t i = 0; g->parent && i < g->n_values; i++) {
+        whet_pvalue *v = &g->values[i];
+        if (v->kind == WHET_PVALUE_OUTER && !v->data) v->data = g->parent->values[v->outer].data;
+    }
+    for (int32_t i = 0; i < g->n_blocks; i++) whet_pgraph_link(g->blocks[i]);
 }
 
 typedef struct {
@@ -115,6 +143,41 @@ static void note_unknown_contents(const whet_pgraph *g, whet_pnode *n, const whe
     }
 }
 
+// ---- blocks ----
+
+static whet_status block_types(whet_pgraph *block, whet_block_types *types) {
+    whet_arena *arena = &block->arena;
+    const whet_type **in = WHET_NEW_ARRAY(arena, const whet_type *, block->n_inputs);
+    const whet_type **out = WHET_NEW_ARRAY(arena, const whet_type *, block->n_outputs);
+    const whet_tensor **data = WHET_NEW_ARRAY(arena, const whet_tensor *, block->n_outputs);
+    if (!in || !out || !data) return WHET_E_NOMEM;
+    for (int32_t i = 0; i < block->n_inputs; i++) in[i] = &block->values[block->inputs[i]].type;
+    for (int32_t i = 0; i < block->n_outputs; i++) {
+        const whet_pvalue *v = &block->values[block->outputs[i]];
+        out[i] = &v->type;
+        if (!v->data) continue;
+        whet_tensor *t = WHET_NEW(arena, whet_tensor);
+        if (!t) return WHET_E_NOMEM;
+        *t = whet_pvalue_tensor(v);
+        data[i] = t;
+    }
+    *types = (whet_block_types){block->n_inputs, block->n_outputs, in, out, data};
+    return WHET_OK;
+}
+
+static whet_status infer_blocks(whet_pgraph *g, const whet_pnode *n, const whet_block_types **out,
+                                whet_error *err) {
+    whet_block_types *types = WHET_NEW_ARRAY(&g->arena, whet_block_types, n->n_blocks);
+    if (!types) return WHET_NOMEM(err);
+    for (int32_t i = 0; i < n->n_blocks; i++) {
+        whet_pgraph *block = g->blocks[n->first_block + i];
+        WHET_TRY(whet_pgraph_infer(block, err));
+        if (block_types(block, &types[i])) return WHET_NOMEM(err);
+    }
+    *out = types;
+    return WHET_OK;
+}
+
 static bool fill_scratch(whet_pgraph *g, const whet_pnode *n, infer_scratch *s) {
     if (!scratch_for(&g->arena, s, n)) return false;
     for (int32_t i = 0; i < n->n_in; i++) {
@@ -129,10 +192,13 @@ static bool fill_scratch(whet_pgraph *g, const whet_pnode *n, infer_scratch *s) 
 }
 
 static whet_status infer_node(whet_pgraph *g, whet_pnode *n, infer_scratch *s, whet_error *err) {
+    const whet_block_types *blocks = NULL;
+    if (n->n_blocks) WHET_TRY(infer_blocks(g, n, &blocks, err));
     if (!fill_scratch(g, n, s)) return WHET_NOMEM(err);
     whet_infer ctx = {.op = n->op, .attrs = n->attrs, .node = n->name, .dims = g->dims,
                       .n_in = n->n_in, .n_out = n->n_out, .in = s->in, .data = s->data,
-                      .out = s->out, .arena = &g->arena, .err = err};
+                      .out = s->out, .blocks = blocks, .n_blocks = n->n_blocks,
+                      .arena = &g->arena, .err = err};
     WHET_TRY(whet_op_infer(&ctx));
     n->needs_value = ctx.needs_value;
     if (!n->recipe) note_unknown_contents(g, n, s->out);
@@ -229,6 +295,10 @@ whet_status whet_pgraph_replay(whet_pgraph *g, whet_error *err) {
         whet_arena_reset(&scratch);
     }
     whet_arena_fini(&scratch);
+    if (status != WHET_OK || !g->n_blocks) return status;
+    whet_pgraph_link(g);
+    for (int32_t i = 0; i < g->n_blocks && status == WHET_OK; i++)
+        status = whet_pgraph_replay(g->blocks[i], err);
     return status;
 }
 
@@ -253,6 +323,8 @@ whet_status whet_pgraph_attach(whet_pgraph *g, bool save, whet_error *err) {
         if (!n->recipe && n->op->ext && n->op->ext->attach)
             WHET_TRY(attach_node(g, n, &s, save, err));
     }
+    for (int32_t i = 0; i < g->n_blocks; i++)
+        WHET_TRY(whet_pgraph_attach(g->blocks[i], save, err));
     return WHET_OK;
 }
 
@@ -271,6 +343,10 @@ uint64_t whet_pgraph_hash(const whet_pgraph *g) {
         if (!whet_pvalue_is_const(&g->values[i])) continue;
         h = whet_hash64_mix(h, (uint64_t)t->dtype << 8 | (uint64_t)t->rank);
         h = whet_hash64(t->dims, (size_t)t->rank * sizeof t->dims[0], h);
+        if (g->values[i].kind == WHET_PVALUE_OUTER)
+            h = whet_hash64_mix(h, (uint64_t)g->values[i].outer);
     }
+    for (int32_t i = 0; i < g->n_blocks; i++)
+        h = whet_hash64_mix(h, whet_pgraph_hash(g->blocks[i]));
     return h;
 }

@@ -48,7 +48,7 @@ void whet_value_replace(whet_value *from, whet_value *to) {
 }
 
 // Takes back the uses that a subgraph makes of values, those of its parents among them.
-static void drop_graph(whet_graph *g) {
+void whet_graph_clear(whet_graph *g) {
     for (int32_t i = 0; i < g->n_outputs; i++) g->outputs[i]->n_uses--;
     g->n_outputs = 0;
     while (g->last) whet_node_remove(g->last);
@@ -62,7 +62,7 @@ void whet_node_remove(whet_node *n) {
         n->out[i]->producer = NULL;
         n->out[i]->data = NULL;
     }
-    for (int32_t i = 0; i < n->n_subgraphs; i++) drop_graph(n->subgraphs[i]);
+    for (int32_t i = 0; i < n->n_subgraphs; i++) whet_graph_clear(n->subgraphs[i]);
     n->n_in = n->n_out = n->n_subgraphs = 0;
     whet_node_unlink(n);
 }

@@ -93,8 +93,13 @@ whet_value *whet_graph_constant(whet_graph *g, const char *name, const whet_tens
 // in entries may be NULL. Outputs are fresh values without type; whet_graph_infer_node sets them.
 whet_node *whet_graph_node(whet_graph *g, const whet_op *op, const char *name, const void *attrs,
                            whet_value *const *in, int32_t n_in, int32_t n_out, whet_node *before);
-// Types of the node's outputs from its inputs.
+// Types of the node's outputs from its inputs. Its subgraphs get the types of their inputs and are
+// inferred too.
 whet_status whet_graph_infer_node(whet_node *n, whet_error *err);
+// The types that its results get from its inputs and from its subgraphs as they are, into
+// out [n_out].
+whet_status whet_graph_infer_results(whet_node *n, whet_type *out, whet_arena *arena,
+                                     whet_error *err);
 // Re-infers every node, subgraphs too. Constants keep the type of their data.
 whet_status whet_graph_infer(whet_graph *g, whet_error *err);
 
@@ -121,6 +126,8 @@ void whet_value_replace(whet_value *from, whet_value *to);
 void whet_node_remove(whet_node *n);
 // Removes unused nodes (recipe nodes too) from the end backwards; gives the number removed.
 int32_t whet_graph_sweep(whet_graph *g);
+// Forgets outputs and nodes of a subgraph.
+void whet_graph_clear(whet_graph *g);
 void whet_node_move_before(whet_node *n, whet_node *before);
 // Puts the nodes of g in an order in which values are made before they are used, the present one
 // where it is right. WHET_E_INVALID: there is a cycle; nothing is changed.

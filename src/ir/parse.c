@@ -7,7 +7,7 @@
 #include "base/hash.h"
 #include "ir/text.h"
 
-#define MAX_DEPTH 16
+#define MAX_DEPTH 64
 // Elements that recipes of a text may compute together.
 #define MAX_DERIVED (INT64_C(1) << 26)
 
@@ -75,9 +75,11 @@ static whet_status define(parser *p, whet_value *v) {
     return WHET_OK;
 }
 
+// Of graphs around only constants are seen.
 static bool visible(const whet_graph *from, const whet_value *v) {
+    if (v->graph == from) return true;
     for (; from; from = from->parent)
-        if (v->graph == from) return true;
+        if (v->graph == from) return v->data;
     return false;
 }
 
@@ -321,9 +323,23 @@ static whet_status derive(parser *p, whet_node *n) {
                            p->err ? p->err->text : "recipe");
 }
 
+// The subgraphs' inputs have the types that the text states.
+static whet_status infer_results(parser *p, whet_node *n) {
+    whet_type *out = WHET_NEW_ARRAY(&p->arena, whet_type, n->n_out);
+    if (!out) return nomem(p);
+    WHET_TRY(whet_graph_infer_results(n, out, &p->arena, p->err));
+    for (int32_t i = 0; i < n->n_out; i++) {
+        if (!n->out[i]) continue;
+        n->out[i]->type = out[i];
+        n->out[i]->type_set = WHET_DTYPE_BIT(out[i].dtype);
+    }
+    return WHET_OK;
+}
+
 static whet_status finish_node(parser *p, whet_node *n, const node_text *t, bool recipe) {
     whet_status status = whet_op_attr_check(n->op, n->attrs, p->err);
-    if (status == WHET_OK && n->n_subgraphs == 0) status = whet_graph_infer_node(n, p->err);
+    if (status == WHET_OK)
+        status = n->n_subgraphs ? infer_results(p, n) : whet_graph_infer_node(n, p->err);
     if (status != WHET_OK)
         return whet_lexer_fail(&p->lex, status, "%s", p->err ? p->err->text : n->op->name);
     if (recipe) WHET_TRY(derive(p, n));

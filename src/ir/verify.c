@@ -65,6 +65,8 @@ static whet_status check_use(verifier *v, const whet_graph *g, const whet_value 
     if (!encloses(value->graph, g)) BAD("%s uses %s of another graph", user, text_of(value));
     if (value->data && !value->producer && !v->defined[value->id])
         WHET_TRY(define(v, value->graph, value)); // a source constant
+    if (value->graph != g && !value->data)
+        BAD("%s uses %s of a graph around it without capturing it", user, text_of(value));
     if (!v->defined[value->id]) BAD("%s uses %s before it is defined", user, text_of(value));
     v->uses[value->id]++;
     return WHET_OK;
@@ -113,24 +115,15 @@ static whet_status compare_types(verifier *v, const whet_node *n, const whet_typ
     return WHET_OK;
 }
 
-static whet_status infer_again(verifier *v, const whet_node *n, whet_arena *arena) {
-    const whet_type **in = WHET_NEW_ARRAY(arena, const whet_type *, n->n_in);
-    const whet_tensor **data = WHET_NEW_ARRAY(arena, const whet_tensor *, n->n_in);
+static whet_status infer_again(verifier *v, whet_node *n, whet_arena *arena) {
     whet_type *out = WHET_NEW_ARRAY(arena, whet_type, n->n_out);
-    if (!in || !data || !out) return WHET_NOMEM(v->err);
-    for (int32_t i = 0; i < n->n_in; i++) {
-        in[i] = n->in[i] ? &n->in[i]->type : NULL;
-        data[i] = n->in[i] ? n->in[i]->data : NULL;
-    }
+    if (!out) return WHET_NOMEM(v->err);
     for (int32_t i = 0; i < n->n_out; i++) out[i].rank = -1;
-    whet_infer ctx = {.op = n->op, .attrs = n->attrs, .node = n->name, .dims = n->graph->dims,
-                      .n_in = n->n_in, .n_out = n->n_out, .in = in, .data = data, .out = out,
-                      .arena = arena, .err = v->err};
-    WHET_TRY(whet_op_infer(&ctx));
+    WHET_TRY(whet_graph_infer_results(n, out, arena, v->err));
     return compare_types(v, n, out);
 }
 
-static whet_status check_types(verifier *v, const whet_node *n) {
+static whet_status check_types(verifier *v, whet_node *n) {
     whet_arena arena;
     whet_arena_init(&arena);
     whet_status status = infer_again(v, n, &arena);
@@ -140,7 +133,7 @@ static whet_status check_types(verifier *v, const whet_node *n) {
 
 static whet_status check_graph(verifier *v, const whet_graph *g);
 
-static whet_status check_node(verifier *v, const whet_graph *g, const whet_node *n) {
+static whet_status check_node(verifier *v, const whet_graph *g, whet_node *n) {
     for (int32_t i = 0; i < n->n_in; i++)
         if (n->in[i]) WHET_TRY(check_use(v, g, n->in[i], n->name));
     for (int32_t i = 0; i < n->n_subgraphs; i++) {
@@ -155,13 +148,13 @@ static whet_status check_node(verifier *v, const whet_graph *g, const whet_node 
     whet_status status = whet_op_attr_check(n->op, n->attrs, v->err);
     if (status != WHET_OK) return whet_error_prefix(v->err, status, "%s", n->name);
     if (n->recipe) return check_recipe(v, n);
-    return n->n_subgraphs ? WHET_OK : check_types(v, n);
+    return check_types(v, n);
 }
 
 static whet_status check_graph(verifier *v, const whet_graph *g) {
     WHET_TRY(check_links(v, g));
     for (int32_t i = 0; i < g->n_inputs; i++) WHET_TRY(define(v, g, g->inputs[i]));
-    for (const whet_node *n = g->first; n; n = n->next) WHET_TRY(check_node(v, g, n));
+    for (whet_node *n = g->first; n; n = n->next) WHET_TRY(check_node(v, g, n));
     for (int32_t i = 0; i < g->n_outputs; i++) {
         if (!g->output_names[i]) BAD("graph %s: output %d has no name", g->name, i);
         WHET_TRY(check_use(v, g, g->outputs[i], "the list of outputs"));

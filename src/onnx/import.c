@@ -144,7 +144,7 @@ static void import_graph(whet_importer *imp) {
     whet_scope_order(imp, &scope);
     whet_import_nodes(imp, &scope);
     if (!imp->stopped) whet_import_outputs(imp, &scope);
-    imp->graph->n_imported_nodes = (int32_t)(imp->n_visited - imp->n_calls);
+    imp->graph->n_imported_nodes = (int32_t)(imp->n_visited - imp->n_calls - imp->n_wasted);
     finish_report(imp);
 }
 

@@ -42,11 +42,40 @@ struct whet_scope {
     int32_t depth;
 };
 
+// Values around the blocks of one node that these use.
+typedef struct whet_import_captures {
+    whet_value **outer;
+    int32_t n, cap;
+    int32_t *slots, n_slots; // open addressing: index + 1
+} whet_import_captures;
+
+// A block being read.
+typedef struct whet_import_block {
+    whet_graph *graph;
+    struct whet_import_block *around;
+    const char *prefix;             // of names
+    whet_import_captures *captures; // shared by the blocks of a node
+    whet_value **inner;             // [n_inner] inputs that stand for them
+    int32_t n_inner, cap_inner;
+} whet_import_block;
+
+// State to go back to.
+typedef struct whet_import_mark {
+    int32_t n_problems, n_claims;
+    int64_t n_found, n_visited, n_calls;
+} whet_import_mark;
+
+typedef struct whet_import_claim {
+    whet_names *names;
+    const char *name;
+} whet_import_claim;
+
 typedef struct whet_importer {
     whet_import *import;
     const whet_import_options *options;
     whet_arena *arena; // of the import
-    whet_graph *graph;
+    whet_graph *graph;        // that nodes are added to
+    whet_import_block *block; // whose it is; NULL: the model's
     whet_onnx_reader reader;
     whet_onnx_budget budget;
     whet_onnx_model model;
@@ -55,6 +84,10 @@ typedef struct whet_importer {
     whet_names dim_values; // named dims that options->shapes fixes: of int64_t
     int64_t n_visited;     // nodes, those of inlined functions each time
     int64_t n_calls;       // of them: calls of functions
+    int64_t n_wasted;      // of them: read in vain
+    whet_import_claim *claims; // names given in readings that may be taken back
+    int32_t n_claims, cap_claims, trials;
+    int32_t rereading;     // operators have been counted before
     int64_t text;          // bytes of made-up names
     int32_t max_depth;
     bool stopped;          // nothing more can be done: out of memory or above a limit
@@ -133,7 +166,24 @@ void whet_import_function_call(whet_import_node *n, const whet_onnx_function *fn
 const whet_onnx_node *whet_import_resolve(whet_importer *imp, const whet_scope *scope,
                                           const whet_onnx_node *node);
 
+// ---- onnx_blocks.c ----
+// v as the graph that is read sees it. NULL: out of memory.
+whet_value *whet_import_captured(whet_importer *imp, whet_value *v);
+const whet_import_list *whet_import_captured_list(whet_importer *imp, const whet_import_list *list);
+// Reads the graph attribute of the node.
+bool whet_import_block_parse(whet_import_node *n, const char *attr, whet_onnx_graph *g);
+// Makes the graph of a block; types: of its own inputs.
+bool whet_import_block_read(whet_import_node *n, const whet_onnx_graph *g, const char *name,
+                            const whet_type *types, int32_t n_types, whet_import_block *b);
+// Gives it inputs for what other blocks of the node capture.
+bool whet_import_block_complete(whet_import_node *n, whet_import_block *b);
+whet_import_mark whet_import_mark_set(whet_importer *imp);
+void whet_import_mark_undo(whet_importer *imp, const whet_import_mark *m);
+void whet_import_mark_end(whet_importer *imp);
+
 // ---- onnx_subgraphs.c ----
+// Reads a subgraph; the import ends where it cannot.
+bool whet_import_graph_read(whet_importer *imp, whet_span span, whet_onnx_graph *g);
 // Counts and checks the operators inside of a node's subgraphs, which are not imported.
 void whet_import_subgraphs(whet_importer *imp, const whet_scope *scope,
                            const whet_onnx_node *node);

@@ -25,7 +25,7 @@ bool whet_import_count_op(whet_importer *imp, const whet_onnx_node *node, bool s
         slot->item = (void *)index;
     }
     if (!slot) return whet_import_nomem(imp);
-    import->op_counts[(uintptr_t)slot->item - 1].count++;
+    if (!imp->rereading) import->op_counts[(uintptr_t)slot->item - 1].count++;
     return true;
 }
 
@@ -43,8 +43,9 @@ static bool collect_inputs(whet_import_node *n, int32_t index, bool *poisoned) {
         if (b && b->absent) continue;
         n->n_in = i + 1;
         if (b && b->defined && (b->value || b->list)) {
-            n->in[i] = b->value;
-            n->in_lists[i] = b->list;
+            n->in[i] = whet_import_captured(n->imp, b->value);
+            n->in_lists[i] = whet_import_captured_list(n->imp, b->list);
+            if (n->imp->stopped) return false;
             continue;
         }
         *poisoned = true;
@@ -183,7 +184,8 @@ static void import_node(whet_importer *imp, whet_scope *scope, int32_t index) {
         whet_import_row_missing(imp, &n);
     else if (!poisoned)
         import_by(&n, row, plugin);
-    if (n.failed) whet_import_subgraphs(imp, scope, n.onnx);
+    bool read = n.op && n.op->n_blocks; // what is in its subgraphs has been reported
+    if (n.failed && !read) whet_import_subgraphs(imp, scope, n.onnx);
     if (!imp->stopped) define_results(&n);
 }
 

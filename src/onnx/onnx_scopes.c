@@ -21,6 +21,11 @@ static whet_name_slot *claim(whet_importer *imp, whet_names *names, const char *
     whet_name_slot *slot = whet_names_put(names, imp->arena, name);
     *fresh = slot && !slot->item;
     if (*fresh) slot->item = WHET_NEW(imp->arena, int32_t);
+    if (*fresh && imp->trials) {
+        whet_import_claim c = {names, name};
+        if (!WHET_ARENA_PUSH(imp->arena, imp->claims, imp->n_claims, imp->cap_claims, c))
+            slot->item = NULL;
+    }
     if (slot && slot->item) return slot;
     whet_import_nomem(imp);
     return NULL;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Subgraphs of nodes: no operator here takes one. One that surely runs is inlined; of others a
-// report still names what is in them.
+// Subgraphs that are no blocks: one that surely runs is inlined; of those of nodes that could not
+// be imported a report still names what is in them.
 #include "onnx/importer.h"
 
-static bool read_graph(whet_importer *imp, whet_span span, whet_onnx_graph *g) {
+bool whet_import_graph_read(whet_importer *imp, whet_span span, whet_onnx_graph *g) {
     whet_status status = whet_onnx_graph_read(&imp->reader, span, g);
     if (status == WHET_OK) return true;
     if (!imp->stopped)
@@ -29,7 +29,7 @@ static void check_graph(whet_importer *imp, const whet_scope *scope, whet_span s
         whet_import_limit(imp, "levels of subgraphs", imp->max_depth);
         return;
     }
-    if (!read_graph(imp, span, &g)) return;
+    if (!whet_import_graph_read(imp, span, &g)) return;
     for (int32_t i = 0; i < g.n_nodes && !imp->stopped; i++) {
         check_node(imp, scope, &g.nodes[i], i);
         for (int32_t k = 0; k < g.nodes[i].n_attrs; k++)
@@ -54,13 +54,13 @@ static void take_results(whet_import_node *n, const whet_scope *scope) {
         if (!b || !(b->defined || b->node >= 0))
             whet_import_fail(n, WHET_E_MODEL, "its subgraph does not define result %d", i);
         else if (b->list)
-            whet_import_result_list(n, i, b->list->v, b->list->n, b->list->kind, b->list->elem);
+            n->out_lists[i] = whet_import_captured_list(n->imp, b->list);
         else if (!b->value)
             n->failed = true; // for a reason already reported
         else {
             if (whet_scope_own(scope, name) && *n->onnx->out[i])
                 whet_scope_rename(n->imp, n->scope, n->onnx->out[i], b);
-            whet_import_result(n, i, b->value);
+            n->out[i] = whet_import_captured(n->imp, b->value);
         }
     }
 }
@@ -93,7 +93,7 @@ static bool inline_graph(whet_import_node *n, whet_span span, whet_scope *scope,
         whet_import_limit(imp, "levels of subgraphs", imp->max_depth);
         return false;
     }
-    if (!read_graph(imp, span, g) || !bind_inputs(n, scope, in, n_in)) return false;
+    if (!whet_import_graph_read(imp, span, g) || !bind_inputs(n, scope, in, n_in)) return false;
     whet_import_constants(imp, scope);
     if (imp->stopped || !whet_scope_declare(imp, scope)) return false;
     whet_scope_order(imp, scope);
@@ -115,5 +115,5 @@ whet_value *whet_import_apply(whet_import_node *n, whet_span span, whet_value *i
         whet_import_fail(n, WHET_E_MODEL, "its subgraph does not define one result");
     else if (!b->value)
         n->failed = true; // for a reason already reported
-    return b ? b->value : NULL;
+    return b ? whet_import_captured(n->imp, b->value) : NULL;
 }

@@ -84,6 +84,13 @@ typedef struct whet_type {
 
 // ---- shape functions ----
 
+// What is known at the borders of a block of control flow (ops/flow.h).
+typedef struct whet_block_types {
+    int32_t n_in, n_out;
+    const whet_type *const *in, *const *out;
+    const whet_tensor *const *out_data; // [n_out] contents of constants, NULL where none
+} whet_block_types;
+
 typedef struct whet_infer {
     const whet_op *op;
     const void *attrs;
@@ -94,6 +101,8 @@ typedef struct whet_infer {
     const whet_tensor *const *data; // [n_in], contents where known (constants; at run time what has
                                     // been computed), NULL where not
     whet_type *out;              // [n_out], dtype preset from the type variables
+    const whet_block_types *blocks; // of control flow
+    int32_t n_blocks;
     whet_arena *arena;           // for out[].value
     whet_error *err;
     // set: bit i when the contents of input i were asked for but unknown
@@ -245,6 +254,8 @@ struct whet_op {
     int32_t n_onnx;
     uint32_t flags;
     uint32_t pw;                // whet_pw, for POINTWISE
+    int32_t n_blocks;           // control flow: graphs that a node has
+    const char *const *blocks;  // their names
     whet_status (*infer)(whet_infer *ctx);
     whet_status (*eval)(whet_eval *e); // NULL only for control flow
     // Multiply-adds count two; NULL: one an output element.

@@ -174,6 +174,9 @@ static whet_status check_outputs(const whet_infer *ctx) {
 static whet_status infer(whet_infer *ctx) {
     type_vars vars = {0};
     ctx->needs_value = 0;
+    if (ctx->n_blocks != ctx->op->n_blocks)
+        WHET_FAIL(ctx->err, WHET_E_INVALID, "%s has %d blocks, not %d", ctx->op->name,
+                  ctx->op->n_blocks, ctx->n_blocks);
     WHET_TRY(check_arity(ctx));
     WHET_TRY(check_dtypes(ctx, &vars));
     if (ctx->op->n_attrs) WHET_TRY(whet_op_attr_check(ctx->op, ctx->attrs, ctx->err));

@@ -37,14 +37,17 @@ static bool same_type(const whet_type *a, const whet_type *b) {
     return true;
 }
 
-static whet_status infer_again(folder *f, whet_node *n) {
-    bool dirty = false;
+// What fails on the numbers known now may be a branch that is never taken.
+static bool may_not_run(const whet_node *n) { return n->graph->parent || n->n_subgraphs; }
+
+static whet_status infer_again(folder *f, whet_node *n, bool dirty) {
     for (int32_t i = 0; i < n->n_in; i++) dirty = dirty || is_dirty(f, n->in[i]);
-    if (!dirty || n->n_subgraphs || n->n_out > 64) return WHET_OK;
+    if (!dirty || n->n_out > 64) return WHET_OK;
     whet_type before[64];
     for (int32_t i = 0; i < n->n_out; i++)
         if (n->out[i]) before[i] = n->out[i]->type;
-    WHET_TRY(whet_graph_infer_node(n, f->err));
+    whet_status status = whet_graph_infer_node(n, f->err);
+    if (status != WHET_OK && (!may_not_run(n) || status == WHET_E_NOMEM)) return status;
     for (int32_t i = 0; i < n->n_out; i++)
         if (n->out[i] && !same_type(&before[i], &n->out[i]->type)) mark(f, n->out[i]);
     return WHET_OK;
@@ -143,8 +146,10 @@ static whet_status fold_numbers(folder *f, whet_value *v, int64_t n) {
 static whet_status fold_graph(folder *f, whet_graph *g);
 
 static whet_status fold_node(folder *f, whet_node *n) {
+    WHET_TRY(infer_again(f, n, false));
+    int32_t before = *f->changed;
     for (int32_t i = 0; i < n->n_subgraphs; i++) WHET_TRY(fold_graph(f, n->subgraphs[i]));
-    WHET_TRY(infer_again(f, n));
+    if (*f->changed != before && n->n_subgraphs) WHET_TRY(infer_again(f, n, true));
     if (should_fold(n)) WHET_TRY(fold_constants(f, n));
     if (n->recipe || n->op->flags & WHET_OP_IMPURE) return WHET_OK;
     for (int32_t i = 0; i < n->n_out; i++) {

@@ -161,13 +161,15 @@ whet_status whet_plan_candidates(const whet_pgraph *g, whet_env *env, const whet
     list l = {.env = env, .o = o, .arena = arena};
     whet_problem p;
     WHET_TRY(fill_problem(g, &l, group, shapes, &p, err));
-    if (ranks_known(&p) && !enumerate(&l, &p)) return WHET_NOMEM(err);
+    bool control = p.desc && p.desc->n_blocks;
+    if (!control && ranks_known(&p) && !enumerate(&l, &p)) return WHET_NOMEM(err);
     if (l.n == 0) { // nothing faster: the reference, in plain layout
         static const int32_t zeros[WHET_MAX_PARAMS];
         for (int32_t i = 0; i < p.n_in; i++) ((whet_port *)p.in)[i].layout = WHET_LAYOUT_PLAIN;
         for (int32_t i = 0; i < p.n_out; i++) ((whet_port *)p.out)[i].layout = WHET_LAYOUT_PLAIN;
         p.epi.other.layout = WHET_LAYOUT_PLAIN;
-        if (!push(&l, &p, &whet_kernel_reference, zeros)) return WHET_NOMEM(err);
+        if (!push(&l, &p, control ? &whet_kernel_control : &whet_kernel_reference, zeros))
+            return WHET_NOMEM(err);
     } else {
         select_best(&l, &p);
     }

@@ -28,7 +28,7 @@ whet_status whet_plan_fallbacks(const whet_plan *p, const whet_pgraph *g, const 
     if (!names || !shapes) return WHET_E_NOMEM;
     *lacking = names;
     if (env->n_backends < 2) return WHET_OK;
-    WHET_TRY(whet_plan_shapes(g, p->box, arena, shapes));
+    WHET_TRY(whet_plan_shapes(g, p->box, NULL, arena, shapes));
     for (int32_t i = 0; i < p->n_steps; i++) {
         const whet_pstep *s = &p->steps[i];
         whet_problem problem;

@@ -48,7 +48,7 @@ static bool find_needed(grouper *c) {
     for (int32_t i = g->n_nodes - 1; i >= 0; i--) {
         const whet_pnode *n = &g->nodes[i];
         if (n->recipe) continue;
-        bool needed = n->op->eval == NULL;
+        bool needed = false;
         for (int32_t k = 0; k < n->n_out; k++)
             if (n->out[k] >= 0 && wanted[n->out[k]]) needed = true;
         c->out->needed[i] = needed;

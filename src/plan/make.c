@@ -15,6 +15,7 @@ typedef struct {
     const whet_plan_options *o;
     whet_error *err;
     whet_arena scratch;
+    const whet_vshape *inputs; // of a block
     whet_vshape *shapes;
     whet_grouping grouping;
     whet_candidates *cands;
@@ -268,7 +269,7 @@ static bool emit_group(maker *m, int32_t group) {
     s->other = other;
     s->kernel = c->kernel;
     memcpy(s->params, c->params, sizeof s->params);
-    s->backend = c->backend;
+    s->backend = whet_kernel_is_host(c->kernel) ? -1 : c->backend;
     s->cost = c->cost;
     s->position = gr->position;
     s->epi = gr->epi;
@@ -397,7 +398,8 @@ static whet_status make(maker *m) {
     if (!m->shapes || !m->maker || !m->first || !m->reorder_memo) return WHET_NOMEM(m->err);
     for (int32_t i = 0; i < g->n_values; i++) m->maker[i] = m->first[i] = -1;
     for (size_t i = 0; i < memo; i++) m->reorder_memo[i] = -1;
-    if (whet_plan_shapes(g, m->o->box, &m->scratch, m->shapes)) return WHET_NOMEM(m->err);
+    if (whet_plan_shapes(g, m->o->box, m->inputs, &m->scratch, m->shapes))
+        return WHET_NOMEM(m->err);
     WHET_TRY(whet_plan_group(g, m->env, m->o, m->shapes, &m->scratch, &m->grouping, m->err));
     int32_t n = m->grouping.n;
     m->cands = WHET_NEW_ARRAY(&m->scratch, whet_candidates, n);
@@ -423,14 +425,32 @@ static whet_status make(maker *m) {
     return emit(m);
 }
 
-whet_status whet_plan_make(const whet_pgraph *g, whet_env *env, const whet_plan_options *options,
-                           whet_plan **plan, whet_error *err) {
-    maker m = {.g = g, .env = env, .o = options, .err = err};
+static whet_status make_plan(const whet_pgraph *g, whet_env *env, const whet_plan_options *options,
+                             const whet_vshape *inputs, whet_plan **plan, whet_error *err);
+
+static whet_status make_blocks(maker *m) {
+    whet_plan *p = m->plan;
+    p->blocks = WHET_NEW_ARRAY(&p->arena, whet_plan *, m->g->n_blocks);
+    if (!p->blocks) return WHET_NOMEM(m->err);
+    for (int32_t i = 0; i < m->g->n_blocks; i++) {
+        whet_vshape *inputs;
+        if (whet_plan_block_inputs(m->g, i, m->shapes, &m->scratch, &inputs))
+            return WHET_NOMEM(m->err);
+        WHET_TRY(make_plan(m->g->blocks[i], m->env, m->o, inputs, &p->blocks[i], m->err));
+        p->n_blocks++;
+    }
+    return WHET_OK;
+}
+
+static whet_status make_plan(const whet_pgraph *g, whet_env *env, const whet_plan_options *options,
+                             const whet_vshape *inputs, whet_plan **plan, whet_error *err) {
+    maker m = {.g = g, .env = env, .o = options, .inputs = inputs, .err = err};
     m.plan = calloc(1, sizeof *m.plan);
     if (!m.plan) return WHET_NOMEM(err);
     whet_arena_init(&m.plan->arena);
     whet_arena_init(&m.scratch);
     whet_status status = make(&m);
+    if (status == WHET_OK) status = make_blocks(&m);
     whet_arena_fini(&m.scratch);
     if (status != WHET_OK) {
         whet_plan_destroy(m.plan);
@@ -440,9 +460,33 @@ whet_status whet_plan_make(const whet_pgraph *g, whet_env *env, const whet_plan_
     return WHET_OK;
 }
 
+whet_status whet_plan_make(const whet_pgraph *g, whet_env *env, const whet_plan_options *options,
+                           whet_plan **plan, whet_error *err) {
+    return make_plan(g, env, options, NULL, plan, err);
+}
+
 void whet_plan_destroy(whet_plan *p) {
     if (!p) return;
+    for (int32_t i = 0; i < p->n_blocks; i++) whet_plan_destroy(p->blocks[i]);
     free(p->owned);
     whet_arena_fini(&p->arena);
     free(p);
+}
+
+bool whet_plan_same(const whet_plan *a, const whet_plan *b) {
+    if (a->n_steps != b->n_steps || a->n_blocks != b->n_blocks) return false;
+    for (int32_t i = 0; i < a->n_steps; i++)
+        if (a->steps[i].kernel != b->steps[i].kernel ||
+            memcmp(a->steps[i].params, b->steps[i].params, sizeof a->steps[i].params))
+            return false;
+    for (int32_t i = 0; i < a->n_blocks; i++)
+        if (!whet_plan_same(a->blocks[i], b->blocks[i])) return false;
+    return true;
+}
+
+uint32_t whet_plan_features(const whet_plan *p) {
+    uint32_t features = 0;
+    for (int32_t i = 0; i < p->n_steps; i++) features |= p->steps[i].kernel->cpu;
+    for (int32_t i = 0; i < p->n_blocks; i++) features |= whet_plan_features(p->blocks[i]);
+    return features;
 }

@@ -8,7 +8,7 @@
 #define ALIGN 64
 
 static bool borrowed(const whet_packed *k, const whet_pgraph *g) {
-    return k->step < 0 && g->values[k->value].kind == WHET_PVALUE_SOURCE;
+    return k->step < 0 && whet_pvalue_is_source(g, &g->values[k->value]);
 }
 
 static whet_status check_held(const whet_plan *p, const whet_pgraph *g, whet_error *err) {
@@ -90,8 +90,27 @@ static whet_status lay_out(whet_plan *p, const whet_pgraph *g, whet_plan *const 
     return WHET_OK;
 }
 
-whet_status whet_plan_pack(whet_plan *p, const whet_pgraph *g, whet_env *env,
-                           whet_plan *const *others, int32_t n_others, whet_error *err) {
+static whet_status pack_tree(whet_plan *p, const whet_pgraph *g, whet_env *env,
+                             const whet_vshape *inputs, whet_plan *const *others, int32_t n_others,
+                             whet_error *err);
+
+static whet_status pack_blocks(whet_plan *p, const whet_pgraph *g, whet_env *env,
+                               const whet_vshape *shapes, whet_plan *const *others,
+                               int32_t n_others, whet_arena *arena, whet_error *err) {
+    whet_plan **same = WHET_NEW_ARRAY(arena, whet_plan *, n_others);
+    if (!same) return WHET_NOMEM(err);
+    for (int32_t i = 0; i < p->n_blocks; i++) {
+        whet_vshape *inputs;
+        if (whet_plan_block_inputs(g, i, shapes, arena, &inputs)) return WHET_NOMEM(err);
+        for (int32_t k = 0; k < n_others; k++) same[k] = others[k]->blocks[i];
+        WHET_TRY(pack_tree(p->blocks[i], g->blocks[i], env, inputs, same, n_others, err));
+    }
+    return WHET_OK;
+}
+
+static whet_status pack_tree(whet_plan *p, const whet_pgraph *g, whet_env *env,
+                             const whet_vshape *inputs, whet_plan *const *others, int32_t n_others,
+                             whet_error *err) {
     size_t total;
     WHET_TRY(check_held(p, g, err));
     WHET_TRY(lay_out(p, g, others, n_others, &total, err));
@@ -102,7 +121,7 @@ whet_status whet_plan_pack(whet_plan *p, const whet_pgraph *g, whet_env *env,
     whet_arena arena;
     whet_arena_init(&arena);
     whet_vshape *shapes = WHET_NEW_ARRAY(&arena, whet_vshape, g->n_values);
-    bool good = shapes && whet_plan_shapes(g, p->box, &arena, shapes) == WHET_OK;
+    bool good = shapes && whet_plan_shapes(g, p->box, inputs, &arena, shapes) == WHET_OK;
     whet_status status = good ? WHET_OK : WHET_NOMEM(err);
     for (int32_t i = 0; i < p->n_packed && status == WHET_OK; i++) {
         whet_packed *k = &p->packed[i];
@@ -112,8 +131,21 @@ whet_status whet_plan_pack(whet_plan *p, const whet_pgraph *g, whet_env *env,
         memset((char *)k->data + k->bytes, 0, padded - k->bytes); // files are the same every time
         status = pack_one(p, g, env, k, shapes, &arena, err);
     }
+    if (status == WHET_OK)
+        status = pack_blocks(p, g, env, shapes, others, n_others, &arena, err);
     whet_arena_fini(&arena);
     return status;
+}
+
+whet_status whet_plan_pack(whet_plan *p, const whet_pgraph *g, whet_env *env,
+                           whet_plan *const *others, int32_t n_others, whet_error *err) {
+    return pack_tree(p, g, env, NULL, others, n_others, err);
+}
+
+void whet_plan_unpack(whet_plan *p) {
+    free(p->owned);
+    p->owned = NULL;
+    for (int32_t i = 0; i < p->n_blocks; i++) whet_plan_unpack(p->blocks[i]);
 }
 
 // ---- where packed bytes lie in a file ----
@@ -122,6 +154,9 @@ typedef struct {
     const void **data;
     size_t *at; // [n] offset of data[i]
     int32_t cap; // of the table by address, a power of two
+    bool with_sources;
+    whet_piece *pieces;
+    size_t n_pieces, end;
 } placed;
 
 static size_t *find_placed(placed *p, const void *data) {
@@ -135,30 +170,41 @@ static size_t *find_placed(placed *p, const void *data) {
     }
 }
 
+static size_t count_packed(const whet_plan *p) {
+    size_t n = (size_t)p->n_packed;
+    for (int32_t i = 0; i < p->n_blocks; i++) n += count_packed(p->blocks[i]);
+    return n;
+}
+
+static void place_packed(placed *t, const whet_plan *p, const whet_pgraph *g) {
+    for (int32_t i = 0; i < p->n_packed; i++) {
+        whet_packed *k = &p->packed[i];
+        k->offset = WHET_PACKED_SOURCE;
+        if (t->with_sources && borrowed(k, g)) continue;
+        size_t *offset = find_placed(t, k->data);
+        if (*offset == SIZE_MAX) {
+            *offset = t->end;
+            t->end += (k->bytes + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+            t->pieces[t->n_pieces++] = (whet_piece){k->data, k->bytes};
+        }
+        k->offset = *offset;
+    }
+    for (int32_t i = 0; i < p->n_blocks; i++) place_packed(t, p->blocks[i], g->blocks[i]);
+}
+
 whet_status whet_plan_place_packed(whet_plan *const *plans, int32_t n, const whet_pgraph *g,
                                    bool with_sources, whet_arena *arena, whet_piece **pieces,
                                    size_t *n_pieces) {
-    size_t count = 0, at = 0;
-    for (int32_t i = 0; i < n; i++) count += (size_t)plans[i]->n_packed;
-    placed table = {.cap = 16};
+    size_t count = 0;
+    for (int32_t i = 0; i < n; i++) count += count_packed(plans[i]);
+    placed table = {.cap = 16, .with_sources = with_sources};
     while ((size_t)table.cap < count * 2) table.cap *= 2;
     table.data = WHET_NEW_ARRAY(arena, const void *, table.cap);
     table.at = WHET_NEW_ARRAY(arena, size_t, table.cap);
-    *pieces = WHET_NEW_ARRAY(arena, whet_piece, count);
-    *n_pieces = 0;
-    if (!table.data || !table.at || !*pieces) return WHET_E_NOMEM;
-    for (int32_t i = 0; i < n; i++)
-        for (int32_t j = 0; j < plans[i]->n_packed; j++) {
-            whet_packed *k = &plans[i]->packed[j];
-            k->offset = WHET_PACKED_SOURCE;
-            if (with_sources && borrowed(k, g)) continue;
-            size_t *offset = find_placed(&table, k->data);
-            if (*offset == SIZE_MAX) {
-                *offset = at;
-                at += (k->bytes + ALIGN - 1) & ~(size_t)(ALIGN - 1);
-                (*pieces)[(*n_pieces)++] = (whet_piece){k->data, k->bytes};
-            }
-            k->offset = *offset;
-        }
+    table.pieces = WHET_NEW_ARRAY(arena, whet_piece, count);
+    if (!table.data || !table.at || !table.pieces) return WHET_E_NOMEM;
+    for (int32_t i = 0; i < n; i++) place_packed(&table, plans[i], g);
+    *pieces = table.pieces;
+    *n_pieces = table.n_pieces;
     return WHET_OK;
 }

@@ -28,7 +28,7 @@ typedef struct whet_ptensor {
 typedef struct whet_pstep {
     const whet_kernel *kernel; // the reference kernel where nothing else accepts
     int32_t params[WHET_MAX_PARAMS];
-    int32_t backend;
+    int32_t backend;           // -1: the host, between segments
     int32_t *nodes, n_nodes;   // covered, root first; none for conversions
     int32_t position;          // of the last node covered; steps are sorted by it
     const whet_op *op;         // of the root; NULL for chains and conversions
@@ -61,6 +61,8 @@ typedef struct whet_psegment {
 
 typedef struct whet_plan {
     whet_arena arena;
+    struct whet_plan **blocks; // of the graph's blocks, in their order
+    int32_t n_blocks;
     whet_ptensor *tensors;
     int32_t n_tensors, cap_tensors;
     whet_pstep *steps;
@@ -103,18 +105,32 @@ whet_status whet_plan_make(const whet_pgraph *g, whet_env *env, const whet_plan_
 // has packed alike is shared with it. The graph's constants must hold data (whet_pgraph_replay).
 whet_status whet_plan_pack(whet_plan *p, const whet_pgraph *g, whet_env *env,
                            whet_plan *const *others, int32_t n_others, whet_error *err);
+// Frees what was packed.
+void whet_plan_unpack(whet_plan *p);
+// Whether both have the same kernels and parameters for the same steps.
+bool whet_plan_same(const whet_plan *a, const whet_plan *b);
+// CPU features that its kernels need.
+uint32_t whet_plan_features(const whet_plan *p);
 
 // ---- shared by planning and running ----
 
 // The kernel that can run every step: C reference, chain and reorder in plain C, any layout.
 extern const whet_kernel whet_kernel_reference;
-// Moves a value between memories; done by the host between segments, never run as a kernel.
-extern const whet_kernel whet_kernel_copy;
+// Done by the host between segments, never run as kernels: moves a value between memories; runs
+// the blocks of control flow.
+extern const whet_kernel whet_kernel_copy, whet_kernel_control;
+static inline bool whet_kernel_is_host(const whet_kernel *k) {
+    return k == &whet_kernel_copy || k == &whet_kernel_control;
+}
 
 // Shapes of all values at the tuned point of the profile; unknown dimensions become 1. box NULL:
 // every open dimension is unknown. WHET_E_NOMEM.
-whet_status whet_plan_shapes(const whet_pgraph *g, const whet_box *box, whet_arena *arena,
-                             whet_vshape *shapes);
+// inputs: of a block, what whet_plan_block_inputs gives; else NULL.
+whet_status whet_plan_shapes(const whet_pgraph *g, const whet_box *box, const whet_vshape *inputs,
+                             whet_arena *arena, whet_vshape *shapes);
+// Shapes of the inputs of a block of g, from those of the values of g. WHET_E_NOMEM.
+whet_status whet_plan_block_inputs(const whet_pgraph *g, int32_t block, const whet_vshape *shapes,
+                                   whet_arena *arena, whet_vshape **inputs);
 typedef struct whet_problem_ports { // storage behind a problem
     whet_port *in, *out;
     int32_t cap_in, cap_out;

@@ -92,6 +92,8 @@ void whet_plan_encode(const whet_plan *p, const whet_pgraph *g, const whet_env *
         whet_write_u64(w, k->bytes);
         whet_write_u64(w, k->offset == WHET_PACKED_SOURCE ? UINT64_MAX : k->offset);
     }
+    for (int32_t i = 0; i < p->n_blocks; i++)
+        whet_plan_encode(p->blocks[i], g->blocks[i], env, w);
 }
 
 // ---- reading ----
@@ -234,6 +236,7 @@ static whet_status read_chain(decoder *d, whet_chain **out) {
 static whet_status find_kernel(decoder *d, const char *name, whet_pstep *s) {
     if (!strcmp(name, whet_kernel_reference.name)) s->kernel = &whet_kernel_reference;
     else if (!strcmp(name, whet_kernel_copy.name)) s->kernel = &whet_kernel_copy;
+    else if (!strcmp(name, whet_kernel_control.name)) s->kernel = &whet_kernel_control;
     else s->kernel = whet_env_kernel(d->env, name);
     if (!s->kernel || !whet_env_can_run(d->env, s->kernel))
         WHET_FAIL(d->err, WHET_E_UNSUPPORTED, "the plan uses kernel \"%s\", which %s", name,
@@ -259,11 +262,19 @@ static bool pointers_safe(const decoder *d, const whet_pstep *s) {
 // The step computes what its nodes say: inputs are the nodes', kernels are of the root's operator.
 static whet_status check_step(decoder *d, const whet_pstep *s) {
     const char *op = s->op ? s->op->name : s->chain ? "chain" : "reorder";
-    bool copy = s->kernel == &whet_kernel_copy;
-    if (copy != (s->backend < 0)) return malformed(d, "copy on a backend");
+    bool copy = s->kernel == &whet_kernel_copy, control = s->kernel == &whet_kernel_control;
+    if ((copy || control) != (s->backend < 0)) return malformed(d, "copy on a backend");
+    if (control != (s->op && s->op->n_blocks)) return malformed(d, "control of no block");
+    if (control && (s->n_nodes != 1 || !whet_epilogue_empty(&s->epi) || s->other >= 0))
+        return malformed(d, "control with an epilogue");
+    for (int32_t i = 0; control && i < s->n_in + s->n_out; i++) {
+        int32_t t = i < s->n_in ? s->in[i] : s->out[i - s->n_in];
+        if (t >= 0 && (d->p->tensors[t].layout || d->p->tensors[t].backend))
+            return malformed(d, "control of values elsewhere");
+    }
     if (copy && (s->n_nodes || s->n_in != 1 || s->n_out != 1 || s->in[0] < 0 || s->out[0] < 0))
         return malformed(d, "bad copy");
-    if (!copy && s->kernel != &whet_kernel_reference && strcmp(s->kernel->op, op))
+    if (!copy && !control && s->kernel != &whet_kernel_reference && strcmp(s->kernel->op, op))
         return malformed(d, "kernel of another operator");
     if (s->kernel == &whet_kernel_reference && s->backend != 0) return malformed(d, "bad backend");
     if (s->n_nodes == 0 && (s->n_in != 1 || s->n_out != 1 || s->in[0] < 0 || s->out[0] < 0 ||
@@ -271,7 +282,8 @@ static whet_status check_step(decoder *d, const whet_pstep *s) {
         return malformed(d, "bad conversion");
     if (s->chain && (s->n_in != s->chain->n_in || s->n_out != s->chain->n_out))
         return malformed(d, "chain of another size");
-    if (!pointers_safe(d, s)) return malformed(d, "kernel of numbers for values that are none");
+    if (!control && !pointers_safe(d, s))
+        return malformed(d, "kernel of numbers for values that are none");
     if ((s->other >= 0) != (s->epi.binary != WHET_PW_NONE)) return malformed(d, "epilogue operand");
     if (!whet_epilogue_empty(&s->epi) && (!s->op || s->n_out < 1 || s->out[0] < 0))
         return malformed(d, "epilogue without output");
@@ -312,7 +324,8 @@ static whet_status read_step(decoder *d, whet_pstep *s) {
     if (!s->chain && s->n_nodes) {
         s->op = d->g->nodes[s->nodes[0]].op;
         s->attrs = d->g->nodes[s->nodes[0]].attrs;
-        if (d->g->nodes[s->nodes[0]].recipe || !s->op->eval) return malformed(d, "bad root");
+        if (d->g->nodes[s->nodes[0]].recipe || (!s->op->eval && !s->op->n_blocks))
+            return malformed(d, "bad root");
     }
     WHET_TRY(find_kernel(d, kernel, s));
     return check_step(d, s);
@@ -364,7 +377,7 @@ static whet_status read_packed(decoder *d) {
         k->bytes = (size_t)bytes;
         if (offset == UINT64_MAX) {
             whet_tensor t = whet_pvalue_tensor(v);
-            if (k->step >= 0 || v->kind != WHET_PVALUE_SOURCE || !v->data || t.bytes != bytes)
+            if (k->step >= 0 || !whet_pvalue_is_source(d->g, v) || !v->data || t.bytes != bytes)
                 return malformed(d, "constant that the file does not hold");
             k->offset = WHET_PACKED_SOURCE;
             k->data = v->data;
@@ -382,23 +395,26 @@ static whet_status read_packed(decoder *d) {
 }
 
 // Packed weights have the size that the kernel says, for the shapes planned for.
-static whet_status check_packed(decoder *d) {
+static whet_status check_blocks(decoder *d, const whet_vshape *shapes, whet_arena *arena);
+
+static whet_status check_packed(decoder *d, const whet_vshape *inputs) {
     whet_plan *p = d->p;
     whet_arena arena;
     whet_arena_init(&arena);
     whet_vshape *shapes = WHET_NEW_ARRAY(&arena, whet_vshape, d->g->n_values);
     whet_problem_ports ports = {0};
-    bool good = shapes && whet_plan_shapes(d->g, p->box, &arena, shapes) == WHET_OK;
+    bool good = shapes && whet_plan_shapes(d->g, p->box, inputs, &arena, shapes) == WHET_OK;
     whet_status status = good ? WHET_OK : WHET_NOMEM(d->err);
     for (int32_t i = 0; i < p->n_steps && status == WHET_OK; i++) {
         const whet_pstep *s = &p->steps[i];
         whet_problem pr;
-        if (s->kernel == &whet_kernel_copy) continue;
+        if (s->kernel == &whet_kernel_copy) continue; // of no constants
         if (whet_plan_problem(p, d->g, s, shapes, d->env, 1, &arena, &ports, &pr)) {
             status = WHET_NOMEM(d->err);
             break;
         }
-        if (s->kernel != &whet_kernel_reference && !s->kernel->accepts(&pr))
+        bool any = s->kernel == &whet_kernel_reference || whet_kernel_is_host(s->kernel);
+        if (!any && !s->kernel->accepts(&pr))
             status = malformed(d, "kernel that does not take its problem");
         else if (!whet_kernel_params_valid(s->kernel, &pr, s->params))
             status = malformed(d, "kernel parameters out of range");
@@ -416,7 +432,24 @@ static whet_status check_packed(decoder *d) {
                 status = malformed(d, "constant that the file does not hold");
         }
     }
+    if (status == WHET_OK && p->n_blocks) status = check_blocks(d, shapes, &arena);
     whet_arena_fini(&arena);
+    return status;
+}
+
+static whet_status check_blocks(decoder *d, const whet_vshape *shapes, whet_arena *arena) {
+    whet_plan *p = d->p;
+    whet_pgraph *g = d->g;
+    whet_status status = WHET_OK;
+    for (int32_t i = 0; i < p->n_blocks && status == WHET_OK; i++) {
+        whet_vshape *inputs;
+        if (whet_plan_block_inputs(g, i, shapes, arena, &inputs)) return WHET_NOMEM(d->err);
+        d->p = p->blocks[i];
+        d->g = g->blocks[i];
+        status = check_packed(d, inputs);
+    }
+    d->p = p;
+    d->g = g;
     return status;
 }
 
@@ -456,7 +489,8 @@ static whet_status check_order(decoder *d) {
             int32_t root = t;
             while (root >= 0 && p->tensors[root].alias >= 0) root = p->tensors[root].alias;
             if (root >= 0 && !made[root]) return malformed(d, "tensor read before it is made");
-            if (t >= 0 && s->backend >= 0 && p->tensors[t].backend != s->backend &&
+            int32_t memory = s->kernel == &whet_kernel_control ? 0 : s->backend;
+            if (t >= 0 && memory >= 0 && p->tensors[t].backend != memory &&
                 !whet_pvalue_is_const(&d->g->values[p->tensors[t].value]))
                 return malformed(d, "tensor in another memory");
         }
@@ -481,6 +515,31 @@ static whet_status check_order(decoder *d) {
     return WHET_OK;
 }
 
+static whet_status read_plan(decoder *d);
+
+static whet_status read_blocks(decoder *d) {
+    whet_plan *p = d->p;
+    whet_pgraph *g = d->g;
+    whet_status status = WHET_OK;
+    p->blocks = WHET_NEW_ARRAY(&p->arena, whet_plan *, g->n_blocks);
+    if (!p->blocks) return WHET_NOMEM(d->err);
+    for (int32_t i = 0; i < g->n_blocks && status == WHET_OK; i++) {
+        d->g = g->blocks[i];
+        d->p = calloc(1, sizeof *d->p);
+        if (!d->p) {
+            status = WHET_NOMEM(d->err);
+            break;
+        }
+        whet_arena_init(&d->p->arena);
+        d->p->box = p->box;
+        p->blocks[p->n_blocks++] = d->p;
+        status = read_plan(d);
+    }
+    d->g = g;
+    d->p = p;
+    return status;
+}
+
 static whet_status read_plan(decoder *d) {
     whet_plan *p = d->p;
     if (whet_read_u64(&d->r) != whet_pgraph_hash(d->g))
@@ -500,11 +559,10 @@ static whet_status read_plan(decoder *d) {
     if (n_in != d->g->n_inputs || n_out != d->g->n_outputs) return malformed(d, "bad inputs");
     p->n_fused = (int32_t)whet_read_u32(&d->r);
     WHET_TRY(read_packed(d));
-    if (whet_reader_left(&d->r)) return malformed(d, "wrong length");
     for (int32_t i = 0; i < p->n_steps; i++) p->cost += p->steps[i].cost;
     WHET_TRY(check_order(d));
     WHET_TRY(check_read_constants(d));
-    return check_packed(d);
+    return read_blocks(d);
 }
 
 whet_status whet_plan_decode(const void *data, size_t size, const void *packed_data,
@@ -517,6 +575,8 @@ whet_status whet_plan_decode(const void *data, size_t size, const void *packed_d
     whet_arena_init(&d.p->arena);
     whet_reader_init(&d.r, data, size);
     whet_status status = read_plan(&d);
+    if (status == WHET_OK && whet_reader_left(&d.r)) status = malformed(&d, "wrong length");
+    if (status == WHET_OK) status = check_packed(&d, NULL);
     if (status != WHET_OK) {
         whet_plan_destroy(d.p);
         return status;

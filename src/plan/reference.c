@@ -162,3 +162,6 @@ static bool never(const whet_problem *p) {
 
 const whet_kernel whet_kernel_copy = {
     .name = "copy", .op = "copy", .revision = 1, .accepts = never};
+
+const whet_kernel whet_kernel_control = {
+    .name = "control", .op = "control", .revision = 1, .accepts = never};

@@ -4,10 +4,12 @@
 // are known too. What stays unknown is taken as 1; without a profile, so is every open dimension.
 #include <string.h>
 
+#include "ops/flow.h"
 #include "plan/plan.h"
 
 typedef struct {
     const whet_pgraph *g;
+    const whet_vshape *inputs; // of a block; NULL: as the profile says
     whet_box_names names; // b NULL: no profile
     whet_type *types;     // [values]
     whet_arena *arena;
@@ -34,7 +36,13 @@ static void set_inputs(shaper *s) {
         s->types[i] = g->values[i].type;
         if (!whet_pvalue_is_const(&g->values[i])) s->types[i].value = NULL;
     }
-    for (int32_t i = 0; i < g->n_inputs; i++) {
+    for (int32_t i = 0; i < g->n_inputs && s->inputs; i++) {
+        whet_type *t = &s->types[g->inputs[i]];
+        bool same = t->rank == s->inputs[i].rank && s->names.b;
+        for (int32_t d = 0; d < t->rank; d++)
+            t->dims[d] = number(s, same ? s->inputs[i].dims[d] : WHET_DIM_ERROR, t->dims[d]);
+    }
+    for (int32_t i = 0; i < g->n_inputs && !s->inputs; i++) {
         whet_type *t = &s->types[g->inputs[i]];
         const whet_range *r = s->names.b ? whet_box_find(s->names.b, i, false) : NULL;
         for (int32_t d = 0; d < t->rank; d++)
@@ -76,9 +84,37 @@ static bool infer_node(shaper *s, const whet_pnode *n) {
     return true;
 }
 
-whet_status whet_plan_shapes(const whet_pgraph *g, const whet_box *box, whet_arena *arena,
-                             whet_vshape *shapes) {
-    shaper s = {.g = g, .names = {g, box}, .arena = arena};
+static void drop_dim(whet_vshape *s, int64_t axis) {
+    int32_t at = whet_axis(axis, s->rank);
+    if (s->rank < 1 || at < 0 || at >= s->rank) return;
+    memmove(&s->dims[at], &s->dims[at + 1], (size_t)(s->rank - at - 1) * sizeof s->dims[0]);
+    s->rank--;
+}
+
+whet_status whet_plan_block_inputs(const whet_pgraph *g, int32_t block, const whet_vshape *shapes,
+                                   whet_arena *arena, whet_vshape **inputs) {
+    const whet_pnode *n = g->nodes;
+    while (block < n->first_block || block >= n->first_block + n->n_blocks) n++;
+    whet_flow f;
+    whet_vshape *in = WHET_NEW_ARRAY(arena, whet_vshape, g->blocks[block]->n_inputs);
+    if (!in) return WHET_E_NOMEM;
+    WHET_TRY(whet_flow_of(n->op, n->attrs, n->n_in, n->n_out, &f, NULL));
+    for (int32_t i = f.block_in; i < g->blocks[block]->n_inputs; i++) {
+        int32_t from = i - f.block_in, v = n->in[f.own + from];
+        bool scanned = from >= f.carried && from < f.carried + f.scanned;
+        in[i].rank = -1;
+        if (v >= 0) in[i] = shapes[v];
+        if (f.attrs->batched && from < f.carried + f.scanned) drop_dim(&in[i], 0);
+        if (scanned) drop_dim(&in[i], whet_flow_at(f.attrs->in_axes, from - f.carried));
+    }
+    *inputs = in;
+    return WHET_OK;
+}
+
+whet_status whet_plan_shapes(const whet_pgraph *g, const whet_box *box, const whet_vshape *inputs,
+                             whet_arena *arena, whet_vshape *shapes) {
+    shaper s = {.g = g, .inputs = inputs, .names = {g, box}, .arena = arena};
+    while (s.names.g->parent) s.names.g = s.names.g->parent;
     s.types = WHET_NEW_ARRAY(arena, whet_type, g->n_values);
     if (!s.types) return WHET_E_NOMEM;
     set_inputs(&s);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Running: for each segment find or make the frame of the signature, set the pointers, hand it to
 // the backend. After the first run at a signature nothing here allocates.
+#include "base/bench.h"
 #include "base/object.h"
 #include "base/texts.h"
-#include "run/context_impl.h"
+#include "run/control.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,15 @@ static whet_status grow(const whet_backend *b, whet_block_memory *m, size_t byte
     if (m->data) b->free(m->data);
     *m = (whet_block_memory){fresh, bytes ? bytes : 64};
     return WHET_OK;
+}
+
+whet_status whet_context_grow(whet_context *c, whet_block_memory *m, size_t bytes) {
+    return grow(whet_context_backend(c, 0), m, bytes, &c->handle.error);
+}
+
+void whet_context_free(whet_block_memory *m) {
+    whet_backend_cpu.free(m->data);
+    *m = (whet_block_memory){0};
 }
 
 const whet_backend *whet_context_backend(const whet_context *c, int32_t i) {
@@ -161,7 +171,10 @@ static whet_status find_frame(whet_context *c) {
 static whet_status output_pointer(whet_context *c, int32_t i, size_t bytes, void **p) {
     whet_tensor *t = &c->run_outputs[i];
     if (!t->data) {
-        WHET_TRY(grow(whet_context_backend(c, 0), &c->outputs[i], bytes, &c->handle.error));
+        // what a loop carries may grow in every iteration
+        size_t room = c->parent && c->outputs[i].cap && bytes < SIZE_MAX / 2 ? bytes / 2 : 0;
+        if (bytes > c->outputs[i].cap || !c->outputs[i].data)
+            WHET_TRY(whet_context_grow(c, &c->outputs[i], bytes + room));
         *p = c->outputs[i].data;
         return WHET_OK;
     }
@@ -295,7 +308,7 @@ static whet_status call_tap(void *user, int32_t live) {
     const whet_plan *p = c->lane->plan;
     const whet_pstep *ps = &p->steps[c->frame->live_step[live]];
     whet_arena_reset(&c->eval);
-    if (ps->n_nodes == 0 || ps->backend != 0) return WHET_OK; // conversions make nothing new
+    if (ps->n_nodes == 0 || ps->backend > 0) return WHET_OK; // conversions make nothing new
     for (int32_t k = 0; k < ps->n_out; k++) {
         if (ps->out[k] < 0) continue;
         const whet_ptensor *pt = &p->tensors[ps->out[k]];
@@ -352,10 +365,35 @@ static whet_status copy_step(whet_context *c, const whet_pstep *ps) {
     return b->sync ? b->sync(c->streams[from->backend], err) : WHET_OK;
 }
 
-static void report_profile(whet_context *c) {
-    for (int32_t i = 0; i < c->frame->n_live; i++)
-        c->profile(c->profile_user, c->frame->live[i].name, c->frame->live[i].kernel->name,
-                   c->lane->times[i]);
+// Blocks are told of after the run of their step, summed up.
+static void report_step(whet_context *c, int32_t live, double seconds) {
+    const whet_step *s = &c->frame->live[live];
+    int32_t i = c->frame->live_step[live];
+    if (c->parent) {
+        c->lane->sums[i] += seconds;
+        c->lane->ran[i] = s->kernel;
+        return;
+    }
+    c->profile(c->profile_user, s->name, s->kernel->name, seconds);
+    whet_block_report_step(c, &c->lane->plan->steps[i]);
+}
+
+static whet_status run_host_step(whet_context *c, int32_t live) {
+    const whet_pstep *s = &c->lane->plan->steps[c->frame->live_step[live]];
+    double begin = c->profile ? whet_now() : 0;
+    if (s->kernel == &whet_kernel_copy) {
+        WHET_TRY(copy_step(c, s));
+        if (c->profile) report_step(c, live, whet_now() - begin);
+        return WHET_OK;
+    }
+    const whet_pnode *n = &c->graph->nodes[s->nodes[0]];
+    double inside = c->profile ? whet_block_seconds(c, n) : 0;
+    WHET_TRY(whet_control_run(c, live));
+    if (c->profile) {
+        inside = whet_block_seconds(c, n) - inside;
+        report_step(c, live, whet_now() - begin - inside);
+    }
+    return c->tap ? call_tap(c, live) : WHET_OK;
 }
 
 static whet_status run_segment(whet_context *c) {
@@ -364,8 +402,7 @@ static whet_status run_segment(whet_context *c) {
     whet_frame *f = c->frame;
     WHET_TRY(set_pointers(c));
     if (seg->backend < 0) {
-        for (int32_t i = 0; i < f->n_live; i++)
-            WHET_TRY(copy_step(c, &p->steps[f->live_step[i]]));
+        for (int32_t i = 0; i < f->n_live; i++) WHET_TRY(run_host_step(c, i));
         return WHET_OK;
     }
     WHET_TRY(bind(c));
@@ -381,7 +418,7 @@ static whet_status run_segment(whet_context *c) {
         run.after_user = c;
     }
     WHET_TRY(whet_context_backend(c, seg->backend)->run_segment(&run, &c->handle.error));
-    if (c->profile) report_profile(c);
+    for (int32_t i = 0; c->profile && i < f->n_live; i++) report_step(c, i, c->lane->times[i]);
     return WHET_OK;
 }
 
@@ -428,13 +465,13 @@ static whet_status finish_outputs(whet_context *c) {
         }
         t->data = to;
         t->bytes = bytes;
-        WHET_TRY(own_output(c, i, t));
+        if (!c->parent) WHET_TRY(own_output(c, i, t));
     }
     return WHET_OK;
 }
 
 whet_status whet_context_start(whet_context *c) {
-    whet_context_choose_lane(c);
+    if (!c->parent) whet_context_choose_lane(c);
     for (int32_t i = 0; i < c->graph->n_values; i++) {
         c->dynamic[i].dtype = WHET_DTYPE_NONE;
         c->host_values[i] = NULL;
@@ -444,7 +481,7 @@ whet_status whet_context_start(whet_context *c) {
     return find_frame(c);
 }
 
-static whet_status run_all(whet_context *c) {
+whet_status whet_context_run_graph(whet_context *c) {
     const whet_plan *p = c->lane->plan;
     WHET_TRY(whet_context_start(c));
     for (;;) {
@@ -468,7 +505,8 @@ whet_status whet_context_run(whet_context *c, const whet_tensor *inputs, int32_t
     c->inputs = inputs;
     c->run_outputs = outputs;
     if (c->objects == &c->own_objects) whet_arena_reset(c->objects);
-    whet_status status = run_all(c);
+    c->own_limits.until = c->own_limits.seconds > 0 ? whet_now() + c->own_limits.seconds : 0;
+    whet_status status = whet_context_run_graph(c);
     if (status == WHET_E_BUFFER) {
         whet_error saved = *err;
         whet_context_infer(c, inputs, n_inputs, outputs, n_outputs);

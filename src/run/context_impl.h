@@ -6,6 +6,7 @@
 #include "run/frame.h"
 
 #define WHET_OBJECT_BYTES ((size_t)1 << 30) // of strings and objects in a run, unless set
+#define WHET_LOOP_ITERATIONS INT64_C(100000000) // of one loop, unless set
 #define WHET_FRAMES_KEPT 8 // signatures remembered for each segment
 
 typedef struct whet_block_memory { // grows, never shrinks
@@ -21,8 +22,19 @@ typedef struct whet_lane {
     void **pointers;              // [tensors] where each is in this run
     void **device_packed;         // [packed] copies in the memory of other backends
     void **device_constant;       // [tensors] likewise for constants read as they are
-    double *times;                // [steps]
+    double *times;                // [steps of the running segment]
+    double *sums;                 // [steps] of a block: seconds of all iterations, to be told
+    const whet_kernel **ran;      // [steps] of a block: with what
 } whet_lane;
+
+// Options of a run of the whole, with its blocks.
+typedef struct whet_run_limits {
+    int64_t iterations; // of one loop
+    double seconds;     // 0: any
+    double until;       // of the run in progress, 0: none
+} whet_run_limits;
+
+typedef struct whet_block_run whet_block_run;
 
 struct whet_context {
     whet_handle handle;
@@ -55,6 +67,12 @@ struct whet_context {
     void *profile_user;
     whet_tap_fn tap;
     void *tap_user;
+    whet_context *parent;         // of a block: whose graph has it
+    int32_t number;               // among the blocks there
+    whet_context **blocks;        // [blocks of the graph], NULL until entered
+    whet_block_run *block;        // of a block (control.h)
+    whet_run_limits own_limits;
+    const whet_run_limits *limits; // those, or of the run that this one is part of
     // of the run in progress
     const whet_tensor *inputs;
     whet_tensor *run_outputs;
@@ -65,6 +83,13 @@ struct whet_context {
 
 // The backend of that number; the host's for -1.
 const whet_backend *whet_context_backend(const whet_context *c, int32_t i);
+// For block number k of c's graph; shares streams, objects and limits with c.
+whet_status whet_context_create_block(whet_context *c, int32_t k, whet_context **block);
+// At least so many bytes of the host's memory; what was in there is lost when it grows.
+whet_status whet_context_grow(whet_context *c, whet_block_memory *m, size_t bytes);
+void whet_context_free(whet_block_memory *m); // of the host
+// From c->inputs to c->run_outputs, which are not checked.
+whet_status whet_context_run_graph(whet_context *c);
 // Takes the lane of the profile that c->inputs lie in: the one asked for, else the first that fits,
 // else the nearest.
 void whet_context_choose_lane(whet_context *c);

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "run/context_impl.h"
+#include "run/control.h"
 
 static whet_status open_lane(whet_lane *l, const whet_plan *p) {
     size_t n_tensors = (size_t)p->n_tensors + 1, n_segments = (size_t)p->n_segments + 1;
@@ -14,45 +14,58 @@ static whet_status open_lane(whet_lane *l, const whet_plan *p) {
     l->device_packed = calloc((size_t)p->n_packed + 1, sizeof *l->device_packed);
     l->device_constant = calloc(n_tensors, sizeof *l->device_constant);
     l->times = calloc((size_t)p->n_steps + 1, sizeof *l->times);
+    l->sums = calloc((size_t)p->n_steps + 1, sizeof *l->sums);
+    l->ran = calloc((size_t)p->n_steps + 1, sizeof *l->ran);
     bool good = l->frames && l->cross && l->pointers && l->device_packed && l->device_constant &&
-                l->times;
+                l->times && l->sums && l->ran;
     return good ? WHET_OK : WHET_E_NOMEM;
 }
 
 static whet_status alloc_context(whet_context *c) {
     const whet_engine *e = c->engine;
     const whet_env *env = e->env;
-    size_t n_values = (size_t)e->graph->n_values + 1;
-    c->outputs = calloc((size_t)e->graph->n_outputs + 1, sizeof *c->outputs);
-    c->errors = calloc((size_t)env->threads, sizeof *c->errors);
+    size_t n_values = (size_t)c->graph->n_values + 1;
+    c->outputs = calloc((size_t)c->graph->n_outputs + 1, sizeof *c->outputs);
+    c->errors = c->parent ? c->parent->errors
+                          : calloc((size_t)env->threads, sizeof *c->errors);
     c->dynamic = calloc(n_values, sizeof *c->dynamic);
     c->host_values = calloc(n_values, sizeof *c->host_values);
-    c->streams = calloc(WHET_MAX_BACKENDS, sizeof *c->streams);
+    c->streams = c->parent ? c->parent->streams : calloc(WHET_MAX_BACKENDS, sizeof *c->streams);
     c->lanes = calloc((size_t)e->n_plans, sizeof *c->lanes);
     if (!c->outputs || !c->errors || !c->dynamic || !c->host_values || !c->streams || !c->lanes)
         return WHET_E_NOMEM;
     c->n_lanes = e->n_plans;
-    for (int32_t i = 0; i < e->n_plans; i++) WHET_TRY(open_lane(&c->lanes[i], e->plans[i]));
+    for (int32_t i = 0; i < e->n_plans; i++)
+        WHET_TRY(open_lane(&c->lanes[i], c->parent ? c->parent->lanes[i].plan->blocks[c->number]
+                                                   : e->plans[i]));
     c->lane = &c->lanes[0];
     c->asked = -1;
-    for (int32_t i = 0; i < env->n_backends; i++)
+    for (int32_t i = 0; i < env->n_backends && !c->parent; i++)
         if (env->backends[i]->stream_create)
             WHET_TRY(env->backends[i]->stream_create(&c->streams[i], &c->handle.error));
     return WHET_OK;
 }
 
-whet_status whet_context_create(whet_engine *engine, whet_context **context) {
-    if (!engine || !context) return WHET_E_INVALID;
+static whet_context *new_context(whet_engine *engine) {
     whet_context *c = NULL;
-    if (posix_memalign((void **)&c, 64, (sizeof *c + 63) & ~(size_t)63)) return WHET_E_NOMEM;
+    if (posix_memalign((void **)&c, 64, (sizeof *c + 63) & ~(size_t)63)) return NULL;
     memset(c, 0, sizeof *c);
     c->handle.magic = WHET_HANDLE_MAGIC;
     c->engine = engine;
-    c->graph = engine->graph;
     whet_arena_init(&c->eval);
     whet_arena_init(&c->own_objects);
+    return c;
+}
+
+whet_status whet_context_create(whet_engine *engine, whet_context **context) {
+    if (!engine || !context) return WHET_E_INVALID;
+    whet_context *c = new_context(engine);
+    if (!c) return WHET_E_NOMEM;
+    c->graph = engine->graph;
     c->own_objects.limit = WHET_OBJECT_BYTES;
     c->objects = &c->own_objects;
+    c->own_limits.iterations = WHET_LOOP_ITERATIONS;
+    c->limits = &c->own_limits;
     whet_status status = alloc_context(c);
     if (status != WHET_OK) {
         whet_context_destroy(c);
@@ -60,6 +73,22 @@ whet_status whet_context_create(whet_engine *engine, whet_context **context) {
     }
     *context = c;
     return WHET_OK;
+}
+
+whet_status whet_context_create_block(whet_context *parent, int32_t k, whet_context **block) {
+    whet_context *c = new_context(parent->engine);
+    if (!c) return WHET_NOMEM(&parent->handle.error);
+    c->parent = parent;
+    c->graph = parent->graph->blocks[k];
+    c->number = k;
+    c->objects = parent->objects;
+    c->limits = parent->limits;
+    if (alloc_context(c) == WHET_OK) {
+        *block = c;
+        return WHET_OK;
+    }
+    whet_context_destroy(c);
+    return WHET_NOMEM(&parent->handle.error);
 }
 
 static void free_device(const whet_context *c, whet_lane *l) {
@@ -96,23 +125,29 @@ static void close_lane(const whet_context *c, whet_lane *l) {
     free(l->device_packed);
     free(l->device_constant);
     free(l->times);
+    free(l->sums);
+    free(l->ran);
 }
 
 void whet_context_destroy(whet_context *c) {
     if (!c) return;
     const whet_engine *e = c->engine;
-    for (int32_t i = 0; c->streams && i < e->env->n_backends; i++)
+    for (int32_t i = 0; c->blocks && i < c->graph->n_blocks; i++)
+        whet_context_destroy(c->blocks[i]);
+    free(c->blocks);
+    for (int32_t i = 0; c->streams && !c->parent && i < e->env->n_backends; i++)
         if (e->env->backends[i]->stream_destroy && c->streams[i])
             e->env->backends[i]->stream_destroy(c->streams[i]);
     for (int32_t i = 0; i < c->n_lanes; i++) close_lane(c, &c->lanes[i]);
-    for (int32_t i = 0; c->outputs && i < e->graph->n_outputs; i++) free(c->outputs[i].data);
+    for (int32_t i = 0; c->outputs && i < c->graph->n_outputs; i++) free(c->outputs[i].data);
     free(c->arena.data);
     free(c->scratch.data);
     free(c->counters.data);
     whet_arena_fini(&c->eval);
     whet_arena_fini(&c->own_objects);
-    void *arrays[] = {c->lanes, c->key, c->outputs, c->errors, c->dynamic,
-                      (void *)c->host_values, c->streams};
+    whet_block_run_free(c);
+    void *arrays[] = {c->lanes, c->key, c->outputs, c->parent ? NULL : c->errors, c->dynamic,
+                      (void *)c->host_values, c->parent ? NULL : c->streams};
     for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++) free(arrays[i]);
     free(c);
 }
@@ -145,4 +180,27 @@ whet_status whet_context_set_tap(whet_context *c, whet_tap_fn tap, void *user) {
     return WHET_OK;
 }
 
-size_t whet_context_arena_bytes(const whet_context *c) { return c ? c->arena_bytes : 0; }
+whet_status whet_context_set_loop_limit(whet_context *c, int64_t iterations) {
+    if (!c) return WHET_E_INVALID;
+    if (iterations < 1)
+        WHET_FAIL(&c->handle.error, WHET_E_INVALID, "a limit of %lld iterations, expected 1 or "
+                  "more", (long long)iterations);
+    c->own_limits.iterations = iterations;
+    return WHET_OK;
+}
+
+whet_status whet_context_set_time_limit(whet_context *c, double seconds) {
+    if (!c) return WHET_E_INVALID;
+    if (!(seconds >= 0))
+        WHET_FAIL(&c->handle.error, WHET_E_INVALID, "a limit of %g seconds, expected 0 or more",
+                  seconds);
+    c->own_limits.seconds = seconds;
+    return WHET_OK;
+}
+
+size_t whet_context_arena_bytes(const whet_context *c) {
+    size_t bytes = c ? c->arena_bytes : 0;
+    for (int32_t i = 0; c && c->blocks && i < c->graph->n_blocks; i++)
+        bytes += whet_context_arena_bytes(c->blocks[i]);
+    return bytes;
+}

@@ -25,18 +25,13 @@ int32_t whet_machine_fit(const whet_machine *file, const whet_machine *here) {
     return same ? 2 : 1;
 }
 
-whet_status whet_engine_attach_sources(whet_engine_file *file, whet_pgraph *graph,
-                                       whet_error *err) {
-    whet_section *index = whet_engine_file_find(file, WHET_SECTION_INDEX, 0);
-    whet_section *sources = whet_engine_file_find(file, WHET_SECTION_SOURCES, 0);
-    if (!index || !sources) return WHET_OK;
-    WHET_TRY(whet_section_check(index, err));
-    whet_reader r;
-    whet_reader_init(&r, index->data, index->size);
-    uint32_t n = whet_read_count(&r, 12, 1u << 24);
+// The constants of a graph and, after them, those of its blocks.
+static whet_status attach(whet_reader *r, const whet_section *sources, whet_pgraph *graph,
+                          whet_error *err) {
+    uint32_t n = whet_read_count(r, 12, 1u << 24);
     for (uint32_t i = 0; i < n; i++) {
-        uint32_t v = whet_read_u32(&r);
-        uint64_t offset = whet_read_u64(&r);
+        uint32_t v = whet_read_u32(r);
+        uint64_t offset = whet_read_u64(r);
         if (v >= (uint32_t)graph->n_values ||
             graph->values[v].kind != WHET_PVALUE_SOURCE ||
             whet_pvalue_inline(&graph->values[v]) || offset % 64 ||
@@ -49,18 +44,39 @@ whet_status whet_engine_attach_sources(whet_engine_file *file, whet_pgraph *grap
                       value->name);
         if (!value->data) value->data = sources->data + offset;
     }
+    for (int32_t i = 0; i < graph->n_blocks; i++)
+        WHET_TRY(attach(r, sources, graph->blocks[i], err));
+    return WHET_OK;
+}
+
+whet_status whet_engine_attach_sources(whet_engine_file *file, whet_pgraph *graph,
+                                       whet_error *err) {
+    whet_section *index = whet_engine_file_find(file, WHET_SECTION_INDEX, 0);
+    whet_section *sources = whet_engine_file_find(file, WHET_SECTION_SOURCES, 0);
+    if (!index || !sources) return WHET_OK;
+    WHET_TRY(whet_section_check(index, err));
+    whet_reader r;
+    whet_reader_init(&r, index->data, index->size);
+    WHET_TRY(attach(&r, sources, graph, err));
     if (r.failed || whet_reader_left(&r))
         WHET_FAIL(err, WHET_E_PARSE, "engine file: bad index of constants");
+    whet_pgraph_link(graph);
     return WHET_OK;
 }
 
 // Sources that the plan reads in place count as used, so they are checked now.
+static bool uses_sources(const whet_plan *p) {
+    for (int32_t i = 0; i < p->n_packed; i++)
+        if (p->packed[i].offset == WHET_PACKED_SOURCE) return true;
+    for (int32_t i = 0; i < p->n_blocks; i++)
+        if (uses_sources(p->blocks[i])) return true;
+    return false;
+}
+
 static whet_status check_used_sources(whet_engine *e, whet_error *err) {
     whet_section *sources = whet_engine_file_find(&e->file, WHET_SECTION_SOURCES, 0);
     for (int32_t i = 0; sources && i < e->n_plans; i++)
-        for (int32_t k = 0; k < e->plans[i]->n_packed; k++)
-            if (e->plans[i]->packed[k].offset == WHET_PACKED_SOURCE)
-                return whet_section_check(sources, err);
+        if (uses_sources(e->plans[i])) return whet_section_check(sources, err);
     return WHET_OK;
 }
 

@@ -50,6 +50,15 @@ static whet_status check_numbers(const whet_pnode *n, const whet_type *t, whet_e
 static whet_status infer_node(const whet_frame_input *in, whet_frame *f, const whet_pnode *n,
                               whet_error *err) {
     const whet_pgraph *g = in->graph;
+    if (n->n_blocks) { // only running tells
+        for (int32_t i = 0; i < n->n_out; i++) {
+            if (n->out[i] < 0) continue;
+            f->types[n->out[i]] = g->values[n->out[i]].type;
+            set_dynamic(in, f, n->out[i]);
+            WHET_TRY(check_numbers(n, &f->types[n->out[i]], err));
+        }
+        return WHET_OK;
+    }
     const whet_type **types = WHET_NEW_ARRAY(&f->arena, const whet_type *, n->n_in);
     const whet_tensor **data = WHET_NEW_ARRAY(&f->arena, const whet_tensor *, n->n_in);
     whet_tensor *tensors = WHET_NEW_ARRAY(&f->arena, whet_tensor, n->n_in);
@@ -119,7 +128,7 @@ static whet_status bind_step(const whet_frame_input *in, whet_frame *f, const wh
     const whet_problem *p = &s->problem;
     // a kernel that does not take this shape gives way to the reference, which takes all; it cannot
     // when the constant is held only packed
-    if (s->kernel != &whet_kernel_reference && s->kernel != &whet_kernel_copy &&
+    if (s->kernel != &whet_kernel_reference && !whet_kernel_is_host(s->kernel) &&
         !s->kernel->accepts(p)) {
         for (int32_t i = 0; i < ps->n_in; i++)
             if (ps->packed[i] >= 0 && !g->values[plan->tensors[ps->in[i]].value].data)
