@@ -322,7 +322,7 @@ static void edits_an_imported_model(void **state) {
 
 static whet_status make_all(whet_builder *b) {
     whet_network *net;
-    whet_value *x, *v[2], *y;
+    whet_value *x = NULL, *v[2], *y;
     whet_status status = whet_builder_network(b, &net);
     if (!status)
         status = whet_network_input(net, "x", WHET_DTYPE_F32, 2, (int64_t[]){-1, 2}, NULL, &x);
