@@ -6,7 +6,7 @@ install(TARGETS whet whet_rt EXPORT whetTargets
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
   INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 # opened by name, linked by nobody
-install(TARGETS whet_plugins LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS whet_plugins whet_ops LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 if(TARGET whet_cli)
   install(TARGETS whet_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endif()

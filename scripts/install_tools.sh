@@ -18,11 +18,18 @@ need pkg-config command -v pkg-config
 need git command -v git
 need libc6-dev has_header stdio.h
 need libcmocka-dev test -n "$(find /usr/include /usr/local/include -name cmocka.h 2>/dev/null)"
+# what libwhet_ops is built from; without them it lacks decoders
+need g++ command -v g++
+need libjpeg62-turbo-dev pkg-config --exists libjpeg
+need libpng-dev pkg-config --exists libpng
+need libopenjp2-7-dev pkg-config --exists libopenjp2
+need libtiff-dev pkg-config --exists libtiff-4
+need libwebp-dev pkg-config --exists libwebp
+need libre2-dev pkg-config --exists re2
 need python3-venv python3 -c 'import venv, ensurepip'
 need python3-dev python3 -c 'import os, sys, sysconfig
 sys.exit(not os.path.exists(sysconfig.get_paths()["include"] + "/Python.h"))'
 if [ "${1:-test}" = ci ]; then
-    need g++ command -v g++
     need clang command -v clang
     if command -v clang >/dev/null; then
         runtime=$(clang -print-file-name=libclang_rt.fuzzer-"$(uname -m)".a)

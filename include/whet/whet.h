@@ -229,6 +229,10 @@ typedef struct whet_env_options {
     bool plugin_override;    /* a plugin wins over an operator or function of the same name */
     bool engine_libraries;   /* plugin libraries carried inside an engine file may be loaded, which
                                 runs code from the file */
+    const char *ops_library; /* path of libwhet_ops.so, which holds operators with dependencies
+                                (image decoding, regular expressions) and is opened when a model
+                                needs one; NULL: beside this library, in ../lib from there, then
+                                where the loader looks */
 } whet_env_options;
 
 /* Makes an environment: logger, worker threads, tables of operators, kernels and backends.

@@ -20,7 +20,8 @@ typedef struct {
 
 static whet_status find_op(adding *x, const char *op) {
     if (!op) WHET_FAIL(x->err, WHET_E_INVALID, "whet_network_add: op is NULL");
-    x->op = whet_op_find(x->net->graph->ops, op);
+    x->op = whet_op_get(x->net->graph->ops, op, x->err);
+    if (!x->op && x->err->status != WHET_OK) return x->err->status;
     if (!x->op) WHET_FAIL(x->err, WHET_E_NOT_FOUND, "there is no operator called %s", op);
     return WHET_OK;
 }

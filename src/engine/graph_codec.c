@@ -354,7 +354,9 @@ static whet_status read_node(decoder *d, whet_pnode *n) {
     WHET_TRY(read_text(d, &op));
     WHET_TRY(read_text(d, &n->name));
     WHET_TRY(read_text(d, &n->origin));
-    n->op = whet_op_find(d->ops, op);
+    n->op = whet_op_get(d->ops, op, d->err);
+    if (!n->op && d->err && d->err->status != WHET_OK)
+        return whet_error_prefix(d->err, d->err->status, "%s", n->name);
     if (!n->op)
         WHET_FAIL(d->err, WHET_E_UNSUPPORTED, "%s: this library has no operator \"%s\"", n->name,
                   op);

@@ -107,7 +107,8 @@ static void insert_op(const whet_op **ops, int32_t n, const whet_op *op) {
     ops[n] = op;
 }
 
-static whet_env_tables *copy_tables(const whet_env_tables *old, int32_t n_ops, int32_t n_kernels) {
+static whet_env_tables *copy_tables(whet_env *env, int32_t n_ops, int32_t n_kernels) {
+    const whet_env_tables *old = atomic_load(&env->tables);
     whet_env_tables *t = calloc(1, sizeof *t);
     int32_t have_ops = old ? old->ops.n : 0, have = old ? old->kernels.n : 0;
     const whet_op **ops = malloc((size_t)(have_ops + n_ops + 1) * sizeof *ops);
@@ -120,7 +121,7 @@ static whet_env_tables *copy_tables(const whet_env_tables *old, int32_t n_ops, i
     }
     if (have_ops) memcpy(ops, old->ops.ops, (size_t)have_ops * sizeof *ops);
     if (have) memcpy(kernels, old->kernels.kernels, (size_t)have * sizeof *kernels);
-    t->ops = (whet_op_table){ops, have_ops};
+    t->ops = (whet_op_table){ops, have_ops, whet_env_rare_op, env};
     t->kernels = (whet_kernel_table){kernels, have};
     t->older = (whet_env_tables *)old;
     return t;
@@ -128,7 +129,7 @@ static whet_env_tables *copy_tables(const whet_env_tables *old, int32_t n_ops, i
 
 whet_status whet_env_grow(whet_env *env, const whet_op *const *ops, int32_t n_ops,
                           const whet_kernel *const *kernels, int32_t n_kernels, whet_error *err) {
-    whet_env_tables *t = copy_tables(atomic_load(&env->tables), n_ops, n_kernels);
+    whet_env_tables *t = copy_tables(env, n_ops, n_kernels);
     if (!t) return WHET_NOMEM(err);
     for (int32_t i = 0; i < n_ops; i++)
         insert_op((const whet_op **)t->ops.ops, t->ops.n++, ops[i]);
@@ -212,6 +213,7 @@ static whet_status read_options(whet_env *env, const whet_env_options *o, const 
     env->plugin_override = full.plugin_override;
     env->engine_libraries = full.engine_libraries;
     *mask = full.cpu_mask;
+    if (full.ops_library && !(env->ops_library = strdup(full.ops_library))) return WHET_NOMEM(err);
     return WHET_OK;
 }
 
@@ -249,6 +251,7 @@ whet_status whet_env_create(const whet_env_options *options, whet_env **out) {
     if (!env) return WHET_E_NOMEM;
     env->handle.magic = WHET_HANDLE_MAGIC;
     pthread_mutex_init(&env->lock, NULL);
+    pthread_mutex_init(&env->rare_lock, NULL);
     whet_status status = init(env, options);
     if (status != WHET_OK) {
         whet_env_log(env, WHET_LOG_ERROR, "%s", env->handle.error.text);
@@ -268,7 +271,9 @@ void whet_env_destroy(whet_env *env) {
         free_tables(t);
     }
     whet_env_plugins_destroy(env);
+    whet_env_rare_close(env);
     pthread_mutex_destroy(&env->lock);
+    pthread_mutex_destroy(&env->rare_lock);
     free(env);
 }
 

@@ -43,6 +43,10 @@ struct whet_env {
     const whet_backend *backends[WHET_MAX_BACKENDS]; // [0] is the CPU
     _Atomic(int32_t) n_backends;
     whet_env_plugins *plugins;
+    // libwhet_ops.so
+    char *ops_library; // whet_env_options
+    void *rare_library; // NULL: not open
+    pthread_mutex_t rare_lock;
 };
 
 // The given environment, or the default one when NULL (made once). NULL: it could not be made.
@@ -65,6 +69,9 @@ bool whet_env_can_run(const whet_env *env, const whet_kernel *k);
 whet_status whet_env_grow(whet_env *env, const whet_op *const *ops, int32_t n_ops,
                           const whet_kernel *const *kernels, int32_t n_kernels, whet_error *err);
 void whet_env_plugins_destroy(whet_env *env);
+// whet_op_table.more with user = the environment.
+const whet_op *whet_env_rare_op(void *user, const char *name, whet_error *err);
+void whet_env_rare_close(whet_env *env);
 // Loads what WHET_PLUGINS names; what is wrong is logged.
 void whet_env_plugins_from_variable(whet_env *env);
 

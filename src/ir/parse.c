@@ -358,7 +358,7 @@ static whet_status parse_node(parser *p, whet_graph *g, int depth) {
     WHET_TRY(whet_lexer_expect(&p->lex, '='));
     const whet_op *op = NULL;
     if (p->lex.token.kind == WHET_TOKEN_NAME || p->lex.token.kind == WHET_TOKEN_STRING)
-        op = whet_op_find(g->ops, p->lex.token.text);
+        op = whet_op_get(g->ops, p->lex.token.text, p->lex.err);
     if (!op) return whet_lexer_fail(&p->lex, WHET_E_NOT_FOUND, "no operator of that name");
     whet_lexer_next(&p->lex);
     WHET_TRY(parse_arguments(p, g, &t));

@@ -173,9 +173,16 @@ static whet_node *add_node(whet_import_node *n, const whet_op *op, const void *a
 }
 
 static const whet_op *find_op(whet_import_node *n, const char *name) {
-    const whet_op *op = whet_op_find(n->imp->options->ops, name);
-    if (!op) whet_import_fail(n, WHET_E_UNSUPPORTED, "operator %s is not built in", name);
+    const whet_op *op = whet_op_get(n->imp->options->ops, name, n->imp->err);
+    if (!op && n->imp->err->status != WHET_OK)
+        whet_import_fail(n, n->imp->err->status, "%s", n->imp->err->text);
+    else if (!op) whet_import_fail(n, WHET_E_UNSUPPORTED, "operator %s is not built in", name);
     return op;
+}
+
+void whet_import_as(whet_import_node *n, const char *op_name) {
+    n->op = find_op(n, op_name);
+    if (n->op) whet_import_own(n, NULL, n->in, n->n_in);
 }
 
 bool whet_import_emit_many(whet_import_node *n, const char *op_name, const whet_import_set *sets,

@@ -98,6 +98,8 @@ whet_value *whet_import_emit_table(whet_import_node *n, const char *op, const wh
 // results become the results of the ONNX node.
 void whet_import_own(whet_import_node *n, const whet_import_set *sets, whet_value *const *in,
                      int32_t n_in);
+// The same with that operator, for rows that have none.
+void whet_import_as(whet_import_node *n, const char *op);
 // Constants. A negative count makes a scalar.
 whet_value *whet_import_i64(whet_import_node *n, const int64_t *v, int32_t count);
 whet_value *whet_import_scalar(whet_import_node *n, whet_dtype dtype, double v);

@@ -272,9 +272,15 @@ whet_status whet_op_eval(whet_eval *e);
 typedef struct whet_op_table {
     const whet_op *const *ops; // sorted by name
     int32_t n;
+    // Gives operators that are not in the table until they are asked for; NULL: there are none.
+    const whet_op *(*more)(void *user, const char *name, whet_error *err);
+    void *user;
 } whet_op_table;
 const whet_op_table *whet_ops_builtin(void);
 const whet_op *whet_op_find(const whet_op_table *table, const char *name);
+// The same, from `more` too: then err says why there is none. NULL without an error: nobody knows
+// it.
+const whet_op *whet_op_get(const whet_op_table *table, const char *name, whet_error *err);
 
 #define WHET_COUNT(array) ((int32_t)(sizeof(array) / sizeof((array)[0])))
 // Shorthands for descriptors: members from rows, such as

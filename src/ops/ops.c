@@ -11,7 +11,7 @@ static const whet_op *const builtin[] = {
 };
 
 const whet_op_table *whet_ops_builtin(void) {
-    static const whet_op_table table = {builtin, WHET_COUNT(builtin)};
+    static const whet_op_table table = {builtin, WHET_COUNT(builtin), NULL, NULL};
     return &table;
 }
 
@@ -25,4 +25,10 @@ const whet_op *whet_op_find(const whet_op_table *table, const char *name) {
         else lo = mid + 1;
     }
     return NULL;
+}
+
+const whet_op *whet_op_get(const whet_op_table *table, const char *name, whet_error *err) {
+    const whet_op *op = whet_op_find(table, name);
+    whet_error_clear(err);
+    return !op && table->more ? table->more(table->user, name, err) : op;
 }

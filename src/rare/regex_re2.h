@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// RE2 for C.
+#ifndef WHET_RARE_REGEX_RE2_H
+#define WHET_RARE_REGEX_RE2_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct whet_regex whet_regex;
+// NULL: the pattern is none, `why` says what is wrong; or, with why "", memory is out.
+whet_regex *whet_regex_create(const char *pattern, char *why, size_t why_size);
+void whet_regex_destroy(whet_regex *regex);
+bool whet_regex_full_match(const whet_regex *regex, const char *data, size_t size);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
