@@ -78,24 +78,29 @@ void whet_import_split_2(whet_import_node *n) {
     whet_import_own(n, NULL, WHET_VALUES(whet_import_in(n, 0), split));
 }
 
+// Of one axis; both numbers may be computed. repeats are 1 elsewhere.
 void whet_import_tile_1(whet_import_node *n) {
-    double tiles, axis;
-    int32_t rank = whet_import_rank_known(n, whet_import_in(n, 0), "the input");
-    int64_t repeats[WHET_MAX_RANK];
+    static const int64_t one = 1;
+    whet_value *x = whet_import_in(n, 0), *in[2];
+    int32_t rank = whet_import_rank_known(n, x, "the input");
+    int64_t each[WHET_MAX_RANK];
     if (rank < 0) return;
-    if (!whet_value_scalar(whet_import_in(n, 1), &tiles) ||
-        !whet_value_scalar(whet_import_in(n, 2), &axis)) {
-        whet_import_fail(n, WHET_E_UNSUPPORTED, "tiles and axis must be constants");
-        return;
+    for (int32_t i = 0; i < rank; i++) each[i] = i;
+    for (int32_t i = 0; i < 2; i++) {
+        in[i] = whet_import_in(n, 1 + i);
+        if (!in[i]) whet_import_fail(n, WHET_E_MODEL, "tiles and axis are required");
+        if (!in[i]) return;
+        in[i] = whet_import_emit(n, "cast", WHET_SETS({"to", .number = WHET_DTYPE_I64}),
+                                 WHET_VALUES(in[i]));
+        in[i] = whet_import_emit(n, "reshape", NULL,
+                                 WHET_VALUES(in[i], whet_import_i64(n, &one, 1)));
     }
-    if (!(tiles >= 0 && tiles < 0x1p62 && axis >= -rank && axis < rank)) {
-        whet_import_fail(n, WHET_E_RANGE, "tiles %g or axis %g is out of range", tiles, axis);
-        return;
-    }
-    for (int32_t i = 0; i < rank; i++) repeats[i] = 1;
-    repeats[whet_import_axis(n, (int64_t)axis, rank)] = (int64_t)tiles;
+    whet_value *unit = whet_import_i64(n, &one, 1);
+    whet_value *here = whet_import_emit(n, "equal", NULL,
+                                        WHET_VALUES(whet_import_i64(n, each, rank), in[1]));
     whet_import_own(n, NULL,
-                    WHET_VALUES(whet_import_in(n, 0), whet_import_i64(n, repeats, rank)));
+                    WHET_VALUES(x, whet_import_emit(n, "where", NULL,
+                                                    WHET_VALUES(here, in[0], unit))));
 }
 
 // ---- other defaults and spellings of attributes ----
@@ -124,18 +129,54 @@ void whet_import_cast_1(whet_import_node *n) {
     whet_import_own(n, WHET_SETS({"to", .number = type}), n->in, n->n_in);
 }
 
-// p is a float there, kernel_shape may be absent.
+// (sum |x|^p)^(1/p) as the average, over all taps, times their number.
+static void power_pool(whet_import_node *n, double p, const whet_ints *kernel) {
+    whet_value *x = whet_import_in(n, 0), *y;
+    whet_dtype dtype = x ? x->type.dtype : WHET_DTYPE_F32;
+    double area = 1;
+    for (int32_t i = 0; i < kernel->n; i++) area *= (double)kernel->v[i];
+    whet_value *exponent = whet_import_scalar(n, dtype, p);
+    y = whet_import_emit(n, "abs", NULL, WHET_VALUES(x));
+    y = whet_import_emit(n, "pow", NULL, WHET_VALUES(y, exponent));
+    y = whet_import_emit_table(n, "average_pool", WHET_SETS({"count_include_pad", .number = 1}),
+                               &y, 1);
+    y = whet_import_emit(n, "mul", NULL, WHET_VALUES(y, whet_import_scalar(n, dtype, area)));
+    y = whet_import_emit(n, "pow", NULL, WHET_VALUES(y, whet_import_scalar(n, dtype, 1 / p)));
+    whet_import_result(n, 0, y);
+}
+
+// (sum |x|^p)^(1/p) over all spatial dimensions.
+static void power_global(whet_import_node *n, double p) {
+    whet_value *x = whet_import_in(n, 0), *y;
+    whet_dtype dtype = x ? x->type.dtype : WHET_DTYPE_F32;
+    int64_t axes[WHET_MAX_RANK];
+    int32_t rank = whet_import_rank_known(n, x, "the input");
+    if (rank < 3) return;
+    for (int32_t i = 2; i < rank; i++) axes[i - 2] = i;
+    y = whet_import_emit(n, "abs", NULL, WHET_VALUES(x));
+    y = whet_import_emit(n, "pow", NULL, WHET_VALUES(y, whet_import_scalar(n, dtype, p)));
+    y = whet_import_emit(n, "reduce_sum", WHET_SETS({"keepdims", .number = 1}),
+                         WHET_VALUES(y, whet_import_i64(n, axes, rank - 2)));
+    y = whet_import_emit(n, "pow", NULL, WHET_VALUES(y, whet_import_scalar(n, dtype, 1 / p)));
+    whet_import_result(n, 0, y);
+}
+
+// p is a float there, and kernel_shape need not be given.
 void whet_import_lp_pool_1(whet_import_node *n) {
     float p = whet_import_float(n, "p", 2);
-    if (!(p >= 1 && p < 0x1p24f && floorf(p) == p)) {
-        whet_import_fail(n, WHET_E_UNSUPPORTED, "p = %g: only whole numbers are supported", p);
-        return;
+    whet_ints kernel = {NULL, 0};
+    bool global = strcmp(n->op->name, "lp_pool") != 0;
+    if (!(p > 0 && p < 0x1p24f)) {
+        whet_import_fail(n, WHET_E_RANGE, "p is %g", p);
+    } else if (!global && !whet_import_ints(n, "kernel_shape", &kernel)) {
+        whet_import_fail(n, WHET_E_MODEL, "kernel_shape must be given");
+    } else if (floorf(p) == p) {
+        whet_import_own(n, WHET_SETS({"p", .number = p}), n->in, n->n_in);
+    } else if (global) {
+        power_global(n, (double)p);
+    } else {
+        power_pool(n, (double)p, &kernel);
     }
-    if (!strcmp(n->op->name, "lp_pool") && !whet_import_attr(n, "kernel_shape")) {
-        whet_import_fail(n, WHET_E_UNSUPPORTED, "kernel_shape must be given");
-        return;
-    }
-    whet_import_own(n, WHET_SETS({"p", .number = p}), n->in, n->n_in);
 }
 
 void whet_import_rnn_1(whet_import_node *n) {

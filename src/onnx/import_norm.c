@@ -3,10 +3,28 @@
 // opset 18.
 #include "onnx/importer.h"
 
+// 1 / sqrt(mean(x x) + epsilon) over the dimensions from `axis` on.
+static whet_value *inverse_rms(whet_import_node *n, whet_value *x, int64_t axis, double epsilon) {
+    int32_t rank = whet_import_rank_known(n, x, "the input"), count = 0;
+    int64_t axes[WHET_MAX_RANK];
+    if (rank < 0) return NULL;
+    for (int32_t i = whet_import_axis(n, axis, rank); i < rank; i++) axes[count++] = i;
+    x = whet_import_emit(n, "cast", WHET_SETS({"to", .number = WHET_DTYPE_F32}), WHET_VALUES(x));
+    x = whet_import_emit(n, "mul", NULL, WHET_VALUES(x, x));
+    x = whet_import_emit(n, "reduce_mean", WHET_SETS({"keepdims", .number = 1}),
+                         WHET_VALUES(x, whet_import_i64(n, axes, count)));
+    x = whet_import_emit(n, "add", NULL,
+                         WHET_VALUES(x, whet_import_scalar(n, WHET_DTYPE_F32, epsilon)));
+    x = whet_import_emit(n, "sqrt", NULL, WHET_VALUES(x));
+    return whet_import_emit(n, "reciprocal", NULL, WHET_VALUES(x));
+}
+
 void whet_import_simplified_layer_norm(whet_import_node *n) {
-    if (whet_import_wants(n, 1))
-        whet_import_fail(n, WHET_E_UNSUPPORTED, "its second result is not supported");
+    double epsilon = (double)whet_import_float(n, "epsilon", 1e-5f);
+    int64_t axis = whet_import_int(n, "axis", -1);
     whet_import_result(n, 0, whet_import_emit_table(n, "rms_norm", NULL, n->in, n->n_in));
+    if (whet_import_wants(n, 1))
+        whet_import_result(n, 1, inverse_rms(n, whet_import_in(n, 0), axis, epsilon));
 }
 
 // input + skip + bias
@@ -32,8 +50,9 @@ void whet_import_skip_layer_norm(whet_import_node *n) {
 void whet_import_skip_simplified_layer_norm(whet_import_node *n) {
     whet_value *sum = residual(n, 3);
     double epsilon = whet_import_float(n, "epsilon", 1e-12f);
-    if (whet_import_wants(n, 1) || whet_import_wants(n, 2))
-        whet_import_fail(n, WHET_E_UNSUPPORTED, "its second and third result are not supported");
+    if (whet_import_wants(n, 1))
+        whet_import_fail(n, WHET_E_UNSUPPORTED, "there is no mean to give as its second result");
+    if (whet_import_wants(n, 2)) whet_import_result(n, 2, inverse_rms(n, sum, -1, epsilon));
     whet_import_result(n, 0, whet_import_emit(n, "rms_norm",
                                               WHET_SETS({"axis", .number = -1},
                                                         {"epsilon", .number = epsilon}),

@@ -39,10 +39,13 @@ static whet_status infer(whet_infer *ctx) {
     int32_t d = whet_dim_is_const(length) ? (int32_t)length : -1;
     if (d >= 0) WHET_TRY(check_lists(ctx, d));
     whet_infer_unknown(ctx, 0, d < 0 ? -1 : d + 2);
+    // asked for in any case, so that the run knows them
+    bool has_block = whet_infer_value(ctx, 2, &block, &n);
+    bool has_image = whet_infer_value(ctx, 1, &image, &n);
     if (d < 0) return WHET_OK;
     for (int32_t i = 0; i < d + 2; i++) dims[i] = ctx->out[0].dims[i];
     dims[0] = ctx->in[0]->dims[0];
-    if (whet_infer_value(ctx, 2, &block, &n)) {
+    if (has_block) {
         for (int32_t i = 0; i < d; i++) {
             if (whet_dim_is_const(block[i]) && block[i] < 1)
                 WHET_FAIL(ctx->err, WHET_E_RANGE, "block size %d is %lld", i, (long long)block[i]);
@@ -50,7 +53,7 @@ static whet_status infer(whet_infer *ctx) {
         }
         dims[1] = whet_dim_floordiv(ctx->dims, ctx->in[0]->dims[1], per_channel);
     }
-    if (whet_infer_value(ctx, 1, &image, &n))
+    if (has_image)
         for (int32_t i = 0; i < d; i++)
             if (whet_dim_is_const(image[i]) || whet_dim_known_nonnegative(ctx->dims, image[i]))
                 dims[i + 2] = image[i];

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Convolution whose taps are moved by offsets (rows, then columns, of every tap) and weighed by a
-// mask; values between pixels are interpolated, outside they are 0. Two spatial dimensions.
+// Convolution whose taps are moved by offsets (of each dimension, for every tap) and weighed by a
+// mask; values between pixels are interpolated, outside they are 0. One to three spatial
+// dimensions.
 #include <inttypes.h>
 #include <math.h>
 
@@ -16,77 +17,90 @@ typedef struct deform_attrs {
 enum { X, W, OFFSET, B, MASK };
 enum { CHUNK = 512 };
 
+// Offsets (factor: numbers a tap) or mask: [n, offset_group kernel factor, out].
 static whet_status check_taps(whet_infer *ctx, int32_t in, int64_t factor) {
     const deform_attrs *a = ctx->attrs;
     if (!whet_infer_has(ctx, in)) return WHET_OK;
-    const whet_dim *w = ctx->in[W]->dims, *y = ctx->out[0].dims;
-    whet_dims *pool = ctx->dims;
-    whet_dim taps = whet_dim_mul(pool, whet_dim_mul(pool, w[2], w[3]), factor);
-    const whet_dim want[4] = {ctx->in[X]->dims[0], whet_dim_mul(pool, taps, a->offset_group), y[2],
-                              y[3]};
-    WHET_TRY(whet_infer_rank(ctx, in, 4));
-    for (int32_t i = 0; i < 4; i++)
-        WHET_TRY(whet_infer_same(ctx, ctx->in[in]->dims[i], want[i], ctx->op->in[in].name));
+    const whet_dim *w = ctx->in[W]->dims, *t = ctx->in[in]->dims;
+    int32_t rank = ctx->in[X]->rank;
+    whet_dim taps = whet_dim_mul(ctx->dims, factor, a->offset_group);
+    for (int32_t i = 2; i < rank; i++) taps = whet_dim_mul(ctx->dims, taps, w[i]);
+    WHET_TRY(whet_infer_rank(ctx, in, rank));
+    for (int32_t i = 0; i < rank; i++) {
+        whet_dim want = i == 0 ? ctx->in[X]->dims[0] : i == 1 ? taps : ctx->out[0].dims[i];
+        WHET_TRY(whet_infer_same(ctx, t[i], want, ctx->op->in[in].name));
+    }
     return WHET_OK;
 }
 
 static whet_status deform_conv_infer(whet_infer *ctx) {
     const deform_attrs *a = ctx->attrs;
-    if (ctx->in[X]->rank != 4)
-        WHET_FAIL(ctx->err, WHET_E_UNSUPPORTED, "deform_conv of %d dimensions; only 4 is supported",
-                  (int)ctx->in[X]->rank);
     WHET_TRY(whet_conv_infer(ctx, &a->window, a->group, X, W));
     whet_dim c = ctx->in[X]->dims[1];
     if (whet_dim_is_const(c) && c % a->offset_group)
         WHET_FAIL(ctx->err, WHET_E_SHAPE, "%" PRId64 " channels in %" PRId64 " offset groups", c,
                   a->offset_group);
     WHET_TRY(whet_conv_infer_bias(ctx, B, ctx->in[W]->dims[0]));
-    WHET_TRY(check_taps(ctx, OFFSET, 2));
+    WHET_TRY(check_taps(ctx, OFFSET, ctx->in[X]->rank - 2));
     return check_taps(ctx, MASK, 1);
 }
 
-static double pixel(const double *plane, const int64_t *size, int64_t y, int64_t x) {
-    return y >= 0 && y < size[0] && x >= 0 && x < size[1] ? plane[y * size[1] + x] : 0;
-}
-
-static double sample(const double *plane, const int64_t *size, double y, double x) {
-    if (!(y > -1 && y < (double)size[0] && x > -1 && x < (double)size[1])) return 0;
-    int64_t top = (int64_t)floor(y), left = (int64_t)floor(x);
-    double fy = y - (double)top, fx = x - (double)left;
-    return (1 - fy) * ((1 - fx) * pixel(plane, size, top, left) +
-                       fx * pixel(plane, size, top, left + 1)) +
-           fy * ((1 - fx) * pixel(plane, size, top + 1, left) +
-                 fx * pixel(plane, size, top + 1, left + 1));
+// The value at a position in a plane of that size, linear between its up to eight neighbours.
+static double sample(const double *plane, const int64_t *size, const double *at) {
+    int64_t low[3];
+    double rest[3], sum = 0;
+    for (int k = 0; k < 3; k++) {
+        if (!(at[k] > -1 && at[k] < (double)size[k])) return 0;
+        low[k] = (int64_t)floor(at[k]);
+        rest[k] = at[k] - (double)low[k];
+    }
+    for (int corner = 0; corner < 8; corner++) {
+        double weight = 1;
+        int64_t index = 0;
+        for (int k = 0; k < 3; k++) {
+            int64_t i = low[k] + (corner >> k & 1);
+            weight *= corner >> k & 1 ? rest[k] : 1 - rest[k];
+            if (i < 0 || i >= size[k]) weight = 0;
+            index = index * size[k] + i;
+        }
+        if (weight != 0) sum += weight * plane[index];
+    }
+    return sum;
 }
 
 typedef struct deform_run {
     whet_conv_ref r;
     const double *x, *offset, *mask;
     int64_t offset_group;
+    int32_t spatial; // dimensions, the last ones of the window's three
 } deform_run;
 
-// Values under tap (ky, kx) of channel c at output positions [at, at + n) of image b.
-static void tap_row(const deform_run *g, int64_t b, int64_t c, int64_t ky, int64_t kx, int64_t at,
-                    int64_t n, double *row) {
-    const whet_window *w = &g->r.window; // dimensions 1 and 2
-    int64_t channels = g->r.c * g->r.group, area = w->out[1] * w->out[2];
-    int64_t taps = w->kernel[1] * w->kernel[2];
-    int64_t og = c / (channels / g->offset_group), tap = ky * w->kernel[2] + kx;
-    int64_t index = (b * g->offset_group + og) * taps + tap;
-    const double *plane = g->x + (b * channels + c) * w->in[1] * w->in[2];
+// Values under tap `tap` of channel c at output positions [at, at + n) of image b.
+static void tap_row(const deform_run *g, int64_t b, int64_t c, int64_t tap, int64_t at, int64_t n,
+                    double *row) {
+    const whet_window *w = &g->r.window;
+    int64_t channels = g->r.c * g->r.group, area = w->out[0] * w->out[1] * w->out[2];
+    int64_t taps = w->kernel[0] * w->kernel[1] * w->kernel[2];
+    int64_t index = (b * g->offset_group + c / (channels / g->offset_group)) * taps + tap;
+    const double *plane = g->x + (b * channels + c) * w->in[0] * w->in[1] * w->in[2];
     for (int64_t i = 0; i < n; i++) {
-        int64_t p = at + i, oy = p / w->out[2], ox = p % w->out[2];
-        double y = (double)(oy * w->stride[1] - w->pad_begin[1] + ky * w->dilation[1]);
-        double x = (double)(ox * w->stride[2] - w->pad_begin[2] + kx * w->dilation[2]);
-        y += g->offset[2 * index * area + p];
-        x += g->offset[(2 * index + 1) * area + p];
-        row[i] = sample(plane, w->in + 1, y, x) * (g->mask ? g->mask[index * area + p] : 1);
+        int64_t out = at + i, kernel = tap;
+        double place[3];
+        for (int32_t k = 2; k >= 0; k--) {
+            int32_t d = k - (3 - g->spatial); // which of the offsets
+            place[k] = (double)(out % w->out[k] * w->stride[k] - w->pad_begin[k] +
+                                kernel % w->kernel[k] * w->dilation[k]);
+            if (d >= 0) place[k] += g->offset[(index * g->spatial + d) * area + at + i];
+            out /= w->out[k], kernel /= w->kernel[k];
+        }
+        row[i] = sample(plane, w->in, place) * (g->mask ? g->mask[index * area + at + i] : 1);
     }
 }
 
 static whet_status run(whet_eval *e, const deform_run *g, const double *w, double *y) {
     const whet_window *win = &g->r.window;
-    int64_t k = g->r.c * win->kernel[1] * win->kernel[2], area = win->out[1] * win->out[2], size;
+    int64_t taps = win->kernel[0] * win->kernel[1] * win->kernel[2], k = g->r.c * taps;
+    int64_t area = win->out[0] * win->out[1] * win->out[2], size;
     if (__builtin_mul_overflow(k, (int64_t)CHUNK, &size)) size = -1;
     double *col = whet_eval_raw_f64(e, size);
     if (!col) return WHET_E_NOMEM;
@@ -96,9 +110,8 @@ static whet_status run(whet_eval *e, const deform_run *g, const double *w, doubl
             int64_t n = area - at < CHUNK ? area - at : CHUNK;
             double *row = col;
             for (int64_t c = 0; c < g->r.c; c++)
-                for (int64_t ky = 0; ky < win->kernel[1]; ky++)
-                    for (int64_t kx = 0; kx < win->kernel[2]; kx++, row += n)
-                        tap_row(g, b, group * g->r.c + c, ky, kx, at, n, row);
+                for (int64_t tap = 0; tap < taps; tap++, row += n)
+                    tap_row(g, b, group * g->r.c + c, tap, at, n, row);
             whet_matrix_mul_f64(g->r.m, n, k, w + group * g->r.m * k, k, col, n,
                                 y + i * g->r.m * area + at, area);
         }
@@ -109,9 +122,10 @@ static whet_status run(whet_eval *e, const deform_run *g, const double *w, doubl
 static whet_status deform_conv_eval(whet_eval *e) {
     const deform_attrs *a = e->attrs;
     const whet_tensor *t = &e->out[0];
-    deform_run g = {.offset_group = a->offset_group};
+    deform_run g = {.offset_group = a->offset_group, .spatial = t->rank - 2};
     whet_conv_ref_init(&g.r, &a->window, a->group, &e->in[X], &e->in[W], t);
-    int64_t count = whet_tensor_count(t), area = t->dims[2] * t->dims[3];
+    int64_t count = whet_tensor_count(t), area = 1;
+    for (int32_t i = 2; i < t->rank; i++) area *= t->dims[i];
     const double *w = whet_eval_f64(e, W), *bias = NULL;
     double *y = whet_eval_scratch_f64(e, count);
     g.x = whet_eval_f64(e, X);

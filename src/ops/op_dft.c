@@ -62,7 +62,7 @@ static whet_status dft_axis(whet_infer *ctx, int32_t *axis) {
 static whet_status dft_infer(whet_infer *ctx) {
     const dft_attrs *a = ctx->attrs;
     const whet_type *x = ctx->in[0];
-    whet_dim dims[WHET_MAX_RANK], length;
+    whet_dim dims[WHET_MAX_RANK], length, given;
     int32_t axis;
     if (x->rank < 2)
         WHET_FAIL(ctx->err, WHET_E_SHAPE, "the input has %d dimensions, 2 are needed", x->rank);
@@ -70,6 +70,8 @@ static whet_status dft_infer(whet_infer *ctx) {
     WHET_TRY(dft_axis(ctx, &axis));
     if (a->onesided && !a->inverse)
         WHET_TRY(whet_infer_same(ctx, x->dims[x->rank - 1], 1, "parts of a onesided input"));
+    // asked for in any case, so that the run knows it
+    length_of(ctx, 1, &given);
     whet_infer_unknown(ctx, 0, x->rank);
     for (int32_t i = 0; i < x->rank; i++) dims[i] = axis < 0 ? ctx->out[0].dims[i] : x->dims[i];
     dims[x->rank - 1] = a->inverse && a->onesided ? 1 : 2;
@@ -77,7 +79,7 @@ static whet_status dft_infer(whet_infer *ctx) {
         length = dims[axis];
         if (a->inverse && a->onesided)
             length = whet_dim_mul(ctx->dims, 2, whet_dim_sub(ctx->dims, length, 1));
-        length_of(ctx, 1, &length);
+        if (whet_infer_has(ctx, 1)) length = given;
         WHET_TRY(check_length(ctx, length, "dft_length"));
         dims[axis] = a->onesided && !a->inverse ? half_of(ctx, length) : length;
     }

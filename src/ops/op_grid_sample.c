@@ -16,15 +16,13 @@ typedef struct grid_sample_attrs {
     int32_t mode, padding_mode;
 } grid_sample_attrs;
 
-#define MAX_SPATIAL 3
-#define MAX_TAPS 64 // 4 in each dimension
+#define MAX_SPATIAL (WHET_MAX_RANK - 2)
 
 static whet_status sample_infer(whet_infer *ctx) {
     const whet_type *x = ctx->in[0], *grid = ctx->in[1];
     whet_dim dims[WHET_MAX_RANK];
-    if (x->rank < 3 || x->rank > 2 + MAX_SPATIAL)
-        WHET_FAIL(ctx->err, WHET_E_UNSUPPORTED, "grid_sample takes 1 to %d spatial dimensions, not "
-                  "%d", MAX_SPATIAL, x->rank - 2);
+    if (x->rank < 3)
+        WHET_FAIL(ctx->err, WHET_E_SHAPE, "X has %d dimensions, none of them spatial", x->rank);
     WHET_TRY(whet_infer_rank(ctx, 1, x->rank));
     WHET_TRY(whet_infer_same(ctx, x->dims[0], grid->dims[0], "batches"));
     WHET_TRY(whet_infer_same(ctx, grid->dims[x->rank - 1], x->rank - 2, "coordinates of a point"));
@@ -91,12 +89,36 @@ static int32_t dim_taps(const grid_sample_attrs *a, const edge *d, double x, int
 }
 
 typedef struct tap_list {
-    int32_t n;
-    int64_t at[MAX_TAPS];
-    double weight[MAX_TAPS];
+    int64_t n, *at;
+    double *weight;
 } tap_list;
 
-// All taps of one point: the product of those of its dimensions. point: last dimension first.
+static whet_status tap_list_make(whet_eval *e, int32_t rank, tap_list *taps) {
+    int64_t most = 1;
+    for (int32_t k = 0; k < rank; k++) most *= is_cubic(e->attrs) ? 4 : 2;
+    taps->at = whet_eval_scratch_i64(e, most);
+    taps->weight = whet_eval_scratch_f64(e, most);
+    return taps->at && taps->weight ? WHET_OK : WHET_E_NOMEM;
+}
+
+// Multiplies a list by the taps of one more dimension, from its end, so that it can be done in
+// place: item i becomes items [n i, n i + n), which are not before i.
+static void widen(tap_list *taps, int64_t size, int32_t n, const int64_t *at,
+                  const double *weight) {
+    for (int64_t i = taps->n - 1; i >= 0; i--) {
+        int64_t base = taps->at[i];
+        double factor = taps->weight[i];
+        for (int32_t j = n - 1; j >= 0; j--) {
+            bool out = base < 0 || at[j] < 0;
+            taps->at[i * n + j] = out ? -1 : base * size + at[j];
+            taps->weight[i * n + j] = factor * weight[j];
+        }
+    }
+    taps->n *= n;
+}
+
+// All taps of one point: the product of those of its dimensions; place -1: zero. point: last
+// dimension first.
 static void point_taps(const grid_sample_attrs *a, int32_t rank, const edge *edges,
                        const double *point, tap_list *taps) {
     taps->n = 1;
@@ -105,16 +127,9 @@ static void point_taps(const grid_sample_attrs *a, int32_t rank, const edge *edg
     for (int32_t k = 0; k < rank; k++) {
         int64_t at[4];
         double weight[4];
-        tap_list former = *taps;
         double x = place(a, &edges[k], point[rank - 1 - k]);
         int32_t n = dim_taps(a, &edges[k], x, at, weight);
-        taps->n = 0;
-        for (int32_t i = 0; i < former.n; i++)
-            for (int32_t j = 0; j < n; j++) {
-                if (at[j] < 0) continue;
-                taps->at[taps->n] = former.at[i] * edges[k].size + at[j];
-                taps->weight[taps->n++] = former.weight[i] * weight[j];
-            }
+        widen(taps, edges[k].size, n, at, weight);
     }
 }
 
@@ -130,19 +145,21 @@ static whet_status sample_eval(whet_eval *e) {
     if (whet_tensor_count(y) == 0) return WHET_OK;
     if (plane == 0) WHET_FAIL(e->err, WHET_E_SHAPE, "the input is empty");
     const double *v = whet_eval_f64(e, 0), *grid = whet_eval_f64(e, 1);
+    tap_list taps;
     if (!v || !grid) return WHET_E_NOMEM;
+    WHET_TRY(tap_list_make(e, rank, &taps));
     for (int32_t k = 0; k < rank; k++) {
         double size = (double)x->dims[k + 2], half = a->align_corners ? 0 : 0.5;
         edges[k] = (edge){x->dims[k + 2], -half, size - 1 + half, a->padding_mode};
     }
     for (int64_t n = 0; n < y->dims[0]; n++)
         for (int64_t p = 0; p < points; p++) {
-            tap_list taps;
             point_taps(a, rank, edges, grid + (n * points + p) * rank, &taps);
             for (int64_t c = 0; c < channels; c++) {
                 const double *map = v + (n * channels + c) * plane;
                 double sum = 0;
-                for (int32_t t = 0; t < taps.n; t++) sum += taps.weight[t] * map[taps.at[t]];
+                for (int64_t t = 0; t < taps.n; t++)
+                    if (taps.at[t] >= 0) sum += taps.weight[t] * map[taps.at[t]];
                 whet_store_f64(y->data, y->dtype, (n * channels + c) * points + p, sum);
             }
         }
