@@ -644,6 +644,16 @@ static PyObject *module_load_plugins(PyObject *module, PyObject *args) {
     Py_RETURN_NONE;
 }
 
+// plugin_options(override, engine_libraries)
+static PyObject *module_plugin_options(PyObject *module, PyObject *args) {
+    (void)module;
+    int plugin_override, engine_libraries;
+    if (!PyArg_ParseTuple(args, "pp", &plugin_override, &engine_libraries)) return NULL;
+    whet_status status = whet_env_set_plugin_options(NULL, plugin_override, engine_libraries);
+    if (status) return raise_status(status, NULL);
+    Py_RETURN_NONE;
+}
+
 static PyObject *module_version(PyObject *module, PyObject *none) {
     (void)module, (void)none;
     return PyUnicode_FromString(whet_version());
@@ -666,6 +676,7 @@ static PyMethodDef module_methods[] = {
     {"load", module_load, METH_VARARGS, "load(path) -> Engine"},
     {"loads", module_loads, METH_VARARGS, "loads(bytes) -> Engine"},
     {"load_plugins", module_load_plugins, METH_VARARGS, "load_plugins(path)"},
+    {"plugin_options", module_plugin_options, METH_VARARGS, "of whet/plugins.py"},
     {"register_plugin", whet_python_register_plugin, METH_VARARGS, "of whet/plugins.py"},
     {"plugin_dim", whet_python_plugin_dim, METH_VARARGS, "of whet/plugins.py"},
     {"plugin_values", whet_python_plugin_values, METH_VARARGS, "of whet/plugins.py"},

@@ -81,7 +81,7 @@ def large_constants():
 
 
 def plugins():
-    """tests/fuzz/fuzz_plugin.h: attributes, state, shapes that are read or that only a run tells."""
+    """Those of tests/fuzz/fuzz_plugin.h: attributes, state, shapes read and shapes found out."""
     everything = {"i": -3, "f": 2.0, "b": 1, "c": "two", "d": 1, "s": "text", "ints": [4, 5],
                   "floats": [0.5], "t": nh.from_array(normal(3)), "texts": ["a", "bc"]}
     nodes = [h.make_node("Everything", ["x", "", "w"], ["a", "e"], domain="fuzz", **everything),

@@ -123,7 +123,8 @@ enum {
 /* One input or output. */
 typedef struct whet_plugin_arg {
     const char *name;
-    uint64_t types; /* set; 0: bool, integers and floats of 8 to 64 bits, but no float8 */
+    uint64_t types; /* set; 0: bool, integers and floats of 8 to 64 bits, but no float8. STRING is a
+                       whet_text an element, which an output may copy from an input, not make */
     char var;       /* type variable: inputs and outputs of one letter have one type; 0: none. An
                        output without a variable has the one type of its set, else that of the
                        first DTYPE attribute, else what `shapes` says by whet_plugin_set_type */

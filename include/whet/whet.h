@@ -242,6 +242,12 @@ WHET_API whet_status whet_env_create(const whet_env_options *options, whet_env *
 /* Everything made from the environment must have been destroyed before. */
 WHET_API void whet_env_destroy(whet_env *env);
 
+/* Sets the two options of that name (whet_env_options) of an environment that is there; what is
+ * loaded from now on heeds them. env NULL: the default environment. Any thread. WHET_E_NOMEM: the
+ * default environment cannot be made. */
+WHET_API whet_status whet_env_set_plugin_options(whet_env *env, bool plugin_override,
+                                                 bool engine_libraries);
+
 /* Opens a plugin library (whet/plugin.h) and registers its plugins, all or none; the same library
  * again does nothing. A name without a slash is looked for in the folder at hand, then where the
  * system looks for libraries. env NULL: the default environment. Any thread. The variable

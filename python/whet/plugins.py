@@ -290,3 +290,10 @@ def plugin(name, *, version="1", outputs=1, types=None, output_types=None, shape
 def load_plugins(path):
     """Opens a library of plugins written in C or C++ for this process."""
     _whet.load_plugins(os.fspath(path))
+
+
+def plugin_options(*, override=False, engine_libraries=False):
+    """Options of this process. override: plugins win over operators and functions of the same name.
+    engine_libraries: plugin libraries that an engine carries are loaded from it, which runs code of
+    whoever wrote the engine."""
+    _whet.plugin_options(override, engine_libraries)

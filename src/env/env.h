@@ -37,7 +37,7 @@ struct whet_env {
     uint32_t cpu; // features after the mask
     whet_cpu_info cpu_info;
     whet_workers *workers;
-    bool plugin_override, engine_libraries; // whet_env_options
+    _Atomic(bool) plugin_override, engine_libraries; // whet_env_options
     pthread_mutex_t lock;                   // of registration
     _Atomic(const whet_env_tables *) tables; // the newest; `older` ones are still read
     const whet_backend *backends[WHET_MAX_BACKENDS]; // [0] is the CPU

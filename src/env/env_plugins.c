@@ -155,6 +155,15 @@ whet_status whet_env_load_plugins_memory(whet_env *env, const char *name, const 
     return status;
 }
 
+whet_status whet_env_set_plugin_options(whet_env *env, bool plugin_override,
+                                        bool engine_libraries) {
+    env = whet_env_get(env);
+    if (!env) return WHET_E_NOMEM;
+    env->plugin_override = plugin_override;
+    env->engine_libraries = engine_libraries;
+    return WHET_OK;
+}
+
 void whet_env_plugins_from_variable(whet_env *env) {
     const char *list = getenv("WHET_PLUGINS");
     while (list && *list) {

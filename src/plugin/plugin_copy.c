@@ -158,6 +158,10 @@ static whet_status copy_arg(copier *c, whet_plugin_arg *a, int32_t i, int32_t n,
     if ((a->flags & ~known) || (out && (a->flags & WHET_PLUGIN_ARG_SHAPE)) || a->var < 0)
         WHET_FAIL(c->err, WHET_E_INVALID, "plugin %s: %s %s has flags or a variable that cannot be",
                   c->name, side, a->name);
+    if (a->types & WHET_DTYPES_OBJECT)
+        WHET_FAIL(c->err, WHET_E_UNSUPPORTED,
+                  "plugin %s: %s %s: plugins take tensors, no sequences, optionals or maps",
+                  c->name, side, a->name);
     if ((a->flags & WHET_PLUGIN_ARG_VARIADIC) && i != n - 1)
         WHET_FAIL(c->err, WHET_E_INVALID, "plugin %s: %s %s is variadic but not the last",
                   c->name, side, a->name);

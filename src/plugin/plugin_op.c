@@ -66,8 +66,8 @@ static whet_arg *make_args(whet_plugin_entry *e, const whet_plugin_arg *from, in
         const whet_plugin_arg *a = &from[i];
         rows[i] = (whet_arg){.name = a->name, .dtypes = a->types ? a->types : any_number,
                              .var = a->var};
-        // the type of an output without a set is that of its variable, or what `shapes` says
-        if (out && !a->types) rows[i].dtypes = 0;
+        // an output of a variable has whatever type the input has
+        if (out && !a->types && a->var) rows[i].dtypes = 0;
         if (a->flags & WHET_PLUGIN_ARG_OPTIONAL) rows[i].flags |= WHET_ARG_OPTIONAL;
         if (a->flags & WHET_PLUGIN_ARG_VARIADIC) rows[i].flags |= WHET_ARG_VARIADIC;
         if (a->flags & WHET_PLUGIN_ARG_SHAPE) rows[i].flags |= WHET_ARG_SHAPE;

@@ -258,5 +258,17 @@ def test_libraries_from_python(tmp_path):
                           capture_output=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(
                               [str(EXAMPLE), *sys.path])})
     assert done.stdout == "[[0.0, 5.0]]\n", done.stderr
+    code = ("import sys, numpy, make_pairwise, whet;"
+            "e = whet.build(make_pairwise.model(), level=0, plugins=sys.argv[1],"
+            "               options={'embed-plugins': 'used'}); e.save(sys.argv[2])")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(EXAMPLE), *sys.path])}
+    engine = tmp_path / "carries.whet"
+    subprocess.run([sys.executable, "-c", code, tmp_path / "libpairwise.so", engine], check=True,
+                   env=environment)
+    code = ("import sys, whet\ntry: whet.load(sys.argv[1])\nexcept whet.Error as e: print(e.name)\n"
+            "whet.plugin_options(engine_libraries=True)\nprint(whet.load(sys.argv[1]).outputs)")
+    done = subprocess.run([sys.executable, "-c", code, engine], text=True, capture_output=True,
+                          env=environment)
+    assert done.stdout.startswith("WHET_E_UNSUPPORTED\n{'nearest'"), done.stderr
     with pytest.raises(whet.Error, match="cannot open plugin library"):
         whet.load_plugins(tmp_path / "nothing.so")

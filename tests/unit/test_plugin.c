@@ -290,6 +290,85 @@ static void measures_tactics(void **state) {
     whet_env_destroy(env);
 }
 
+// ---- tests: workspace, scratch, phases ----
+
+// y = x / sum(x): partial sums in the workspace, added up by one task, then the division. Each task
+// goes through its worker's scratch.
+#define PARTS 4
+static int64_t share_tasks(whet_plugin_node *n, int32_t phase) {
+    (void)n;
+    return phase == 1 ? 1 : PARTS;
+}
+static size_t share_workspace(whet_plugin_node *n) {
+    return whet_plugin_in_count(n, 0) > 0 ? (PARTS + 1) * sizeof(double) : 0;
+}
+static size_t share_scratch(whet_plugin_node *n) {
+    return (size_t)whet_plugin_in_count(n, 0) * sizeof(float);
+}
+
+static whet_status share_run(whet_plugin_node *n, int64_t begin, int64_t end) {
+    const float *x = whet_plugin_in(n, 0);
+    float *y = whet_plugin_out(n, 0), *scratch = whet_plugin_scratch(n);
+    double *sums = whet_plugin_workspace(n);
+    int64_t count = whet_plugin_in_count(n, 0);
+    if ((uintptr_t)sums % 64 || (uintptr_t)scratch % 64) return WHET_E_INTERNAL;
+    if (whet_plugin_phase(n) == 1) {
+        sums[PARTS] = 0;
+        for (int i = 0; i < PARTS; i++) sums[PARTS] += sums[i];
+        return WHET_OK;
+    }
+    for (int64_t task = begin; task < end; task++) {
+        int64_t from = count * task / PARTS, to = count * (task + 1) / PARTS;
+        memcpy(scratch, x + from, (size_t)(to - from) * sizeof *x);
+        if (whet_plugin_phase(n) == 0) sums[task] = 0;
+        for (int64_t i = from; i < to; i++) {
+            if (whet_plugin_phase(n) == 0) sums[task] += (double)scratch[i - from];
+            else y[i] = (float)((double)scratch[i - from] / sums[PARTS]);
+        }
+    }
+    return WHET_OK;
+}
+
+static void runs_in_phases(void **state) {
+    (void)state;
+    static const whet_plugin_tactic tactics[] = {
+        {.name = "only", .phases = 3, .tasks = share_tasks, .workspace = share_workspace,
+         .scratch = share_scratch, .run = share_run}};
+    static const whet_plugin share = {ELEMENTWISE(times_attrs, tactics), .name = "Share",
+                                      .version = "1", .flags = WHET_PLUGIN_INPLACE};
+    static float x[32], want[32];
+    for (int i = 0; i < 32; i++) {
+        x[i] = (float)(i + 1);
+        want[i] = (float)((double)x[i] / 528);
+    }
+    whet_env *env = make_env(false);
+    add(env, &share);
+    whet_tensor in = tensor(x, 1, (int64_t[]){32});
+    static const char *const levels[] = {"0", "5"};
+    for (size_t i = 0; i < COUNT(levels); i++) {
+        whet_engine *e = through(env, "Share@1", 1, (int64_t[]){-1}, NULL, levels[i]);
+        assert_non_null(strstr(whet_engine_inspect(e, true), "Share@1/only"));
+        check_run(e, &in, want, 32);
+        whet_engine_destroy(e);
+    }
+    // by the reference too
+    whet_builder *b = NULL;
+    whet_network *net = NULL;
+    whet_value *v = NULL;
+    whet_builder_create(env, &b);
+    whet_builder_network(b, &net);
+    whet_network_input(net, "x", WHET_DTYPE_F32, 1, (int64_t[]){32}, NULL, &v);
+    whet_network_add(net, "Share@1", "s", &v, 1, NULL, 0, &v, 1);
+    whet_network_mark_output(net, v, "y");
+    whet_config *c = level(env, "0");
+    whet_config_set(c, "plan", "reference");
+    whet_engine *e = finish(b, c);
+    assert_non_null(strstr(whet_engine_inspect(e, true), "\"reference\""));
+    check_run(e, &in, want, 32);
+    whet_engine_destroy(e);
+    whet_env_destroy(env);
+}
+
 // ---- tests: shapes ----
 
 // [n, c] -> [n * (n - 1) / 2, c, 2]
@@ -572,6 +651,7 @@ int main(void) {
         cmocka_unit_test(folds_constants),
         cmocka_unit_test(wins_only_when_asked),
         cmocka_unit_test(measures_tactics),
+        cmocka_unit_test(runs_in_phases),
         cmocka_unit_test(computes_symbolic_shapes),
         cmocka_unit_test(finds_out_shapes),
         cmocka_unit_test(keeps_state),

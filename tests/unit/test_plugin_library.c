@@ -255,6 +255,8 @@ static void refuses_rows(void **state) {
     static const whet_plugin_arg variadic[] = {{"a", 0, 0, WHET_PLUGIN_ARG_VARIADIC},
                                                {"b", 0, 0, 0}};
     static const whet_plugin_arg flags[] = {{"a", 0, 0, 64}};
+    static const whet_plugin_arg object[] = {{"a", WHET_PLUGIN_TYPE(WHET_DTYPE_MAP), 0, 0}};
+    REFUSED(WHET_E_UNSUPPORTED, "plugins take tensors", p.inputs = object);
     REFUSED(WHET_E_INVALID, "input 0 has no name", p.inputs = no_name);
     REFUSED(WHET_E_INVALID, "variadic but not the last", p.inputs = variadic, p.n_inputs = 2);
     REFUSED(WHET_E_INVALID, "flags or a variable", p.outputs = flags);
