@@ -364,6 +364,7 @@ static void put_model(file_writer *f, uint64_t graph_bytes) {
     put_opset(&f->model, "", v);
     if (x->microsoft) put_opset(&f->model, "com.microsoft", 1);
     if (x->ml) put_opset(&f->model, "ai.onnx.ml", whet_import_newest_opset("ai.onnx.ml"));
+    for (int32_t i = 0; i < x->n_domains; i++) put_opset(&f->model, x->domains[i], 1);
     whet_proto_head(&f->model, 7, graph_bytes);
 }
 

@@ -40,6 +40,8 @@ typedef struct whet_onnx_out {
     int64_t n_made_up;
     int64_t version;     // of the default domain
     bool microsoft, ml;  // domains that occur
+    const char **domains; // those of plugins
+    int32_t n_domains, cap_domains;
     whet_arena arena;
     whet_error *err;
 } whet_onnx_out;

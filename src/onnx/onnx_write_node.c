@@ -224,9 +224,19 @@ int64_t whet_onnx_out_version(const whet_node *n) {
     return since;
 }
 
+// Domains that the model has to name.
+static bool note_domain(whet_onnx_out *x, const char *domain) {
+    bool known = !*domain || !strcmp(domain, "com.microsoft") || !strcmp(domain, "ai.onnx.ml");
+    for (int32_t i = 0; i < x->n_domains && !known; i++) known = !strcmp(x->domains[i], domain);
+    return known || WHET_ARENA_PUSH(&x->arena, x->domains, x->n_domains, x->cap_domains, domain);
+}
+
 static whet_status write_by_row(whet_onnx_out_node *n) {
-    const whet_onnx_row *row = find_row(n->node->op);
+    const whet_op_extern *ext = n->node->op->ext;
+    const whet_onnx_row plugin = {ext ? ext->domain : "", ext ? ext->type : "", 1, 0, NULL};
+    const whet_onnx_row *row = ext ? &plugin : find_row(n->node->op);
     whet_onnx_out *x = n->x;
+    if (ext && !note_domain(x, ext->domain)) return WHET_NOMEM(x->err);
     if (!row)
         WHET_FAIL(x->err, WHET_E_UNSUPPORTED, "%s: ONNX has no operator for %s", n->node->name,
                   n->node->op->name);
@@ -243,6 +253,8 @@ static whet_status write_by_row(whet_onnx_out_node *n) {
     whet_writer attrs;
     whet_writer_init(&attrs);
     whet_onnx_out_attrs(n->node, &attrs);
+    if (ext && strcmp(ext->version, "1"))
+        whet_onnx_out_attr_text(&attrs, "plugin_version", ext->version);
     whet_onnx_out_emit(n, row->domain, row->op_type, in, n->node->n_in, out, n_out, &attrs);
     whet_writer_fini(&attrs);
     return WHET_OK;

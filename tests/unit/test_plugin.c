@@ -8,6 +8,8 @@
 
 #include <whet/plugin.h>
 
+#include "support/temp_folder.h"
+
 // ---- Times: y = x * factor, in tasks, two layouts ----
 
 static const whet_plugin_attr times_attrs[] = {
@@ -216,6 +218,41 @@ static void folds_constants(void **state) {
     whet_tensor in = tensor(x, 2, (int64_t[]){1, 4});
     check_run(e, &in, want, 4);
     whet_engine_destroy(e);
+    whet_env_destroy(env);
+}
+
+// A network with plugins becomes an ONNX model that means the same ones.
+static void writes_onnx(void **state) {
+    (void)state;
+    static const float x[] = {1, -2, 3, -4}, want[] = {21, -42, 63, -84};
+    whet_env *env = make_env(false);
+    whet_plugin second = times;
+    second.version = "2";
+    add(env, &times);
+    add(env, &second);
+    whet_builder *b = NULL;
+    whet_network *net = NULL;
+    whet_value *v = NULL;
+    whet_builder_create(env, &b);
+    whet_builder_network(b, &net);
+    whet_network_input(net, "x", WHET_DTYPE_F32, 2, (int64_t[]){1, 4}, NULL, &v);
+    const whet_attribute three = {.name = "factor", .kind = WHET_ATTRIBUTE_FLOAT, .f = 3};
+    const whet_attribute seven = {.name = "factor", .kind = WHET_ATTRIBUTE_INT, .i = 7};
+    temp_folder t;
+    temp_create(&t);
+    if (whet_network_add(net, "mydomain::Times@1", "a", &v, 1, &three, 1, &v, 1) ||
+        whet_network_add(net, "mydomain::Times@2", "b", &v, 1, &seven, 1, &v, 1) ||
+        whet_network_mark_output(net, v, "y") ||
+        whet_network_save_onnx(net, temp_path(&t, "a.onnx"), false))
+        fail_msg("%s", whet_error_text(net));
+    whet_builder_destroy(b);
+    whet_engine *e = build(env, temp_path(&t, "a.onnx"));
+    assert_non_null(strstr(whet_engine_inspect(e, true), "mydomain::Times@1/"));
+    assert_non_null(strstr(whet_engine_inspect(e, true), "mydomain::Times@2/"));
+    whet_tensor in = tensor(x, 2, (int64_t[]){1, 4});
+    check_run(e, &in, want, 4);
+    whet_engine_destroy(e);
+    temp_remove(&t);
     whet_env_destroy(env);
 }
 
@@ -649,6 +686,7 @@ int main(void) {
         cmocka_unit_test(imports_by_name_and_domain),
         cmocka_unit_test(honours_version_and_namespace),
         cmocka_unit_test(folds_constants),
+        cmocka_unit_test(writes_onnx),
         cmocka_unit_test(wins_only_when_asked),
         cmocka_unit_test(measures_tactics),
         cmocka_unit_test(runs_in_phases),
