@@ -36,7 +36,14 @@ typedef struct {
     whet_context *context;
     PyObject *engine; // kept alive
     bool running;
+    struct giver *givers; // [outputs] made with the first allocator
 } ContextObject;
+
+// The Python function that gives an output its memory, and what it gave last.
+struct giver {
+    PyObject *call, *memory;
+    Py_buffer view; // of memory
+};
 
 static PyTypeObject *engine_type, *context_type;
 
@@ -203,9 +210,20 @@ static PyMethodDef engine_methods[] = {
 
 // ---- contexts ----
 
+static void drop_memory(struct giver *g) {
+    if (g->memory) PyBuffer_Release(&g->view);
+    Py_CLEAR(g->memory);
+}
+
 static void context_dealloc(PyObject *self) {
     ContextObject *o = (ContextObject *)self;
+    int32_t n = o->givers ? whet_engine_output_count(((EngineObject *)o->engine)->engine) : 0;
     whet_context_destroy(o->context);
+    for (int32_t i = 0; i < n; i++) {
+        drop_memory(&o->givers[i]);
+        Py_XDECREF(o->givers[i].call);
+    }
+    PyMem_Free(o->givers);
     Py_XDECREF(o->engine);
     free_object(self);
 }
@@ -391,7 +409,95 @@ static PyObject *context_profile_used(PyObject *self, PyObject *none) {
     return Py_BuildValue("(iN)", (int)profile, PyBool_FromLong(tuned));
 }
 
+// On the thread of the run, which has let the GIL go.
+static void *give_memory(void *user, int32_t output, void *memory, size_t bytes,
+                         size_t alignment) {
+    (void)memory, (void)alignment;
+    struct giver *g = &((struct giver *)user)[output];
+    PyGILState_STATE gil = PyGILState_Ensure();
+    drop_memory(g);
+    void *data = NULL;
+    PyObject *made = PyObject_CallFunction(g->call, "n", (Py_ssize_t)bytes);
+    if (made && !PyObject_GetBuffer(made, &g->view, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE)) {
+        g->memory = Py_NewRef(made);
+        if ((size_t)g->view.len >= bytes) data = g->view.buf;
+        else PyErr_Format(PyExc_ValueError, "%zu bytes are needed, the allocator gave %zd", bytes,
+                          g->view.len);
+    }
+    if (!data) PyErr_WriteUnraisable(g->call);
+    Py_XDECREF(made);
+    PyGILState_Release(gil);
+    return data;
+}
+
+// set_allocator(output, function or None)
+static PyObject *context_set_allocator(PyObject *object, PyObject *args) {
+    ContextObject *self = (ContextObject *)object;
+    int output;
+    PyObject *call;
+    if (!PyArg_ParseTuple(args, "iO", &output, &call)) return NULL;
+    int32_t n = whet_engine_output_count(((EngineObject *)self->engine)->engine);
+    if (!self->givers) self->givers = PyMem_Calloc((size_t)n + 1, sizeof *self->givers);
+    if (!self->givers) return PyErr_NoMemory();
+    whet_output_allocator a = {sizeof a, self->givers, give_memory, NULL};
+    whet_status status =
+        whet_context_set_output_allocator(self->context, output, call == Py_None ? NULL : &a);
+    if (status) return raise_status(status, whet_error_text(self->context));
+    struct giver *g = &self->givers[output];
+    drop_memory(g);
+    Py_XDECREF(g->call);
+    g->call = call == Py_None ? NULL : Py_NewRef(call);
+    Py_RETURN_NONE;
+}
+
+// given(output) -> what its allocator gave in the last run
+static PyObject *context_given(PyObject *object, PyObject *args) {
+    ContextObject *self = (ContextObject *)object;
+    int output;
+    if (!PyArg_ParseTuple(args, "i", &output)) return NULL;
+    int32_t n = whet_engine_output_count(((EngineObject *)self->engine)->engine);
+    bool some = self->givers && output >= 0 && output < n && self->givers[output].memory;
+    return Py_NewRef(some ? self->givers[output].memory : Py_None);
+}
+
+static PyObject *context_lacking(PyObject *self, PyObject *none) {
+    (void)none;
+    PyObject *list = PyList_New(0);
+    const char *name;
+    for (int32_t i = 0;
+         list && (name = whet_context_lacking(((ContextObject *)self)->context, i)); i++) {
+        PyObject *item = PyUnicode_FromString(name);
+        if (!item || PyList_Append(list, item)) Py_CLEAR(list);
+        Py_XDECREF(item);
+    }
+    return list;
+}
+
+// max_output_bytes(inputs, output) -> bytes
+static PyObject *context_max_bytes(PyObject *object, PyObject *args) {
+    ContextObject *self = (ContextObject *)object;
+    PyObject *inputs, *result = NULL;
+    int output;
+    if (!PyArg_ParseTuple(args, "O!i", &PyList_Type, &inputs, &output)) return NULL;
+    if (!take(self)) return NULL;
+    tensor_list in = {0};
+    if (read_tensors(inputs, false, &in)) {
+        size_t bytes = 0;
+        whet_status status = whet_context_max_output_bytes(self->context, in.tensors,
+                                                           (int32_t)in.n, output, &bytes);
+        result = status ? raise_status(status, whet_error_text(self->context))
+                        : PyLong_FromSize_t(bytes);
+    }
+    release_tensors(&in);
+    self->running = false;
+    return result;
+}
+
 static PyMethodDef context_methods[] = {
+    {"set_allocator", context_set_allocator, METH_VARARGS, "set_allocator(output, function)"},
+    {"given", context_given, METH_VARARGS, "given(output)"},
+    {"lacking", context_lacking, METH_NOARGS, "lacking() -> [name]"},
+    {"max_output_bytes", context_max_bytes, METH_VARARGS, "max_output_bytes(inputs, output)"},
     {"set_profile", context_set_profile, METH_VARARGS, "set_profile(number)"},
     {"profile_used", context_profile_used, METH_NOARGS, "profile_used() -> (number, tuned)"},
     {"run", context_run, METH_VARARGS, "run(inputs, outputs)"},

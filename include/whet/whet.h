@@ -480,10 +480,41 @@ WHET_API whet_status whet_context_run(whet_context *context, const whet_tensor *
  * lives until the next run. */
 WHET_API whet_status whet_context_set_object_limit(whet_context *context, size_t bytes);
 
-/* Shapes of the outputs for inputs of these shapes, without running: `data` of the inputs may be
- * NULL unless the shape depends on it. A dimension known only by running is -1. */
+/* Memory for outputs whose size the caller does not know before a run. */
+typedef struct whet_output_allocator {
+    size_t struct_size; /* sizeof(whet_output_allocator) */
+    void *user;
+    /* Called in a run as soon as the output's size is known, on the thread of the run, when the
+     * tensor given brings no memory or too little. memory: what that tensor brought, or NULL.
+     * Returns at least `bytes` bytes at a multiple of `alignment`, or NULL: the run fails with
+     * WHET_E_NOMEM. The memory is the caller's; it must stay until the run is over. */
+    void *(*reallocate)(void *user, int32_t output, void *memory, size_t bytes, size_t alignment);
+    /* Called at the end of a run that succeeded. May be NULL. */
+    void (*notify_shape)(void *user, int32_t output, int32_t rank, const int64_t *dims);
+} whet_output_allocator;
+
+/* Sets the allocator of an output (a copy; NULL: none). WHET_E_RANGE: no such output,
+ * WHET_E_INVALID: no reallocate, another struct_size. */
+WHET_API whet_status whet_context_set_output_allocator(whet_context *context, int32_t output,
+                                                       const whet_output_allocator *allocator);
+
+/* Shapes and bytes of the outputs for inputs of these shapes, without running. `data` of the inputs
+ * may be NULL; contents that are given are used where shapes depend on them. A dimension that is
+ * not known is -1, and bytes then 0: only running tells it, or contents are missing that
+ * whet_context_lacking names. Planning for the shapes is done here, so that a run need not. */
 WHET_API whet_status whet_context_infer(whet_context *context, const whet_tensor *inputs,
                                         int32_t n_inputs, whet_tensor *outputs, int32_t n_outputs);
+
+/* The name of the index-th input whose contents decide a shape and were missing in the last
+ * whet_context_infer or whet_context_max_output_bytes; NULL: no more. Owned by the engine. */
+WHET_API const char *whet_context_lacking(const whet_context *context, int32_t index);
+
+/* Bytes that an output cannot exceed for inputs of these shapes, whatever their contents (those
+ * given are used). WHET_E_NOT_FOUND: no bound is known, or contents are lacking; WHET_E_INVALID,
+ * WHET_E_SHAPE, WHET_E_DTYPE, WHET_E_NOMEM. */
+WHET_API whet_status whet_context_max_output_bytes(whet_context *context,
+                                                   const whet_tensor *inputs, int32_t n_inputs,
+                                                   int32_t output, size_t *bytes);
 
 /* One line a step of the plan. Called in order after each run while a profiler is set. */
 typedef void (*whet_profile_fn)(void *user, const char *layer, const char *kernel, double seconds);

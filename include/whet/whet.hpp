@@ -543,6 +543,47 @@ public:
         return shapes;
     }
 
+    // Inputs whose contents the last infer or max_output_bytes lacked.
+    std::vector<std::string> lacking() const {
+        std::vector<std::string> names;
+        for (std::int32_t i = 0; const char *name = whet_context_lacking(get(), i); i++)
+            names.push_back(name);
+        return names;
+    }
+    // Bytes that an output cannot exceed at these shapes; WHET_E_NOT_FOUND where nothing bounds it.
+    std::size_t max_output_bytes(const std::vector<Tensor> &inputs, int output) {
+        std::vector<whet_tensor> in = c_tensors(inputs);
+        std::size_t bytes = 0;
+        detail::check(
+            whet_context_max_output_bytes(get(), in.data(), size_of(in), output, &bytes), get());
+        return bytes;
+    }
+
+    // Memory for an output, asked for when a run knows its size; must stay as long as the run's
+    // results are used. Empty: none. An exception from it fails the run and comes out of it.
+    using Allocate = std::function<void *(std::size_t bytes, std::size_t alignment)>;
+    void set_output_allocator(int output, Allocate allocate) {
+        auto callback = std::make_unique<detail::Callback<Allocate>>();
+        callback->call = std::move(allocate);
+        whet_output_allocator a = {};
+        a.struct_size = sizeof a;
+        a.user = callback.get();
+        a.reallocate = [](void *user, std::int32_t, void *, std::size_t bytes,
+                          std::size_t alignment) -> void * {
+            auto *c = static_cast<detail::Callback<Allocate> *>(user);
+            try {
+                return c->call(bytes, alignment);
+            } catch (...) {
+                c->thrown = std::current_exception();
+                return nullptr;
+            }
+        };
+        bool on = static_cast<bool>(callback->call);
+        detail::check(whet_context_set_output_allocator(get(), output, on ? &a : nullptr), get());
+        allocators_.resize(n_outputs_);
+        allocators_[static_cast<std::size_t>(output)] = std::move(callback);
+    }
+
     void set_profiler(Profile profile) {
         profile_ = std::make_unique<detail::Callback<Profile>>();
         profile_->call = std::move(profile);
@@ -614,6 +655,8 @@ private:
     void rethrow() {
         if (profile_) profile_->rethrow();
         if (tap_) tap_->rethrow();
+        for (auto &a : allocators_)
+            if (a) a->rethrow();
     }
     void run_c(const std::vector<whet_tensor> &in, std::vector<whet_tensor> &out) {
         whet_status status =
@@ -632,6 +675,7 @@ private:
     std::size_t n_outputs_;
     std::unique_ptr<detail::Callback<Profile>> profile_;
     std::unique_ptr<detail::Callback<Tap>> tap_;
+    std::vector<std::unique_ptr<detail::Callback<Allocate>>> allocators_;
     detail::Handle<whet_context, whet_context_destroy> handle_;
 };
 

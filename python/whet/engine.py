@@ -86,6 +86,7 @@ class Context:
     def __init__(self, engine, threads=None):
         self.engine = engine
         self._handle = engine._handle.context(int(threads or 0))
+        self._allocated = set()  # outputs with an allocator
         self._shapes = {}  # input shapes -> output types, as far as shapes tell them
 
     def set_profile(self, number=None):
@@ -139,9 +140,10 @@ class Context:
         if unknown:
             raise ValueError(f"outputs given that the engine does not have: {unknown}")
         arrays, targets = [], []
-        for name, (dtype, shape) in zip(names, self._output_types(fed)):
+        for i, (name, (dtype, shape)) in enumerate(zip(names, self._output_types(fed))):
             array = given.get(name)
-            if array is None and shape is not None and numpy_of(dtype) != object:
+            if (array is None and shape is not None and numpy_of(dtype) != object
+                    and i not in self._allocated):
                 array = np.empty(shape, numpy_of(dtype))
             if array is not None and numpy_of(dtype) == object:
                 raise ValueError(f"output \"{name}\" is no array of numbers to write into")
@@ -155,10 +157,56 @@ class Context:
         made = self._handle.run(fed, targets)
         for i, array in enumerate(arrays):
             if array is None:
-                arrays[i] = value_of(made[i])
+                if i in self._allocated and 0 not in made[i][2]:
+                    _, dtype, shape, *_ = made[i]
+                    whole = np.frombuffer(self._handle.given(i), numpy_of(dtype))
+                    arrays[i] = whole[:int(np.prod(shape))].reshape(shape)
+                else:
+                    arrays[i] = value_of(made[i])
             else:
                 finish(array, targets[i][1], targets[i][0])
         return dict(zip(names, arrays))
+
+    def _feed_shapes(self, inputs):
+        fed = []
+        for name, dtype, _, elem in self.engine._inputs:
+            value = inputs[name]
+            shape = numpy_of(dtype) != object and isinstance(value, (tuple, list))
+            fed.append((None, dtype, tuple(int(d) for d in value)) if shape
+                       else item_of(value, dtype, elem))
+        return fed
+
+    def infer(self, inputs):
+        """{name: shape or array} -> {name: shape} without running. None stands for a dimension, or
+        a shape, that only a run tells or that contents not given decide: see `lacking`."""
+        made = self._handle.infer(self._feed_shapes(inputs))
+        return {name: None if shape is None else tuple(None if d < 0 else d for d in shape)
+                for (name, *_), (_, _, shape, *_) in zip(self.engine._outputs, made)}
+
+    @property
+    def lacking(self):
+        """Inputs whose contents decide shapes and that the last `infer` was not given."""
+        return self._handle.lacking()
+
+    def max_output_bytes(self, inputs, output):
+        """Bytes that an output cannot exceed for inputs of these shapes (or arrays)."""
+        return self._handle.max_output_bytes(self._feed_shapes(inputs), self._output(output))
+
+    def set_output_allocator(self, output, allocate):
+        """allocate(bytes) gives writable memory (a bytearray, an array) when a run knows how much
+        the output takes; the run's result is a view of it. None: no allocator."""
+        i = self._output(output)
+        self._handle.set_allocator(i, allocate)
+        if allocate is None:
+            self._allocated.discard(i)
+        else:
+            self._allocated.add(i)
+
+    def _output(self, name):
+        names = [n for n, *_ in self.engine._outputs]
+        if name not in names:
+            raise ValueError(f"the engine has no output {name!r}, only {names}")
+        return names.index(name)
 
     def bench(self, inputs, warmup=0.2, seconds=1.0, min_runs=10):
         """Seconds of single runs, measured inside the library."""

@@ -116,6 +116,9 @@ typedef struct whet_infer {
 // WHET_E_INVALID, WHET_E_UNSUPPORTED.
 whet_status whet_op_infer(whet_infer *ctx);
 
+// The same with op->bound (WHET_E_UNSUPPORTED where there is none): shapes that no output exceeds.
+whet_status whet_op_bound(whet_infer *ctx);
+
 // Contents of input i as dims, from data or the symbolic value: false (and needs_value set) when
 // unknown. n is the element count. Integer types only.
 bool whet_infer_value(whet_infer *ctx, int32_t i, const whet_dim **value, int64_t *n);
@@ -228,6 +231,8 @@ enum {
     WHET_OP_INPLACE = 16,     // output 0 may use the memory of input 0 (same shape and dtype)
     WHET_OP_ANY_RANK = 32,    // infer is called with inputs of unknown rank too
     WHET_OP_MOVES = 64,       // eval only moves elements: packed ones come to it as bytes, one each
+    WHET_OP_MONOTONE = 128,   // no output dimension grows when an input dimension shrinks, and the
+                              // rank stays; POINTWISE operators are
 };
 
 // What is known of an operator that came from outside, and the state that its nodes may have. The
@@ -258,6 +263,9 @@ struct whet_op {
     const char *const *blocks;  // their names
     whet_status (*infer)(whet_infer *ctx);
     whet_status (*eval)(whet_eval *e); // NULL only for control flow
+    // Shapes that no output exceeds where infer cannot know them: inputs' dimensions are numbers,
+    // but may be such bounds themselves. NULL: nothing is known.
+    whet_status (*bound)(whet_infer *ctx);
     // Multiply-adds count two; NULL: one an output element.
     double (*flops)(const void *attrs, const whet_tensor *in, int32_t n_in, const whet_tensor *out,
                     int32_t n_out);

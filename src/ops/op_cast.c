@@ -64,7 +64,7 @@ const whet_op whet_op_cast = {
                SATURATE),
     // "cast_1": `to` is the name of a TensorProto data type, such as "FLOAT"
     WHET_ONNX({"", "Cast", 1, 5, "cast_1"}, {"", "Cast", 6, 0, NULL}),
-    .infer = cast_infer,
+    .flags = WHET_OP_MONOTONE, .infer = cast_infer,
     .eval = cast_eval,
 };
 
@@ -74,6 +74,6 @@ const whet_op whet_op_cast_like = {
     WHET_OUT({"output", TYPES, 'T'}),
     WHET_ATTRS(cast_attrs, SATURATE),
     WHET_ONNX({"", "CastLike", 15, 0, NULL}),
-    .infer = cast_infer,
+    .flags = WHET_OP_MONOTONE, .infer = cast_infer,
     .eval = cast_eval,
 };

@@ -61,7 +61,7 @@ const whet_op whet_op_concat = {
     .name = "concat", .in = concat_in, .n_in = 1, .out = concat_out, .n_out = 1, .min_in = 1,
     .attrs = concat_attrs, .n_attrs = 1, .attrs_size = sizeof(whet_axis_attrs),
     .onnx = concat_onnx, .n_onnx = 2,
-    .flags = WHET_OP_MOVES, .infer = concat_infer, .eval = concat_eval};
+    .flags = WHET_OP_MONOTONE | WHET_OP_MOVES, .infer = concat_infer, .eval = concat_eval};
 
 // ---- split ----
 

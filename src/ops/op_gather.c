@@ -51,7 +51,7 @@ const whet_op whet_op_gather = {
     .name = "gather", .in = gather_in, .n_in = 2, .out = gather_out, .n_out = 1,
     .attrs = axis_attrs, .n_attrs = 1, .attrs_size = sizeof(whet_axis_attrs),
     .onnx = gather_onnx, .n_onnx = 1,
-    .flags = WHET_OP_MOVES, .infer = gather_infer, .eval = gather_eval};
+    .flags = WHET_OP_MONOTONE | WHET_OP_MOVES, .infer = gather_infer, .eval = gather_eval};
 
 // ---- gather_elements ----
 
@@ -97,7 +97,7 @@ const whet_op whet_op_gather_elements = {
     .name = "gather_elements", .in = gather_in, .n_in = 2, .out = gather_out, .n_out = 1,
     .attrs = axis_attrs, .n_attrs = 1, .attrs_size = sizeof(whet_axis_attrs),
     .onnx = elements_onnx, .n_onnx = 1,
-    .flags = WHET_OP_MOVES, .infer = elements_infer, .eval = elements_eval};
+    .flags = WHET_OP_MONOTONE | WHET_OP_MOVES, .infer = elements_infer, .eval = elements_eval};
 
 // ---- gather_nd ----
 

@@ -171,7 +171,7 @@ static whet_status check_outputs(const whet_infer *ctx) {
     return WHET_OK;
 }
 
-static whet_status infer(whet_infer *ctx) {
+static whet_status infer(whet_infer *ctx, whet_status (*call)(whet_infer *ctx)) {
     type_vars vars = {0};
     ctx->needs_value = 0;
     if (ctx->n_blocks != ctx->op->n_blocks)
@@ -184,16 +184,20 @@ static whet_status infer(whet_infer *ctx) {
     if (rank_unknown(ctx) && !(ctx->op->flags & WHET_OP_ANY_RANK)) {
         for (int32_t i = 0; i < ctx->n_out; i++) ctx->out[i].rank = -1;
         ask_contents(ctx);
-    } else if (ctx->op->infer) {
-        WHET_TRY(ctx->op->infer(ctx));
+    } else if (call) {
+        WHET_TRY(call(ctx));
     }
     return check_outputs(ctx);
 }
 
 whet_status whet_op_infer(whet_infer *ctx) {
     const char *node = ctx->node && *ctx->node ? ctx->node : ctx->op->name;
-    whet_status status = infer(ctx);
+    whet_status status = infer(ctx, ctx->op->infer);
     if (status == WHET_OK || !ctx->err || !strncmp(ctx->err->text, node, strlen(node)))
         return status;
     return whet_error_prefix(ctx->err, status, "%s", node);
+}
+
+whet_status whet_op_bound(whet_infer *ctx) {
+    return ctx->op->bound ? infer(ctx, ctx->op->bound) : WHET_E_UNSUPPORTED;
 }

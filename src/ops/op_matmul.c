@@ -109,7 +109,7 @@ const whet_op whet_op_matmul = {
     .attrs_size = sizeof(whet_matmul_attrs),
     .onnx = matmul_onnx,
     .n_onnx = WHET_COUNT(matmul_onnx),
-    .infer = matmul_infer,
+    .flags = WHET_OP_MONOTONE, .infer = matmul_infer,
     .eval = matmul_eval,
     .flops = matmul_flops,
 };

@@ -27,6 +27,20 @@ static whet_status infer(whet_infer *ctx) {
     return WHET_OK;
 }
 
+// Every box of every class, or as many as the limit on each class says.
+static whet_status bound(whet_infer *ctx) {
+    const int64_t *most;
+    int64_t n;
+    WHET_TRY(infer(ctx));
+    whet_dim each = ctx->in[0]->dims[1];
+    bool limited = whet_infer_has(ctx, 2) && whet_infer_ints(ctx, 2, &most, &n) && n == 1;
+    if (limited) each = whet_dim_min(ctx->dims, each, most[0] > 0 ? most[0] : 0);
+    const whet_dim *scores = ctx->in[1]->dims;
+    ctx->out[0].dims[0] =
+        whet_dim_mul(ctx->dims, each, whet_dim_mul(ctx->dims, scores[0], scores[1]));
+    return WHET_OK;
+}
+
 static box box_of(const float *v, bool center) {
     box b;
     for (int32_t k = 0; k < 2; k++) {
@@ -141,4 +155,4 @@ static const whet_onnx_row onnx[] = {{"", "NonMaxSuppression", 10, 0, NULL}};
 const whet_op whet_op_non_max_suppression = {
     .name = "non_max_suppression", .in = in, .n_in = 5, .out = out, .n_out = 1, .attrs = attrs,
     .n_attrs = 1, .attrs_size = sizeof(nms_attrs), .onnx = onnx, .n_onnx = 1,
-    .flags = WHET_OP_DYNAMIC_OUT, .infer = infer, .eval = eval};
+    .flags = WHET_OP_DYNAMIC_OUT, .infer = infer, .bound = bound, .eval = eval};

@@ -104,7 +104,7 @@ static const whet_onnx_row reshape_onnx[] = {
 const whet_op whet_op_reshape = {
     .name = "reshape", .in = reshape_in, .n_in = 2, .out = reshape_out, .n_out = 1,
     .attrs = reshape_attr_rows, .n_attrs = 1, .attrs_size = sizeof(reshape_attrs),
-    .onnx = reshape_onnx, .n_onnx = 2, .flags = WHET_OP_VIEW | WHET_OP_ANY_RANK,
+    .onnx = reshape_onnx, .n_onnx = 2, .flags = WHET_OP_VIEW | WHET_OP_ANY_RANK | WHET_OP_MONOTONE,
     .infer = reshape_infer, .eval = whet_eval_copy};
 
 static whet_status flatten_infer(whet_infer *ctx) {
@@ -129,7 +129,7 @@ static const whet_onnx_row flatten_onnx[] = {{"", "Flatten", 1, 0, NULL}};
 const whet_op whet_op_flatten = {
     .name = "flatten", .in = flatten_in, .n_in = 1, .out = flatten_in, .n_out = 1,
     .attrs = flatten_attr_rows, .n_attrs = 1, .attrs_size = sizeof(whet_axis_attrs),
-    .onnx = flatten_onnx, .n_onnx = 1, .flags = WHET_OP_VIEW,
+    .onnx = flatten_onnx, .n_onnx = 1, .flags = WHET_OP_VIEW | WHET_OP_MONOTONE,
     .infer = flatten_infer, .eval = whet_eval_copy};
 
 // ---- squeeze, unsqueeze ----
@@ -230,5 +230,5 @@ static const whet_onnx_row unsqueeze_onnx[] = {
     {"", "Unsqueeze", 1, 12, "unsqueeze_1"}, {"", "Unsqueeze", 13, 0, NULL}};
 const whet_op whet_op_unsqueeze = {
     .name = "unsqueeze", .in = unsqueeze_in, .n_in = 2, .out = unsqueeze_out, .n_out = 1,
-    .onnx = unsqueeze_onnx, .n_onnx = 2, .flags = WHET_OP_VIEW,
+    .onnx = unsqueeze_onnx, .n_onnx = 2, .flags = WHET_OP_VIEW | WHET_OP_MONOTONE,
     .infer = unsqueeze_infer, .eval = whet_eval_copy};

@@ -18,6 +18,14 @@ static whet_status non_zero_infer(whet_infer *ctx) {
     return WHET_OK;
 }
 
+static whet_status non_zero_bound(whet_infer *ctx) {
+    const whet_type *x = ctx->in[0];
+    whet_dim all = 1;
+    for (int32_t i = 0; i < x->rank; i++) all = whet_dim_mul(ctx->dims, all, x->dims[i]);
+    whet_infer_shape(ctx, 0, 2, (const whet_dim[]){x->rank, all});
+    return WHET_OK;
+}
+
 static bool is_zero(const whet_tensor *x, int64_t i) {
     if (x->dtype == WHET_DTYPE_STRING) return !((const whet_text *)x->data)[i].size;
     if (whet_dtype_is_float(x->dtype)) return whet_load_f64(x->data, x->dtype, i) == 0;
@@ -44,7 +52,7 @@ static const whet_onnx_row non_zero_onnx[] = {{"", "NonZero", 9, 0, NULL}};
 const whet_op whet_op_non_zero = {
     .name = "non_zero", .in = non_zero_in, .n_in = 1, .out = non_zero_out, .n_out = 1,
     .onnx = non_zero_onnx, .n_onnx = 1, .flags = WHET_OP_DYNAMIC_OUT,
-    .infer = non_zero_infer, .eval = non_zero_eval};
+    .infer = non_zero_infer, .bound = non_zero_bound, .eval = non_zero_eval};
 
 // ---- compress ----
 
@@ -59,6 +67,23 @@ static whet_status compress_infer(whet_infer *ctx) {
     WHET_TRY(whet_infer_axis(ctx, a->axis, x->rank, &axis));
     whet_infer_copy_shape(ctx, 0, 0);
     ctx->out[0].dims[axis] = count;
+    return WHET_OK;
+}
+
+static whet_status compress_bound(whet_infer *ctx) {
+    const whet_axis_attrs *a = ctx->attrs;
+    const whet_type *x = ctx->in[0];
+    whet_dim all = 1, *count = &ctx->out[0].dims[0];
+    int32_t axis = 0;
+    WHET_TRY(compress_infer(ctx));
+    for (int32_t i = 0; i < x->rank; i++) all = whet_dim_mul(ctx->dims, all, x->dims[i]);
+    if (a->axis != WHET_ATTR_ABSENT) {
+        WHET_TRY(whet_infer_axis(ctx, a->axis, x->rank, &axis));
+        all = x->dims[axis];
+        count = &ctx->out[0].dims[axis];
+    }
+    // as many as the condition has elements, were all of them true
+    *count = whet_dim_min(ctx->dims, all, ctx->in[1]->dims[0]);
     return WHET_OK;
 }
 
@@ -101,7 +126,7 @@ const whet_op whet_op_compress = {
     .name = "compress", .in = compress_in, .n_in = 2, .out = compress_out, .n_out = 1,
     .attrs = compress_attrs, .n_attrs = 1, .attrs_size = sizeof(whet_axis_attrs),
     .onnx = compress_onnx, .n_onnx = 1, .flags = WHET_OP_DYNAMIC_OUT,
-    .infer = compress_infer, .eval = compress_eval};
+    .infer = compress_infer, .bound = compress_bound, .eval = compress_eval};
 
 // ---- unique ----
 
@@ -126,6 +151,22 @@ static whet_status unique_infer(whet_infer *ctx) {
         ctx->out[0].dims[axis] = count;
     }
     if (ctx->n_out > 2) ctx->out[2].dims[0] = all;
+    return WHET_OK;
+}
+
+static whet_status unique_bound(whet_infer *ctx) {
+    const unique_attrs *a = ctx->attrs;
+    const whet_type *x = ctx->in[0];
+    whet_dim all = 1;
+    int32_t axis = 0;
+    WHET_TRY(unique_infer(ctx));
+    for (int32_t i = 0; i < x->rank; i++) all = whet_dim_mul(ctx->dims, all, x->dims[i]);
+    if (a->axis != WHET_ATTR_ABSENT) {
+        WHET_TRY(whet_infer_axis(ctx, a->axis, x->rank, &axis));
+        all = x->dims[axis];
+    }
+    ctx->out[0].dims[axis] = all;
+    for (int32_t i = 1; i < ctx->n_out; i++) ctx->out[i].dims[0] = all;
     return WHET_OK;
 }
 
@@ -260,4 +301,4 @@ const whet_op whet_op_unique = {
     .name = "unique", .in = unique_in, .n_in = 1, .out = unique_out, .n_out = 4,
     .attrs = unique_attr_rows, .n_attrs = 2, .attrs_size = sizeof(unique_attrs),
     .onnx = unique_onnx, .n_onnx = 1, .flags = WHET_OP_DYNAMIC_OUT,
-    .infer = unique_infer, .eval = unique_eval};
+    .infer = unique_infer, .bound = unique_bound, .eval = unique_eval};

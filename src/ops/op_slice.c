@@ -103,6 +103,11 @@ static whet_status slice_infer(whet_infer *ctx) {
     return WHET_OK;
 }
 
+static whet_status slice_bound(whet_infer *ctx) {
+    whet_infer_copy_shape(ctx, 0, 0);
+    return WHET_OK;
+}
+
 static whet_status slice_lists(whet_eval *e, slice_spec *s) {
     s->n = whet_tensor_count(&e->in[1]);
     for (int32_t i = 1; i < e->n_in; i++) {
@@ -164,4 +169,4 @@ static const whet_onnx_row slice_onnx[] = {
 const whet_op whet_op_slice = {
     .name = "slice", .in = slice_in, .n_in = 5, .out = slice_out, .n_out = 1,
     .onnx = slice_onnx, .n_onnx = 2,
-    .flags = WHET_OP_MOVES, .infer = slice_infer, .eval = slice_eval};
+    .flags = WHET_OP_MOVES, .infer = slice_infer, .bound = slice_bound, .eval = slice_eval};

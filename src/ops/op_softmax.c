@@ -71,7 +71,7 @@ static double softmax_flops(const void *attrs, const whet_tensor *in, int32_t n_
     WHET_ATTRS(whet_softmax_attrs,                                                                 \
                {"axis", WHET_ATTR_INT, offsetof(whet_softmax_attrs, axis), .def = -1}),            \
     WHET_ONNX({"", onnx_name, 1, 12, "softmax_1"}, {"", onnx_name, 13, 0, NULL}),                  \
-    .flags = WHET_OP_INPLACE, .infer = softmax_infer, .eval = eval_function,                       \
+    .flags = WHET_OP_MONOTONE | WHET_OP_INPLACE, .infer = softmax_infer, .eval = eval_function,    \
     .flops = softmax_flops
 
 const whet_op whet_op_hardmax = {SOFTMAX("hardmax", "Hardmax", hardmax_eval)};

@@ -80,6 +80,12 @@ static void select_best(const line *l, int64_t n, int64_t *heap, int64_t k) {
     }
 }
 
+// K is at most the dimension.
+static whet_status bound(whet_infer *ctx) {
+    for (int32_t i = 0; i < ctx->n_out; i++) whet_infer_copy_shape(ctx, i, 0);
+    return WHET_OK;
+}
+
 static whet_status eval(whet_eval *e) {
     const top_k_attrs *a = e->attrs;
     const whet_tensor *x = &e->in[0];
@@ -128,4 +134,5 @@ static const whet_attr attrs[] = {
 static const whet_onnx_row onnx[] = {{"", "TopK", 1, 9, "top_k_1"}, {"", "TopK", 10, 0, NULL}};
 const whet_op whet_op_top_k = {
     .name = "top_k", .in = in, .n_in = 2, .out = out, .n_out = 2, .attrs = attrs, .n_attrs = 3,
-    .attrs_size = sizeof(top_k_attrs), .onnx = onnx, .n_onnx = 2, .infer = infer, .eval = eval};
+    .attrs_size = sizeof(top_k_attrs), .onnx = onnx, .n_onnx = 2, .infer = infer, .bound = bound,
+    .eval = eval};

@@ -51,4 +51,4 @@ static const whet_onnx_row onnx[] = {{"", "Transpose", 1, 0, NULL}};
 const whet_op whet_op_transpose = {
     .name = "transpose", .in = in, .n_in = 1, .out = out, .n_out = 1, .attrs = attrs, .n_attrs = 1,
     .attrs_size = sizeof(whet_transpose_attrs), .onnx = onnx, .n_onnx = 1,
-    .flags = WHET_OP_MOVES, .infer = infer, .eval = eval};
+    .flags = WHET_OP_MONOTONE | WHET_OP_MOVES, .infer = infer, .eval = eval};

@@ -147,19 +147,27 @@ static whet_status make_frame(whet_context *c, whet_frame **slot) {
     return WHET_OK;
 }
 
-static whet_status find_frame(whet_context *c) {
+// c->frame NULL: it is not kept, *oldest is what it may replace.
+static void look_up_frame(whet_context *c, whet_frame ***oldest) {
     whet_frame **kept = &c->lane->frames[c->segment * WHET_FRAMES_KEPT];
-    whet_frame **oldest = &kept[0];
+    *oldest = &kept[0];
+    c->frame = NULL;
     for (int32_t i = 0; i < WHET_FRAMES_KEPT; i++) {
         whet_frame *f = kept[i];
         if (f && f->n_key == c->n_key &&
             !memcmp(f->key, c->key, (size_t)c->n_key * sizeof *c->key)) {
             c->frame = f;
             f->used = ++c->clock;
-            return WHET_OK;
+            return;
         }
-        if (!f || (*oldest && f->used < (*oldest)->used)) oldest = &kept[i];
+        if (!f || (**oldest && f->used < (**oldest)->used)) *oldest = &kept[i];
     }
+}
+
+static whet_status find_frame(whet_context *c) {
+    whet_frame **oldest;
+    look_up_frame(c, &oldest);
+    if (c->frame) return WHET_OK;
     WHET_TRY(make_frame(c, oldest));
     c->frame = *oldest;
     c->frame->used = ++c->clock;
@@ -168,20 +176,44 @@ static whet_status find_frame(whet_context *c) {
 
 // ---- pointers ----
 
+static whet_status ask_allocator(whet_context *c, int32_t i, size_t bytes) {
+    const whet_output_allocator *a = &c->allocators[i];
+    whet_block_memory *m = &c->taken[i];
+    void *memory = a->reallocate(a->user, i, m->data, bytes, WHET_OUTPUT_ALIGN);
+    if (!memory && bytes)
+        WHET_FAIL(&c->handle.error, WHET_E_NOMEM,
+                  "output \"%s\": its allocator has no memory of %zu bytes",
+                  c->graph->output_names[i], bytes);
+    *m = (whet_block_memory){memory, bytes};
+    return WHET_OK;
+}
+
+// Where output i goes: the caller's memory, its allocator's, or the context's. Is asked once for a
+// size, again when it turns out to be larger.
 static whet_status output_pointer(whet_context *c, int32_t i, size_t bytes, void **p) {
-    whet_tensor *t = &c->run_outputs[i];
-    if (!t->data) {
-        // what a loop carries may grow in every iteration
-        size_t room = c->parent && c->outputs[i].cap && bytes < SIZE_MAX / 2 ? bytes / 2 : 0;
-        if (bytes > c->outputs[i].cap || !c->outputs[i].data)
-            WHET_TRY(whet_context_grow(c, &c->outputs[i], bytes + room));
-        *p = c->outputs[i].data;
-        return WHET_OK;
+    whet_block_memory *m = &c->taken[i];
+    whet_error *err = &c->handle.error;
+    bool room = m->data && m->cap >= bytes;
+    if (!room && c->allocators[i].reallocate) {
+        WHET_TRY(ask_allocator(c, i, bytes));
+        room = m->data != NULL;
     }
-    if (t->bytes < bytes)
-        WHET_FAIL(&c->handle.error, WHET_E_BUFFER, "output \"%s\" needs %zu bytes, %zu given",
-                  c->graph->output_names[i], bytes, t->bytes);
-    *p = t->data;
+    if (!room && m->data && m->data != c->outputs[i].data) {
+        whet_error_set(err, WHET_E_BUFFER, "output \"%s\" needs %zu bytes, %zu given",
+                       c->graph->output_names[i], bytes, m->cap);
+        // sizes that only running tells are found out before the caller hears of it
+        if (c->lane->plan->n_segments == 1) return WHET_E_BUFFER;
+        if (!c->short_of_room) c->room_error = *err;
+        c->short_of_room = true;
+    }
+    if (!room) {
+        // what a loop carries may grow in every iteration
+        size_t more = c->parent && c->outputs[i].cap && bytes < SIZE_MAX / 2 ? bytes / 2 : 0;
+        if (bytes > c->outputs[i].cap || !c->outputs[i].data)
+            WHET_TRY(whet_context_grow(c, &c->outputs[i], bytes + more));
+        *m = c->outputs[i];
+    }
+    *p = m->data;
     return WHET_OK;
 }
 
@@ -201,6 +233,8 @@ static whet_status set_pointers(whet_context *c) {
             break;
         case WHET_PLACE_INPUT: l->pointers[t] = c->inputs[s->index].data; break;
         case WHET_PLACE_OUTPUT:
+            // of a later segment, whose size is not known yet
+            if (f->shapes[p->tensors[p->outputs[s->index]].value].rank < 0) break;
             // parts of a concatenation lie inside of the output's bytes
             WHET_TRY(output_pointer(c, s->index, f->slots[p->outputs[s->index]].bytes,
                                     &l->pointers[t]));
@@ -463,30 +497,52 @@ static whet_status finish_outputs(whet_context *c) {
         } else if (!to) {
             WHET_TRY(output_pointer(c, i, bytes, &to));
         }
-        t->data = to;
+        if (!c->short_of_room) t->data = to;
         t->bytes = bytes;
-        if (!c->parent) WHET_TRY(own_output(c, i, t));
+        if (!c->short_of_room && !c->parent) WHET_TRY(own_output(c, i, t));
+    }
+    if (c->short_of_room) {
+        c->handle.error = c->room_error;
+        return WHET_E_BUFFER;
+    }
+    for (int32_t i = 0; i < g->n_outputs; i++) {
+        const whet_output_allocator *a = &c->allocators[i];
+        const whet_tensor *t = &c->run_outputs[i];
+        if (a->notify_shape) a->notify_shape(a->user, i, t->rank, t->dims);
     }
     return WHET_OK;
 }
 
-whet_status whet_context_start(whet_context *c) {
+static whet_status begin(whet_context *c) {
     if (!c->parent) whet_context_choose_lane(c);
     for (int32_t i = 0; i < c->graph->n_values; i++) {
         c->dynamic[i].dtype = WHET_DTYPE_NONE;
         c->host_values[i] = NULL;
     }
-    WHET_TRY(start_key(c));
     c->segment = 0;
+    return start_key(c);
+}
+
+whet_status whet_context_start(whet_context *c) {
+    WHET_TRY(begin(c));
     return find_frame(c);
 }
 
+whet_status whet_context_look_up(whet_context *c) {
+    whet_frame **oldest;
+    WHET_TRY(begin(c));
+    look_up_frame(c, &oldest);
+    return WHET_OK;
+}
+
 whet_status whet_context_run_graph(whet_context *c) {
-    const whet_plan *p = c->lane->plan;
+    c->short_of_room = false;
+    for (int32_t i = 0; i < c->graph->n_outputs; i++)
+        c->taken[i] = (whet_block_memory){c->run_outputs[i].data, c->run_outputs[i].bytes};
     WHET_TRY(whet_context_start(c));
     for (;;) {
         WHET_TRY(run_segment(c));
-        if (c->segment + 1 == p->n_segments) return finish_outputs(c);
+        if (c->segment + 1 == c->lane->plan->n_segments) return finish_outputs(c);
         WHET_TRY(extend_key(c));
         c->segment++;
         WHET_TRY(find_frame(c));
@@ -507,7 +563,7 @@ whet_status whet_context_run(whet_context *c, const whet_tensor *inputs, int32_t
     if (c->objects == &c->own_objects) whet_arena_reset(c->objects);
     c->own_limits.until = c->own_limits.seconds > 0 ? whet_now() + c->own_limits.seconds : 0;
     whet_status status = whet_context_run_graph(c);
-    if (status == WHET_E_BUFFER) {
+    if (status == WHET_E_BUFFER && !c->short_of_room) {
         whet_error saved = *err;
         whet_context_infer(c, inputs, n_inputs, outputs, n_outputs);
         *err = saved;

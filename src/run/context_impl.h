@@ -4,9 +4,11 @@
 #define WHET_RUN_CONTEXT_IMPL_H
 
 #include "run/frame.h"
+#include "run/query.h"
 
 #define WHET_OBJECT_BYTES ((size_t)1 << 30) // of strings and objects in a run, unless set
 #define WHET_LOOP_ITERATIONS INT64_C(100000000) // of one loop, unless set
+#define WHET_OUTPUT_ALIGN 64
 #define WHET_FRAMES_KEPT 8 // signatures remembered for each segment
 
 typedef struct whet_block_memory { // grows, never shrinks
@@ -67,6 +69,12 @@ struct whet_context {
     void *profile_user;
     whet_tap_fn tap;
     void *tap_user;
+    whet_arena query_memory;
+    whet_query query;             // the last one, in there
+    whet_output_allocator *allocators; // [outputs], reallocate NULL: none
+    whet_block_memory *taken;     // [outputs] the caller's memory in this run
+    bool short_of_room;           // the caller's memory did not suffice
+    whet_error room_error;        // the first time
     whet_context *parent;         // of a block: whose graph has it
     int32_t number;               // among the blocks there
     whet_context **blocks;        // [blocks of the graph], NULL until entered
@@ -95,8 +103,10 @@ whet_status whet_context_run_graph(whet_context *c);
 void whet_context_choose_lane(whet_context *c);
 // Finds or makes the frame of c->inputs for the first segment.
 whet_status whet_context_start(whet_context *c);
+// The same, but c->frame is NULL when it is not there yet.
+whet_status whet_context_look_up(whet_context *c);
 // Checks inputs against the engine's: count, dtype, rank, fixed and equally named dimensions,
-// bytes.
+// bytes. Without with_data, data may be missing.
 whet_status whet_context_check_inputs(whet_context *c, const whet_tensor *inputs, int32_t n,
                                       bool with_data, whet_error *err);
 

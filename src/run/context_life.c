@@ -24,14 +24,17 @@ static whet_status open_lane(whet_lane *l, const whet_plan *p) {
 static whet_status alloc_context(whet_context *c) {
     const whet_engine *e = c->engine;
     const whet_env *env = e->env;
-    size_t n_values = (size_t)c->graph->n_values + 1;
-    c->outputs = calloc((size_t)c->graph->n_outputs + 1, sizeof *c->outputs);
+    size_t n_values = (size_t)c->graph->n_values + 1, n_outputs = (size_t)c->graph->n_outputs + 1;
+    c->outputs = calloc(n_outputs, sizeof *c->outputs);
+    c->allocators = calloc(n_outputs, sizeof *c->allocators);
+    c->taken = calloc(n_outputs, sizeof *c->taken);
     c->errors = c->parent ? c->parent->errors
                           : calloc((size_t)env->threads, sizeof *c->errors);
     c->dynamic = calloc(n_values, sizeof *c->dynamic);
     c->host_values = calloc(n_values, sizeof *c->host_values);
     c->streams = c->parent ? c->parent->streams : calloc(WHET_MAX_BACKENDS, sizeof *c->streams);
     c->lanes = calloc((size_t)e->n_plans, sizeof *c->lanes);
+    if (!c->allocators || !c->taken) return WHET_E_NOMEM;
     if (!c->outputs || !c->errors || !c->dynamic || !c->host_values || !c->streams || !c->lanes)
         return WHET_E_NOMEM;
     c->n_lanes = e->n_plans;
@@ -54,6 +57,7 @@ static whet_context *new_context(whet_engine *engine) {
     c->engine = engine;
     whet_arena_init(&c->eval);
     whet_arena_init(&c->own_objects);
+    whet_arena_init(&c->query_memory);
     return c;
 }
 
@@ -145,9 +149,11 @@ void whet_context_destroy(whet_context *c) {
     free(c->counters.data);
     whet_arena_fini(&c->eval);
     whet_arena_fini(&c->own_objects);
+    whet_arena_fini(&c->query_memory);
     whet_block_run_free(c);
-    void *arrays[] = {c->lanes, c->key, c->outputs, c->parent ? NULL : c->errors, c->dynamic,
-                      (void *)c->host_values, c->parent ? NULL : c->streams};
+    void *arrays[] = {c->allocators, c->taken, c->lanes, c->key, c->outputs,
+                      c->parent ? NULL : c->errors, c->dynamic, (void *)c->host_values,
+                      c->parent ? NULL : c->streams};
     for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++) free(arrays[i]);
     free(c);
 }
@@ -163,6 +169,24 @@ whet_status whet_context_set_threads(whet_context *c, int32_t threads) {
 whet_status whet_context_set_object_limit(whet_context *c, size_t bytes) {
     if (!c) return WHET_E_INVALID;
     c->own_objects.limit = bytes;
+    return WHET_OK;
+}
+
+whet_status whet_context_set_output_allocator(whet_context *c, int32_t output,
+                                              const whet_output_allocator *allocator) {
+    if (!c) return WHET_E_INVALID;
+    whet_error *err = &c->handle.error;
+    whet_error_clear(err);
+    if (output < 0 || output >= c->graph->n_outputs)
+        WHET_FAIL(err, WHET_E_RANGE, "output %d is asked for, the engine has %d", output,
+                  c->graph->n_outputs);
+    c->allocators[output] = (whet_output_allocator){0};
+    if (!allocator) return WHET_OK;
+    if (allocator->struct_size < sizeof *allocator || !allocator->reallocate)
+        WHET_FAIL(err, WHET_E_INVALID,
+                  "whet_output_allocator: struct_size is %zu, expected %zu; it needs reallocate",
+                  allocator->struct_size, sizeof *allocator);
+    c->allocators[output] = *allocator;
     return WHET_OK;
 }
 

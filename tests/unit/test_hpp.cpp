@@ -190,6 +190,37 @@ static void saves_loads_and_tunes(void **) {
     assert_true(env.describe().find(whet::version()) != std::string::npos);
 }
 
+static void allocators(void **) {
+    whet::Env env;
+    whet::Engine engine = build(env);
+    whet::Context context(engine);
+    std::vector<float> memory;
+    context.set_output_allocator(0, [&](std::size_t bytes, std::size_t) {
+        memory.resize(bytes / sizeof(float));
+        return static_cast<void *>(memory.data());
+    });
+    whet::Tensor x({2, 4}, std::vector<float>(8, 3));
+    std::vector<whet::Tensor> out = context.run(x);
+    assert_ptr_equal(out[0].raw(), memory.data());
+    assert_int_equal(memory.size(), 8);
+    context.set_output_allocator(0, [](std::size_t, std::size_t) -> void * { throw 7; });
+    int thrown = 0;
+    try {
+        context.run(x);
+    } catch (int number) {
+        thrown = number;
+    }
+    assert_int_equal(thrown, 7);
+    context.set_output_allocator(0, nullptr);
+    context.run(x);
+    assert_int_equal(status_of([&] { context.set_output_allocator(3, nullptr); }), WHET_E_RANGE);
+    std::vector<whet::Tensor> in;
+    in.push_back(whet::Tensor::view(WHET_DTYPE_F32, {5, 4}, nullptr));
+    assert_int_equal(context.max_output_bytes(in, 0), 80);
+    assert_true(context.infer(in)[0] == whet::Shape({5, 4}));
+    assert_true(context.lacking().empty());
+}
+
 static void profiles(void **) {
     whet::Env env;
     whet::Builder builder(env);
@@ -261,6 +292,7 @@ static void plugins(void **) {
 int main() {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(builds_and_runs),      cmocka_unit_test(plugins),
+        cmocka_unit_test(allocators),
         cmocka_unit_test(profiles),               cmocka_unit_test(writes_to_given_memory),
         cmocka_unit_test(throws_errors),        cmocka_unit_test(calls_back),
         cmocka_unit_test(passes_exceptions_on), cmocka_unit_test(saves_loads_and_tunes),
