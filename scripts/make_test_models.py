@@ -510,6 +510,33 @@ def plugin_wrong():
     return make([h.make_node("Times", ["x"], ["y"], "times", domain="mydomain", colour=3)])
 
 
+def sums(back):
+    """A branch: the sum of the rows of w, by a scan from one end or the other."""
+    body = h.make_graph([h.make_node("Add", ["s", "row"], ["s2"])], "rows",
+                        [info("s", (3,)), info("row", (3,))], [info("s2", (3,))])
+    scan = h.make_node("Scan", ["zero", "w"], ["sum"], "walk", num_scan_inputs=1, body=body,
+                       scan_input_directions=[back])
+    return h.make_graph([scan], "sums", [], [info("sum", (3,))])
+
+
+@model
+def loop_flow():
+    """A Scan in an If in a Loop."""
+    body = h.make_graph(
+        [h.make_node("Identity", ["ci"], ["co"]),
+         h.make_node("Mod", ["i", "two"], ["rest"]), h.make_node("Equal", ["rest", "one"], ["odd"]),
+         h.make_node("If", ["odd"], ["more"], "choose", then_branch=sums(0), else_branch=sums(1)),
+         h.make_node("Add", ["acc", "more"], ["acc2"], "sum"),
+         h.make_node("Identity", ["acc2"], ["part"])],
+        "turn", [info("i", (), T.INT64), info("ci", (), T.BOOL), info("acc", (3,))],
+        [info("co", (), T.BOOL), info("acc2", (3,)), info("part", (3,))])
+    return make([h.make_node("Loop", ["m", "c", "v"], ["y", "ys"], "outer", body=body)],
+                [info("m", (), T.INT64), info("c", (), T.BOOL), info("v", (3,)),
+                 info("w", ("n", 3))], [info("y", (3,)), info("ys", ("k", 3))],
+                init=[const("two", 2, np.int64), const("one", 1, np.int64),
+                      const("zero", [0, 0, 0])])
+
+
 def main():
     folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else
                           pathlib.Path(__file__).resolve().parent.parent / "tests" / "data")

@@ -38,6 +38,7 @@ static double time_plan(whet_build *x, whet_plan *plan) {
         whet_context_create(e, &c) == WHET_OK &&
         whet_sample_inputs(x->graph, plan->box, &arena, &inputs, &err) == WHET_OK) {
         whet_context_set_threads(c, x->threads);
+        whet_context_set_loop_limit(c, WHET_SAMPLE_ITERATIONS);
         whet_bench_result r;
         if (whet_context_bench(c, inputs, x->graph->n_inputs, 0, 0.2, 3, samples, 32, &n) ==
             WHET_OK) {

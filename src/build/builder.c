@@ -46,6 +46,7 @@ static whet_status import(whet_builder *b, const whet_config *c) {
     if (c) {
         o.shapes = c->shapes;
         o.n_shapes = c->n_shapes;
+        o.limits = (whet_import_limits){.max_nodes = c->max_nodes, .max_depth = c->max_depth};
     }
     if (b->loaded) whet_import_close(&b->import);
     memset(&b->import, 0, sizeof b->import);
@@ -198,7 +199,7 @@ static whet_status run_build(whet_build *x, whet_engine **engine) {
     const whet_config *c = x->c;
     if (x->b->network) {
         WHET_TRY(whet_network_copy(x->b->network, c->shapes, c->n_shapes, &x->copy, x->err));
-    } else if (!x->b->fresh || c->n_shapes) {
+    } else if (!x->b->fresh || c->n_shapes || c->max_nodes || c->max_depth) {
         WHET_TRY(whet_build_start(x, "import"));
         WHET_TRY(import(x->b, x->c));
     }
@@ -224,7 +225,8 @@ whet_status whet_builder_build(whet_builder *b, whet_config *config, whet_engine
     whet_build x;
     whet_build_init(&x, b->env, config, err);
     x.b = b;
-    whet_status status = b->network || b->load_status == WHET_OK || config->n_shapes
+    whet_status status = b->network || b->load_status == WHET_OK || config->n_shapes ||
+                                 config->max_nodes || config->max_depth
                              ? run_build(&x, engine)
                              : whet_error_set(err, b->load_status, "the model was not loaded");
     whet_build_fini(&x);

@@ -63,6 +63,8 @@ whet_status whet_build_finish(whet_build *x, whet_engine **engine);
 whet_status whet_verify_auto(whet_env *env, whet_engine *engine, whet_pgraph *graph,
                              int32_t threads, whet_error *err);
 
+#define WHET_SAMPLE_ITERATIONS 10000 // of a loop, when a sample runs
+
 // Random inputs of a graph at the tuned point of a profile (NULL: open dimensions are 1), in the
 // arena.
 whet_status whet_sample_inputs(const whet_pgraph *g, const whet_box *box, whet_arena *arena,

@@ -56,7 +56,11 @@ static const char *const precision_choices[] = {"fp32",  "!tf32", "!bf16", "!fp1
     X("disable-kernels", OPT_TEXT, disable_kernels, 0, 0, NULL, "NAME,PREFIX*,...", "",            \
       "kernels to leave out", NULL)                                                                \
     X("embed-plugins", OPT_TEXT, embed_plugins, 0, 0, NULL, "used|FILE,...", "",                   \
-      "plugin libraries that the engine carries: all that it uses, or these", NULL)
+      "plugin libraries that the engine carries: all that it uses, or these", NULL)                \
+    X("max-nodes", OPT_INT, max_nodes, 0, 1 << 30, NULL, "N", "1048576",                           \
+      "most nodes of a model, those of functions in every call", NULL)                             \
+    X("max-depth", OPT_INT, max_depth, 0, 1000, NULL, "N", "64",                                   \
+      "how deep functions and subgraphs may lie in one another", NULL)
 
 static const option options[] = {
 #define ROW(name, type, field, min, max, choices, values, def, help, refusal)                      \

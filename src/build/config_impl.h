@@ -17,6 +17,7 @@ struct whet_config {
     whet_env *env;
     whet_arena arena;
     int64_t level, threads;
+    int64_t max_nodes, max_depth; // of a model; 0: the importer's
     int32_t verify, portable, precision, plan;
     bool deterministic, timing_cache_readonly;
     const char *timing_cache, *disable_pass, *dump_ir, *disable_kernels, *embed_plugins;

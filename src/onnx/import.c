@@ -134,7 +134,8 @@ static void import_graph(whet_importer *imp) {
     for (int32_t i = 0; i < imp->model.n_functions; i++)
         check_opsets(imp, &imp->model.functions[i].opsets);
     imp->graph->name = whet_arena_strdup(imp->graph->arena, imp->model.graph.name);
-    if (!imp->graph->name || !keep_opsets(imp) || !whet_import_rows_make(imp)) {
+    if (!imp->graph->name || !keep_opsets(imp) || !whet_import_rows_make(imp) ||
+        !whet_import_functions_index(imp)) {
         whet_import_nomem(imp);
         return;
     }

@@ -80,6 +80,7 @@ typedef struct whet_importer {
     whet_onnx_budget budget;
     whet_onnx_model model;
     whet_import_rows rows;
+    whet_names functions; // of whet_onnx_function by name, those of one name in a list
     whet_names value_names, node_names, op_counts;
     whet_names dim_values; // named dims that options->shapes fixes: of int64_t
     int64_t n_visited;     // nodes, those of inlined functions each time
@@ -161,6 +162,7 @@ const char *whet_import_node_name(whet_importer *imp, const whet_onnx_node *node
 // ---- onnx_functions.c ----
 const whet_onnx_function *whet_import_function_find(const whet_importer *imp,
                                                     const whet_onnx_node *node);
+bool whet_import_functions_index(whet_importer *imp);
 void whet_import_function_call(whet_import_node *n, const whet_onnx_function *fn);
 // The node with attribute references replaced by the values at the call.
 const whet_onnx_node *whet_import_resolve(whet_importer *imp, const whet_scope *scope,

@@ -103,6 +103,7 @@ typedef struct whet_onnx_function {
     int32_t n_in, n_out, n_attr_names, n_attrs, cap_in, cap_out, cap_attr_names, cap_attrs;
     whet_onnx_opsets opsets;
     whet_onnx_graph body;       // nodes and value infos only
+    const struct whet_onnx_function *same_name; // the next one
 } whet_onnx_function;
 
 typedef struct whet_onnx_model {

@@ -5,6 +5,7 @@
 // read again for types that fit both, since what is made of a node may depend on them.
 #include <string.h>
 
+#include "engine/pgraph.h"
 #include "onnx/importer.h"
 
 // ---- captures ----
@@ -175,6 +176,12 @@ bool whet_import_block_parse(whet_import_node *n, const char *attr, whet_onnx_gr
     }
     if (n->scope->depth + 1 > imp->max_depth) {
         whet_import_limit(imp, "levels of subgraphs", imp->max_depth);
+        return false;
+    }
+    int32_t depth = 0;
+    for (const whet_import_block *b = imp->block; b; b = b->around) depth++;
+    if (depth >= WHET_PGRAPH_MAX_DEPTH) {
+        whet_import_limit(imp, "blocks in one another", WHET_PGRAPH_MAX_DEPTH);
         return false;
     }
     return whet_import_graph_read(imp, a->g, g);

@@ -7,13 +7,22 @@
 
 const whet_onnx_function *whet_import_function_find(const whet_importer *imp,
                                                     const whet_onnx_node *node) {
-    for (int32_t i = 0; i < imp->model.n_functions; i++) {
-        const whet_onnx_function *fn = &imp->model.functions[i];
-        if (!strcmp(fn->name, node->op_type) && !strcmp(fn->domain, node->domain) &&
-            !strcmp(fn->overload, node->overload))
-            return fn;
+    const whet_onnx_function *fn = whet_names_get(&imp->functions, node->op_type);
+    while (fn && (strcmp(fn->domain, node->domain) || strcmp(fn->overload, node->overload)))
+        fn = fn->same_name;
+    return fn;
+}
+
+// The first of several with the same name, domain and overload counts.
+bool whet_import_functions_index(whet_importer *imp) {
+    for (int32_t i = imp->model.n_functions - 1; i >= 0; i--) {
+        whet_onnx_function *fn = &imp->model.functions[i];
+        whet_name_slot *slot = whet_names_put(&imp->functions, imp->arena, fn->name);
+        if (!slot) return whet_import_nomem(imp);
+        fn->same_name = slot->item;
+        slot->item = fn;
     }
-    return NULL;
+    return true;
 }
 
 // ---- attributes ----

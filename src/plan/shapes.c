@@ -42,7 +42,7 @@ static void set_inputs(shaper *s) {
         for (int32_t d = 0; d < t->rank; d++)
             t->dims[d] = number(s, same ? s->inputs[i].dims[d] : WHET_DIM_ERROR, t->dims[d]);
     }
-    for (int32_t i = 0; i < g->n_inputs && !s->inputs; i++) {
+    for (int32_t i = 0; i < g->n_inputs && !g->parent; i++) {
         whet_type *t = &s->types[g->inputs[i]];
         const whet_range *r = s->names.b ? whet_box_find(s->names.b, i, false) : NULL;
         for (int32_t d = 0; d < t->rank; d++)

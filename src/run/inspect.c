@@ -35,30 +35,30 @@ static void json_io(whet_str *s, const whet_engine *e, bool input) {
     whet_json_end_array(s);
 }
 
-static void shape_text(const whet_engine *e, const whet_plan *p, int32_t tensor, whet_str *s) {
+static void shape_text(const whet_pgraph *g, const whet_plan *p, int32_t tensor, whet_str *s) {
     const whet_ptensor *t = &p->tensors[tensor];
-    const whet_type *type = &e->graph->values[t->value].type;
+    const whet_type *type = &g->values[t->value].type;
     type_text(type->dtype, type->elem, s);
     whet_str_add(s, "[");
     for (int32_t d = 0; d < type->rank; d++) {
         if (d) whet_str_add(s, ",");
-        whet_dim_print(e->graph->dims, type->dims[d], s);
+        whet_dim_print(g->dims, type->dims[d], s);
     }
     if (type->rank < 0) whet_str_add(s, "...");
     whet_str_add(s, "]");
     if (t->layout) whet_str_printf(s, ":%s", whet_layout_text(t->layout));
 }
 
-static void json_tensors(whet_str *s, const whet_engine *e, const whet_plan *p, const char *key,
+static void json_tensors(whet_str *s, const whet_pgraph *g, const whet_plan *p, const char *key,
                          const int32_t *ids, int32_t n) {
     whet_json_array(s, key);
     for (int32_t i = 0; i < n; i++) {
         if (ids[i] < 0) continue;
         whet_str text;
         whet_str_init(&text);
-        shape_text(e, p, ids[i], &text);
+        shape_text(g, p, ids[i], &text);
         whet_json_object(s, NULL);
-        whet_json_text(s, "name", e->graph->values[p->tensors[ids[i]].value].name);
+        whet_json_text(s, "name", g->values[p->tensors[ids[i]].value].name);
         whet_json_text(s, "type", whet_str_text(&text));
         whet_json_end_object(s);
         whet_str_fini(&text);
@@ -78,9 +78,12 @@ static size_t packed_bytes(const whet_plan *p, int32_t step) {
     return bytes;
 }
 
+static void json_blocks(whet_str *s, const whet_engine *e, const whet_pgraph *g,
+                        const whet_plan *p, const whet_pnode *n);
+
 // lacking: the backend that the step falls back from, or NULL.
-static void json_step(whet_str *s, const whet_engine *e, const whet_plan *plan, int32_t i,
-                      const char *lacking) {
+static void json_step(whet_str *s, const whet_engine *e, const whet_pgraph *g,
+                      const whet_plan *plan, int32_t i, const char *lacking) {
     const whet_pstep *p = &plan->steps[i];
     whet_json_object(s, NULL);
     whet_json_text(s, "name", p->name);
@@ -88,10 +91,10 @@ static void json_step(whet_str *s, const whet_engine *e, const whet_plan *plan, 
     whet_json_text(s, "kernel", p->kernel->name);
     whet_json_array(s, "nodes");
     for (int32_t k = 0; k < p->n_nodes; k++)
-        whet_json_text(s, NULL, e->graph->nodes[p->nodes[k]].origin);
+        whet_json_text(s, NULL, g->nodes[p->nodes[k]].origin);
     whet_json_end_array(s);
-    json_tensors(s, e, plan, "inputs", p->in, p->n_in);
-    json_tensors(s, e, plan, "outputs", p->out, p->n_out);
+    json_tensors(s, g, plan, "inputs", p->in, p->n_in);
+    json_tensors(s, g, plan, "outputs", p->out, p->n_out);
     if (p->epi.act1) whet_json_text(s, "activation", whet_pw_text(p->epi.act1));
     if (p->epi.binary) whet_json_text(s, "binary", whet_pw_text(p->epi.binary));
     if (p->epi.act2) whet_json_text(s, "activation2", whet_pw_text(p->epi.act2));
@@ -100,19 +103,33 @@ static void json_step(whet_str *s, const whet_engine *e, const whet_plan *plan, 
     if (lacking) whet_json_text(s, "fallback_from", lacking);
     whet_json_int(s, "packed_bytes", (int64_t)packed_bytes(plan, i));
     whet_json_double(s, "expected_ms", p->cost * 1e3);
+    if (p->op && p->op->n_blocks) json_blocks(s, e, g, plan, &g->nodes[p->nodes[0]]);
     whet_json_end_object(s);
 }
 
-static void json_layers(whet_str *s, const whet_engine *e, const whet_plan *p) {
+static void json_layers(whet_str *s, const whet_engine *e, const whet_pgraph *g,
+                        const whet_plan *p) {
     const char **lacking = NULL;
     whet_arena arena;
     whet_arena_init(&arena);
-    if (whet_plan_fallbacks(p, e->graph, e->env, &arena, &lacking)) lacking = NULL;
+    if (whet_plan_fallbacks(p, g, e->env, &arena, &lacking)) lacking = NULL;
     whet_json_array(s, "layers");
     for (int32_t i = 0; i < p->n_steps; i++)
-        json_step(s, e, p, i, lacking ? lacking[i] : NULL);
+        json_step(s, e, g, p, i, lacking ? lacking[i] : NULL);
     whet_json_end_array(s);
     whet_arena_fini(&arena);
+}
+
+static void json_blocks(whet_str *s, const whet_engine *e, const whet_pgraph *g,
+                        const whet_plan *p, const whet_pnode *n) {
+    whet_json_array(s, "blocks");
+    for (int32_t i = 0; i < n->n_blocks; i++) {
+        whet_json_object(s, NULL);
+        whet_json_text(s, "name", n->op->blocks[i]);
+        json_layers(s, e, g->blocks[n->first_block + i], p->blocks[n->first_block + i]);
+        whet_json_end_object(s);
+    }
+    whet_json_end_array(s);
 }
 
 static void json_numbers(whet_str *s, const char *key, const int64_t *v, int32_t n) {
@@ -140,7 +157,7 @@ static void json_profiles(whet_str *s, const whet_engine *e) {
         }
         whet_json_end_array(s);
         whet_json_double(s, "expected_ms", e->plans[i]->cost * 1e3);
-        if (i) json_layers(s, e, e->plans[i]);
+        if (i) json_layers(s, e, e->graph, e->plans[i]);
         whet_json_end_object(s);
     }
     whet_json_end_array(s);
@@ -162,7 +179,7 @@ static void inspect_json(whet_str *s, const whet_engine *e) {
     whet_json_int(s, "segments", e->plan->n_segments);
     whet_json_int(s, "packed_bytes", (int64_t)packed);
     whet_json_int(s, "file_bytes", (int64_t)e->file.size);
-    json_layers(s, e, e->plan);
+    json_layers(s, e, e->graph, e->plan);
     json_profiles(s, e);
     whet_json_array(s, "sections");
     for (int32_t i = 0; i < e->file.n_sections; i++) {
@@ -221,19 +238,26 @@ static void text_profile(whet_str *s, const whet_engine *e, int32_t i) {
     whet_str_add(s, "\n");
 }
 
-static void text_steps(whet_str *s, const whet_engine *e, const whet_plan *plan) {
+// Steps of a block stand behind the one that runs it, further in.
+static void text_steps(whet_str *s, const whet_engine *e, const whet_pgraph *g,
+                       const whet_plan *plan) {
     const char **lacking = NULL;
     whet_arena arena;
     whet_arena_init(&arena);
-    if (whet_plan_fallbacks(plan, e->graph, e->env, &arena, &lacking)) lacking = NULL;
+    if (whet_plan_fallbacks(plan, g, e->env, &arena, &lacking)) lacking = NULL;
     for (int32_t i = 0; i < plan->n_steps; i++) {
         const whet_pstep *p = &plan->steps[i];
-        whet_str_printf(s, "%4d  %-14s %-28s ", i, kind_of(p), p->kernel->name);
-        if (p->n_out && p->out[0] >= 0) shape_text(e, plan, p->out[0], s);
+        whet_str_printf(s, "%*s%4d  %-14s %-28s ", g->depth * 4, "", i, kind_of(p),
+                        p->kernel->name);
+        if (p->n_out && p->out[0] >= 0) shape_text(g, plan, p->out[0], s);
         whet_str_printf(s, "  %s", p->name);
         if (lacking && lacking[i])
             whet_str_printf(s, "  (on the CPU: %s has no kernel for it)", lacking[i]);
         whet_str_add(s, "\n");
+        if (!p->op || !p->op->n_blocks) continue;
+        const whet_pnode *n = &g->nodes[p->nodes[0]];
+        for (int32_t k = n->first_block; k < n->first_block + n->n_blocks; k++)
+            text_steps(s, e, g->blocks[k], plan->blocks[k]);
     }
     whet_arena_fini(&arena);
 }
@@ -247,7 +271,7 @@ static void inspect_text(whet_str *s, const whet_engine *e) {
                     e->note[0] ? e->note : "tuned for this machine");
     for (int32_t i = 0; i < e->n_plans; i++) {
         if (e->profiles.n) text_profile(s, e, i);
-        text_steps(s, e, e->plans[i]);
+        text_steps(s, e, e->graph, e->plans[i]);
     }
 }
 
