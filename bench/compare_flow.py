@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Time of an iteration of loops in whet and onnxruntime: a character RNN as a Loop that feeds itself
-what it chose, an RNN as a Scan, an empty Loop.
+"""Time of an iteration of loops in whet and onnxruntime: a character RNN as a Loop that feeds
+itself what it chose, an RNN as a Scan, an empty Loop.
 
 usage: compare_flow.py [--steps 200] [--hidden 64] [--rounds 5] [--seconds 0.3] [--level 3]
 

@@ -80,6 +80,32 @@ def large_constants():
                  {"table": normal(64, 8)})
 
 
+def flow():
+    """A Scan over a weight in an If in a Loop that collects, with constants of all three graphs."""
+    def info(name, shape, dtype=T.FLOAT):
+        return h.make_tensor_value_info(name, dtype, shape)
+
+    rows = h.make_graph([h.make_node("MatMul", ["s", "m"], ["p"]),
+                         h.make_node("Add", ["p", "row"], ["s2"])], "rows",
+                        [info("s", [1, 4]), info("row", [1, 4])], [info("s2", [1, 4])])
+    yes = h.make_graph([h.make_node("Scan", ["v", "w"], ["a"], num_scan_inputs=1, body=rows)],
+                       "yes", [], [info("a", [1, 4])])
+    no = h.make_graph([h.make_node("Neg", ["v"], ["b"])], "no", [], [info("b", [1, 4])])
+    body = h.make_graph([h.make_node("Identity", ["ci"], ["co"]),
+                         h.make_node("If", ["f"], ["v2"], then_branch=yes, else_branch=no),
+                         h.make_node("Concat", ["l", "v2"], ["l2"], axis=0),
+                         h.make_node("Identity", ["v2"], ["part"])], "body",
+                        [info("i", [], T.INT64), info("ci", [], T.BOOL), info("v", [1, 4]),
+                         info("l", ["k", 4])],
+                        [info("co", [], T.BOOL), info("v2", [1, 4]), info("l2", ["q", 4]),
+                         info("part", [1, 4])])
+    node = h.make_node("Loop", ["n", "", "x", "x"], ["y", "list", "all"], body=body)
+    return model([node], [("n", T.INT64, []), ("f", T.BOOL, []), ("x", T.FLOAT, [1, 4])],
+                 [("y", T.FLOAT, [1, 4]), ("list", T.FLOAT, ["r", 4]),
+                  ("all", T.FLOAT, ["t", 1, 4])],
+                 {"w": normal(80, 1, 4), "m": normal(4, 4)})
+
+
 def plugins():
     """Those of tests/fuzz/fuzz_plugin.h: attributes, state, shapes read and shapes found out."""
     everything = {"i": -3, "f": 2.0, "b": 1, "c": "two", "d": 1, "s": "text", "ints": [4, 5],
@@ -114,7 +140,7 @@ def plugin_engines():
 
 def main():
     plugin_engines()
-    for make in (convolution, attention, dynamic, large_constants):
+    for make in (convolution, attention, dynamic, large_constants, flow):
         proto = make()
         onnx.checker.check_model(proto)
         for portable in ("full", "none"):

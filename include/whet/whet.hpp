@@ -506,6 +506,14 @@ public:
         detail::check(whet_context_set_threads(get(), threads), get());
     }
 
+    // Of iterations of one loop, and of the seconds of a run with loops (0: any).
+    void set_loop_limit(std::int64_t iterations) {
+        detail::check(whet_context_set_loop_limit(get(), iterations), get());
+    }
+    void set_time_limit(double seconds) {
+        detail::check(whet_context_set_time_limit(get(), seconds), get());
+    }
+
     // Runs take this profile's plan; -1: the first that holds their shapes.
     void set_profile(int profile) {
         detail::check(whet_context_set_profile(get(), profile), get());

@@ -42,10 +42,12 @@ static void mend(uint8_t *d, size_t size) {
     put32(d + 60, whet_crc32c(0, d, 60));
 }
 
-static bool is_small(const whet_engine *e) {
-    if (e->plan->n_steps > 64) return false;
-    for (int32_t i = 0; i < e->graph->n_values; i++) {
-        const whet_type *t = &e->graph->values[i].type;
+static bool is_small(const whet_pgraph *g, const whet_plan *p) {
+    if (p->n_steps > 64) return false;
+    for (int32_t i = 0; i < g->n_blocks; i++)
+        if (!is_small(g->blocks[i], p->blocks[i])) return false;
+    for (int32_t i = 0; i < g->n_values; i++) {
+        const whet_type *t = &g->values[i].type;
         int64_t count = 1;
         for (int32_t d = 0; d < t->rank; d++) {
             int64_t n = whet_dim_is_const(t->dims[d]) ? t->dims[d] : 2;
@@ -55,6 +57,9 @@ static bool is_small(const whet_engine *e) {
     return true;
 }
 
+static bool has_loops(const whet_pgraph *g) { return g->n_blocks > 0; }
+
+// Once with zeros; with blocks also so that conditions are true and loops begin.
 static void run(whet_engine *e) {
     whet_context *c = NULL;
     whet_arena arena;
@@ -71,7 +76,15 @@ static void run(whet_engine *e) {
             in[i].bytes = whet_tensor_bytes(t->dtype, whet_dims_count(in[i].dims, t->rank));
             in[i].data = in[i].bytes < SIZE_MAX ? whet_arena_alloc(&arena, in[i].bytes) : NULL;
         }
+        // what a loop carries may double in each iteration
+        whet_context_set_loop_limit(c, 8);
         if (in) whet_context_run(c, in, e->graph->n_inputs, out, e->graph->n_outputs);
+        for (int32_t i = 0; in && i < e->graph->n_inputs && has_loops(e->graph); i++)
+            if (in[i].dtype == WHET_DTYPE_BOOL || in[i].dtype == WHET_DTYPE_I64)
+                memset(in[i].data, 1, in[i].bytes);
+        memset(out, 0, sizeof out);
+        if (in && has_loops(e->graph))
+            whet_context_run(c, in, e->graph->n_inputs, out, e->graph->n_outputs);
     }
     whet_context_destroy(c);
     whet_arena_fini(&arena);
@@ -97,7 +110,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (whet_engine_load_memory(env, copy, size, &e) == WHET_OK) {
         whet_engine_inspect(e, true);
         whet_engine_inspect(e, false);
-        if (is_small(e)) run(e);
+        if (is_small(e->graph, e->plan)) run(e);
         whet_engine_destroy(e);
     }
     free(copy);

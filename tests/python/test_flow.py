@@ -188,3 +188,19 @@ def test_failure_inside_names_the_path():
     with pytest.raises(whet.Error, match="walk, iteration 3: walk/body/pick"):
         context.run({"m": np.array(4), **feed})
     context.run({"m": np.array(3), **feed})
+
+
+def test_loop_that_never_ends():
+    body = loop_body([h.make_node("Add", ["v", "v"], ["v2"])], [info("v", T.FLOAT, [])],
+                     [info("v2")])
+    proto = model([h.make_node("Loop", ["", "c", "v"], ["y"], body=body, name="forever")],
+                  [info("c", T.BOOL, []), info("v", T.FLOAT, [])], [info("y")])
+    context = whet.build(proto).context()
+    feed = {"c": np.array(True), "v": np.array(0, np.float32)}
+    context.set_limits(iterations=1000)
+    with pytest.raises(whet.Error, match="forever: more than 1000 iterations"):
+        context.run(feed)
+    context.set_limits(seconds=0.05)
+    with pytest.raises(whet.Error, match="forever: the run takes longer than 0.05 seconds"):
+        context.run(feed)
+    assert context.run({**feed, "c": np.array(False)})["y"] == 0

@@ -14,7 +14,8 @@ from onnx import helper as h
 def weighty():
     """A loop over products with weights that two blocks and the graph around them share."""
     weights = {"w": normal(32, 32), "b": normal(32), "k": normal(300)}
-    body = loop_body([h.make_node("MatMul", ["v", "w"], ["p"]), h.make_node("Add", ["p", "b"], ["q"]),
+    body = loop_body([h.make_node("MatMul", ["v", "w"], ["p"]),
+                      h.make_node("Add", ["p", "b"], ["q"]),
                       h.make_node("Tanh", ["q"], ["v2"])],
                      [info("v", T.FLOAT, ["n", 32])], [info("v2", T.FLOAT, ["n", 32])])
     return model([h.make_node("MatMul", ["x", "w"], ["v0"]),
@@ -79,6 +80,10 @@ def number(field_number, value):
     return varint(field_number << 3) + varint(value)
 
 
+def head(tag, length):
+    return varint(tag << 3 | 2) + varint(length)
+
+
 def node(kind, inputs, outputs, attrs=b"", domain=b""):
     return (b"".join(field(1, i) for i in inputs) + b"".join(field(2, o) for o in outputs) +
             field(4, kind) + attrs + (field(7, domain) if domain else b""))
@@ -97,8 +102,8 @@ def hostile(graph, functions=b""):
 
 
 def nested(kind, depth):
-    """Around a Relu so many blocks; every level is two pieces, for joining them each time would take
-    the square of the depth."""
+    """Around a Relu so many blocks; every level is two pieces, for joining them each time would
+    take the square of the depth."""
     core = field(1, node(b"Relu", [b"x"], [b"y"]))
     before, after, size = [], [], len(core)
     for _ in range(depth):
@@ -109,11 +114,10 @@ def nested(kind, depth):
             inputs, name, more = [b"c"], b"then_branch", other
         else:
             ends = (field(1, node(b"Identity", [b"ci"], [b"co"])) + field(2, b"g") +
-                    field(12, value(b"co", 9)) + field(12, value(b"y")) + field(11, value(b"i", 7)) +
-                    field(11, value(b"ci", 9)) + field(11, value(b"s")))
+                    field(12, value(b"co", 9)) + field(12, value(b"y")) +
+                    field(11, value(b"i", 7)) + field(11, value(b"ci", 9)) +
+                    field(11, value(b"s")))
             inputs, name, more = [b"m", b"", b"x"], b"body", b""
-        def head(tag, length):
-            return varint(tag << 3 | 2) + varint(length)
         label, tail = field(1, name), number(20, 5)
         inner = head(6, size + len(ends))
         attr = len(label) + len(inner) + size + len(ends) + len(tail)
