@@ -35,6 +35,7 @@ typedef struct whet_import_node {
     int32_t n_emitted;
     bool *used;         // [onnx->n_attrs]: asked for
     bool failed;
+    bool read;          // what is in its subgraphs has been reported
 } whet_import_node;
 
 typedef void (*whet_import_fn)(whet_import_node *n);

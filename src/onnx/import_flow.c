@@ -5,11 +5,11 @@
 #include "onnx/importer.h"
 #include "ops/flow.h"
 
-// Makes the node over its blocks: `own` inputs, then the captures. Results that the ONNX node does
-// not want stay inside.
-static void make_node(whet_import_node *n, const whet_flow_attrs *attrs, whet_value *const *own,
-                      int32_t n_own, const whet_import_captures *captures,
-                      whet_import_block *const *blocks, int32_t n_blocks) {
+// Results that the ONNX node does not want stay inside.
+void whet_import_flow_node(whet_import_node *n, const whet_flow_attrs *attrs,
+                           whet_value *const *own, int32_t n_own,
+                           const whet_import_captures *captures,
+                           whet_import_block *const *blocks, int32_t n_blocks) {
     whet_importer *imp = n->imp;
     whet_graph *g = imp->graph;
     int32_t n_out = blocks[0]->graph->n_outputs - (n->op == &whet_op_loop);
@@ -71,7 +71,8 @@ static void read_if(whet_import_node *n, const whet_onnx_graph *g) {
         if (!whet_import_block_complete(n, &b[i])) n->failed = true;
     static const whet_flow_attrs none;
     if (!n->failed)
-        make_node(n, &none, n->in, 1, &captures, (whet_import_block *[]){&b[0], &b[1]}, 2);
+        whet_import_flow_node(n, &none, n->in, 1, &captures,
+                              (whet_import_block *[]){&b[0], &b[1]}, 2);
 }
 
 void whet_import_if(whet_import_node *n) {
@@ -207,7 +208,8 @@ static void read_repeated(repeated *r) {
         n->failed = true;
         return;
     }
-    make_node(n, &r->attrs, r->own, r->n_own, &captures, (whet_import_block *[]){&b}, 1);
+    whet_import_flow_node(n, &r->attrs, r->own, r->n_own, &captures,
+                          (whet_import_block *[]){&b}, 1);
     for (int32_t i = 0; i < r->flow.carried && !n->failed; i++)
         if (r->optional[i] && whet_import_wants(n, i))
             n->out[i] = whet_import_emit(n, "optional_get_element", NULL, WHET_VALUES(n->out[i]));

@@ -7,6 +7,7 @@
 #include "onnx/import_ctx.h"
 #include "onnx/model.h"
 #include "onnx/name_table.h"
+#include "ops/flow.h"
 
 // A spelling that can be imported. op NULL: only `row->import` knows what to make of it.
 typedef struct whet_import_row {
@@ -57,6 +58,10 @@ typedef struct whet_import_block {
     whet_import_captures *captures; // shared by the blocks of a node
     whet_value **inner;             // [n_inner] inputs that stand for them
     int32_t n_inner, cap_inner;
+    // in place of giving the subgraph's inputs and results to the block as they are
+    bool (*enter)(whet_import_node *n, struct whet_import_block *b, whet_scope *scope);
+    bool (*leave)(whet_import_node *n, struct whet_import_block *b, const whet_scope *scope);
+    void *user;
 } whet_import_block;
 
 // State to go back to.
@@ -177,6 +182,17 @@ bool whet_import_block_parse(whet_import_node *n, const char *attr, whet_onnx_gr
 // Makes the graph of a block; types: of its own inputs.
 bool whet_import_block_read(whet_import_node *n, const whet_onnx_graph *g, const char *name,
                             const whet_type *types, int32_t n_types, whet_import_block *b);
+// An own input of a block.
+whet_value *whet_import_block_input(whet_importer *imp, const whet_import_block *b,
+                                    const char *name, const whet_type *type);
+// Result i of the subgraph, seen from the block; NULL after a problem.
+whet_value *whet_import_block_result(whet_import_node *n, whet_import_block *b,
+                                     const whet_scope *scope, int32_t i);
+// Makes the node over its blocks: `own` inputs, then the captures; n->op: its operator.
+void whet_import_flow_node(whet_import_node *n, const whet_flow_attrs *attrs,
+                           whet_value *const *own, int32_t n_own,
+                           const whet_import_captures *captures,
+                           whet_import_block *const *blocks, int32_t n_blocks);
 // Gives it inputs for what other blocks of the node capture.
 bool whet_import_block_complete(whet_import_node *n, whet_import_block *b);
 whet_import_mark whet_import_mark_set(whet_importer *imp);
@@ -192,6 +208,9 @@ void whet_import_subgraphs(whet_importer *imp, const whet_scope *scope,
 // Imports a subgraph without inputs in the place of its node, whose results become its outputs.
 void whet_import_inline(whet_import_node *n, whet_span graph);
 // The result of a subgraph of one input for that value; NULL after a problem.
+// The same for a subgraph with inputs; some results into out.
+void whet_import_apply_many(whet_import_node *n, whet_span graph, whet_value *const *in,
+                            int32_t n_in, whet_value **out, int32_t n_out);
 whet_value *whet_import_apply(whet_import_node *n, whet_span graph, whet_value *in);
 
 // ---- attr_convert.c ----

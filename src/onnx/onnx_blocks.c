@@ -39,8 +39,8 @@ static int32_t place_of(whet_importer *imp, whet_import_captures *c, whet_value 
     return c->n - 1;
 }
 
-static whet_value *new_input(whet_importer *imp, const whet_import_block *b, const char *name,
-                             const whet_type *type) {
+whet_value *whet_import_block_input(whet_importer *imp, const whet_import_block *b,
+                                    const char *name, const whet_type *type) {
     name = whet_import_unique(imp, &imp->value_names, b->prefix, name);
     whet_value *v = name ? whet_graph_value(b->graph, name) : NULL;
     if (!v || !whet_graph_add_input(b->graph, v)) {
@@ -56,7 +56,8 @@ static whet_value *new_input(whet_importer *imp, const whet_import_block *b, con
 static bool fill_inputs(whet_importer *imp, whet_import_block *b, int32_t n) {
     for (int32_t i = b->n_inner; i < n; i++) {
         const whet_value *outer = b->captures->outer[i];
-        whet_value *v = new_input(imp, b, *outer->name ? outer->name : "captured", &outer->type);
+        whet_value *v = whet_import_block_input(
+            imp, b, *outer->name ? outer->name : "captured", &outer->type);
         if (!v) return false;
         if (!WHET_ARENA_PUSH(imp->arena, b->inner, b->n_inner, b->cap_inner, v))
             return whet_import_nomem(imp);
@@ -108,32 +109,38 @@ static bool bind_inputs(whet_import_node *n, whet_import_block *b, whet_scope *s
                              g->inputs[i].name);
             return false;
         }
-        own->value = new_input(n->imp, b, g->inputs[i].name, &types[i]);
+        own->value = whet_import_block_input(n->imp, b, g->inputs[i].name, &types[i]);
         own->defined = true;
         if (!own->value) return false;
     }
     return true;
 }
 
+whet_value *whet_import_block_result(whet_import_node *n, whet_import_block *b,
+                                     const whet_scope *scope, int32_t i) {
+    const whet_onnx_graph *g = scope->graph;
+    const char *name = i < g->n_outputs ? g->outputs[i].name : "";
+    const whet_binding *own = *name ? whet_scope_find(scope, name) : NULL;
+    if (!own || !(own->defined || own->node >= 0)) {
+        whet_import_fail(n, WHET_E_MODEL, "its subgraph does not define result %d", i);
+        return NULL;
+    }
+    whet_value *v = own->value ? capture(n->imp, b, own->value) : NULL;
+    if (own->list) {
+        n->n_emitted++; // the node's name is not for what makes the list a value
+        const whet_import_list *list = whet_import_captured_list(n->imp, own->list);
+        v = list ? whet_import_list_value(n, list) : NULL;
+    }
+    if (!v) n->failed = true; // for a reason already reported
+    return v;
+}
+
 static bool take_outputs(whet_import_node *n, whet_import_block *b, const whet_scope *scope) {
     const whet_onnx_graph *g = scope->graph;
     for (int32_t i = 0; i < g->n_outputs; i++) {
         const char *name = g->outputs[i].name;
-        const whet_binding *own = *name ? whet_scope_find(scope, name) : NULL;
-        if (!own || !(own->defined || own->node >= 0)) {
-            whet_import_fail(n, WHET_E_MODEL, "its subgraph does not define result %d", i);
-            return false;
-        }
-        whet_value *v = own->value ? capture(n->imp, b, own->value) : NULL;
-        if (own->list) {
-            n->n_emitted++; // the node's name is not for what makes the list a value
-            const whet_import_list *list = whet_import_captured_list(n->imp, own->list);
-            v = list ? whet_import_list_value(n, list) : NULL;
-        }
-        if (!v) {
-            n->failed = true; // for a reason already reported
-            return false;
-        }
+        whet_value *v = whet_import_block_result(n, b, scope, i);
+        if (!v) return false;
         if (!whet_graph_add_output(b->graph, v, *v->name ? v->name : name))
             return whet_import_nomem(n->imp);
     }
@@ -148,6 +155,7 @@ bool whet_import_block_read(whet_import_node *n, const whet_onnx_graph *g, const
     b->graph = whet_graph_sub(imp->graph, name);
     b->around = imp->block;
     if (!b->prefix || !b->graph) return whet_import_nomem(imp);
+    n->read = true;
     whet_scope scope = {.caller = n->scope, .outer = around, .fn = around->fn,
                         .call = around->call, .prefix = b->prefix, .opsets = around->opsets,
                         .graph = g, .depth = around->depth + 1};
@@ -155,12 +163,14 @@ bool whet_import_block_read(whet_import_node *n, const whet_onnx_graph *g, const
     imp->block = b;
     imp->graph = b->graph;
     whet_import_constants(imp, &scope);
-    bool good = !imp->stopped && bind_inputs(n, b, &scope, types, n_types) &&
+    bool good = !imp->stopped &&
+                (b->enter ? b->enter(n, b, &scope) : bind_inputs(n, b, &scope, types, n_types)) &&
                 whet_scope_declare(imp, &scope);
     if (good) {
         whet_scope_order(imp, &scope);
         whet_import_nodes(imp, &scope);
-        good = !imp->stopped && take_outputs(n, b, &scope);
+        good = !imp->stopped &&
+               (b->leave ? b->leave(n, b, &scope) : take_outputs(n, b, &scope));
     }
     imp->graph = outside;
     imp->block = b->around;

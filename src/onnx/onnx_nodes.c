@@ -184,8 +184,7 @@ static void import_node(whet_importer *imp, whet_scope *scope, int32_t index) {
         whet_import_row_missing(imp, &n);
     else if (!poisoned)
         import_by(&n, row, plugin);
-    bool read = n.op && n.op->n_blocks; // what is in its subgraphs has been reported
-    if (n.failed && !read) whet_import_subgraphs(imp, scope, n.onnx);
+    if (n.failed && !n.read) whet_import_subgraphs(imp, scope, n.onnx);
     if (!imp->stopped) define_results(&n);
 }
 

@@ -89,6 +89,7 @@ static bool inline_graph(whet_import_node *n, whet_span span, whet_scope *scope,
                           .call = around->call, .prefix = prefix, .opsets = around->opsets,
                           .graph = g, .depth = around->depth + 1};
     if (!prefix || !g) return whet_import_nomem(imp);
+    n->read = true;
     if (scope->depth > imp->max_depth) {
         whet_import_limit(imp, "levels of subgraphs", imp->max_depth);
         return false;
@@ -104,6 +105,25 @@ static bool inline_graph(whet_import_node *n, whet_span span, whet_scope *scope,
 void whet_import_inline(whet_import_node *n, whet_span span) {
     whet_scope scope;
     if (inline_graph(n, span, &scope, NULL, 0)) take_results(n, &scope);
+}
+
+void whet_import_apply_many(whet_import_node *n, whet_span span, whet_value *const *in,
+                            int32_t n_in, whet_value **out, int32_t n_out) {
+    whet_scope scope;
+    if (n->failed || !inline_graph(n, span, &scope, in, n_in)) {
+        n->failed = true;
+        return;
+    }
+    for (int32_t i = 0; i < n_out; i++) {
+        const char *name = i < scope.graph->n_outputs ? scope.graph->outputs[i].name : "";
+        const whet_binding *b = *name ? whet_scope_find(&scope, name) : NULL;
+        if (!b || !(b->defined || b->node >= 0))
+            whet_import_fail(n, WHET_E_MODEL, "its subgraph does not define result %d", i);
+        else if (b->list)
+            whet_import_fail(n, WHET_E_MODEL, "result %d of its subgraph is a sequence", i);
+        out[i] = b && b->value ? whet_import_captured(n->imp, b->value) : NULL;
+        if (!out[i]) n->failed = true; // for a reason already reported
+    }
 }
 
 whet_value *whet_import_apply(whet_import_node *n, whet_span span, whet_value *in) {

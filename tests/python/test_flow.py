@@ -204,3 +204,24 @@ def test_loop_that_never_ends():
     with pytest.raises(whet.Error, match="forever: the run takes longer than 0.05 seconds"):
         context.run(feed)
     assert context.run({**feed, "c": np.array(False)})["y"] == 0
+
+
+def test_sequence_map():
+    """Over sequences that the model says, and over those that come when it runs."""
+    body = graph([h.make_node("Mul", ["a", "b"], ["r"]), h.make_node("Add", ["r", "k"], ["q"]),
+                  h.make_node("Shape", ["a"], ["shape"])],
+                 [info("a"), info("b")], [info("q"), info("shape", T.INT64)])
+    inner = h.make_node("SequenceMap", ["s", "t"], ["u", "v"], body=body)
+    shared = [h.make_node("SequenceAt", ["u", "one"], ["y"]),
+              h.make_node("SequenceAt", ["v", "one"], ["z"])]
+    constants = {"one": np.array(1), "k": np.array([0.5], np.float32)}
+    x = [info("x0", T.FLOAT, ["n"]), info("x1", T.FLOAT, ["m"]), info("t", T.FLOAT, [1])]
+    feed = {"x0": normal(3), "x1": normal(5), "t": normal(1)}
+    known = model([h.make_node("SequenceConstruct", ["x0", "x1"], ["s"]), inner] + shared, x,
+                  [info("y"), info("z", T.INT64)], constants)
+    check(known, [feed])
+    assert "loop" not in whet.build(known, level=0).inspect()
+    late = model([h.make_node("SequenceConstruct", ["x0", "x1"], ["s0"]),
+                  h.make_node("SequenceInsert", ["s0", "x0", "p"], ["s"]), inner] + shared,
+                 x + [info("p", T.INT64, [])], [info("y"), info("z", T.INT64)], constants)
+    check(late, [{**feed, "p": np.array(p)} for p in (0, 1, 2, -1)])
