@@ -128,22 +128,42 @@ static whet_status extend_key(whet_context *c) {
 
 // ---- frames ----
 
+static whet_status set_key(whet_context *c, whet_frame *f) {
+    if (f->cap_key < c->n_key) {
+        int64_t *grown = realloc(f->key, (size_t)c->n_key * sizeof *grown);
+        if (!grown) return WHET_NOMEM(&c->handle.error);
+        f->key = grown;
+        f->cap_key = c->n_key;
+    }
+    memcpy(f->key, c->key, (size_t)c->n_key * sizeof *f->key);
+    f->n_key = c->n_key;
+    return WHET_OK;
+}
+
+// Made in the memory of one that was replaced before. Where there is no more room, a signature that
+// differs from a kept one's in contents alone, as those of a loop's iterations may, and gives the
+// same shapes takes that frame over.
 static whet_status make_frame(whet_context *c, whet_frame **slot) {
     whet_frame_input in = {.env = c->engine->env, .graph = c->graph,
                            .plan = c->lane->plan, .segment = c->segment, .threads = threads_of(c),
                            .inputs = c->inputs, .host_values = c->host_values,
                            .dynamic = c->dynamic};
-    whet_frame *f;
-    WHET_TRY(whet_frame_make(&in, &f, &c->handle.error));
-    f->key = malloc((size_t)c->n_key * sizeof *f->key);
-    if (!f->key) {
-        whet_frame_destroy(f);
-        return WHET_NOMEM(&c->handle.error);
+    whet_error *err = &c->handle.error;
+    if (!c->draft) c->draft = calloc(1, sizeof *c->draft);
+    if (!c->draft) return WHET_NOMEM(err);
+    WHET_TRY(whet_frame_infer(&in, c->draft, err));
+    whet_frame **kept = &c->lane->frames[c->segment * WHET_FRAMES_KEPT];
+    for (int32_t i = 0; i < WHET_FRAMES_KEPT && *slot; i++) {
+        whet_frame *f = kept[i];
+        if (!f || f->key[0] != c->key[0] || !whet_frame_same(&in, f, c->draft)) continue;
+        c->frame = f;
+        return set_key(c, f);
     }
-    memcpy(f->key, c->key, (size_t)c->n_key * sizeof *f->key);
-    f->n_key = c->n_key;
-    whet_frame_destroy(*slot);
-    *slot = f;
+    WHET_TRY(whet_frame_finish(&in, c->draft, err));
+    WHET_TRY(set_key(c, c->draft));
+    whet_frame *replaced = *slot;
+    *slot = c->frame = c->draft;
+    c->draft = replaced;
     return WHET_OK;
 }
 
@@ -169,7 +189,6 @@ static whet_status find_frame(whet_context *c) {
     look_up_frame(c, &oldest);
     if (c->frame) return WHET_OK;
     WHET_TRY(make_frame(c, oldest));
-    c->frame = *oldest;
     c->frame->used = ++c->clock;
     return WHET_OK;
 }

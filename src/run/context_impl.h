@@ -84,7 +84,7 @@ struct whet_context {
     // of the run in progress
     const whet_tensor *inputs;
     whet_tensor *run_outputs;
-    whet_frame *frame;
+    whet_frame *frame, *draft;    // draft: memory for the next frame that is made
     int32_t segment;
     size_t arena_bytes;
 };

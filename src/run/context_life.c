@@ -144,6 +144,7 @@ void whet_context_destroy(whet_context *c) {
             e->env->backends[i]->stream_destroy(c->streams[i]);
     for (int32_t i = 0; i < c->n_lanes; i++) close_lane(c, &c->lanes[i]);
     for (int32_t i = 0; c->outputs && i < c->graph->n_outputs; i++) free(c->outputs[i].data);
+    whet_frame_destroy(c->draft);
     free(c->arena.data);
     free(c->scratch.data);
     free(c->counters.data);

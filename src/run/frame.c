@@ -200,20 +200,21 @@ static whet_status list_live(const whet_frame_input *in, whet_frame *f, whet_err
     return WHET_OK;
 }
 
-whet_status whet_frame_make(const whet_frame_input *in, whet_frame **frame, whet_error *err) {
-    whet_frame *f = calloc(1, sizeof *f);
-    if (!f) return WHET_NOMEM(err);
-    whet_arena_init(&f->arena);
-    whet_status status = infer_shapes(in, f, err);
-    if (status == WHET_OK) status = bind_steps(in, f, err);
-    if (status == WHET_OK) status = whet_frame_place(in, f, err);
-    if (status == WHET_OK) status = list_live(in, f, err);
-    if (status != WHET_OK) {
-        whet_frame_destroy(f);
-        return status;
-    }
-    *frame = f;
-    return WHET_OK;
+whet_status whet_frame_infer(const whet_frame_input *in, whet_frame *f, whet_error *err) {
+    whet_frame kept = *f;
+    whet_arena_reset(&kept.arena);
+    *f = (whet_frame){.arena = kept.arena, .key = kept.key, .cap_key = kept.cap_key};
+    return infer_shapes(in, f, err);
+}
+
+bool whet_frame_same(const whet_frame_input *in, const whet_frame *a, const whet_frame *b) {
+    return !memcmp(a->shapes, b->shapes, (size_t)in->graph->n_values * sizeof *a->shapes);
+}
+
+whet_status whet_frame_finish(const whet_frame_input *in, whet_frame *f, whet_error *err) {
+    WHET_TRY(bind_steps(in, f, err));
+    WHET_TRY(whet_frame_place(in, f, err));
+    return list_live(in, f, err);
 }
 
 void whet_frame_destroy(whet_frame *f) {

@@ -26,7 +26,7 @@ typedef struct whet_slot {
 typedef struct whet_frame {
     whet_arena arena;
     int64_t *key;       // signature
-    int64_t n_key;
+    int64_t n_key, cap_key;
     uint64_t used;      // clock of the last use
     whet_type *types;   // [values] as inferred up to this segment's end
     whet_vshape *shapes;
@@ -53,7 +53,12 @@ typedef struct whet_frame_input {
     const whet_tensor *dynamic;
 } whet_frame_input;
 
-whet_status whet_frame_make(const whet_frame_input *in, whet_frame **frame, whet_error *err);
+// Begins a frame anew, keeping its memory: types and shapes.
+whet_status whet_frame_infer(const whet_frame_input *in, whet_frame *f, whet_error *err);
+// Whether both were made for the same shapes, so that one serves as well as the other.
+bool whet_frame_same(const whet_frame_input *in, const whet_frame *a, const whet_frame *b);
+// The rest, after whet_frame_infer.
+whet_status whet_frame_finish(const whet_frame_input *in, whet_frame *f, whet_error *err);
 void whet_frame_destroy(whet_frame *f);
 // Lays out the segment's tensors: views, concatenations in place, in-place steps, arena offsets.
 whet_status whet_frame_place(const whet_frame_input *in, whet_frame *f, whet_error *err);
