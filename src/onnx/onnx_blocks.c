@@ -56,8 +56,10 @@ whet_value *whet_import_block_input(whet_importer *imp, const whet_import_block 
 static bool fill_inputs(whet_importer *imp, whet_import_block *b, int32_t n) {
     for (int32_t i = b->n_inner; i < n; i++) {
         const whet_value *outer = b->captures->outer[i];
-        whet_value *v = whet_import_block_input(
-            imp, b, *outer->name ? outer->name : "captured", &outer->type);
+        const char *name = *outer->name ? outer->name : "captured";
+        const char *path = b->around ? b->around->prefix : "";
+        if (!strncmp(name, path, strlen(path))) name += strlen(path); // of that block, not of both
+        whet_value *v = whet_import_block_input(imp, b, name, &outer->type);
         if (!v) return false;
         if (!WHET_ARENA_PUSH(imp->arena, b->inner, b->n_inner, b->cap_inner, v))
             return whet_import_nomem(imp);

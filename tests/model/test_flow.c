@@ -65,6 +65,31 @@ static void repeats_without_allocation(void **state) {
     close_case(c, e, env);
 }
 
+// Whatever allocation fails, the context can be used afterwards.
+static void lacks_memory(void **state) {
+    (void)state;
+    whet_env *env = NULL;
+    whet_engine *e = NULL;
+    float y[3], ys[750];
+    int64_t n;
+    whet_context_destroy(open_case("tests/data/loop_flow.onnx", &env, &e));
+    for (int64_t k = 0;; k++) {
+        whet_context *c = NULL;
+        assert_int_equal(whet_context_create(e, &c), WHET_OK);
+        test_alloc_fail_at(k);
+        whet_status status = run(c, 3, true, y, ys, &n);
+        bool failed = test_alloc_end();
+        assert_int_equal(status, failed ? WHET_E_NOMEM : WHET_OK);
+        assert_int_equal(run(c, 4, true, y, ys, &n), WHET_OK);
+        assert_int_equal(n, 4);
+        assert_float_equal(y[0], 5, 0);
+        whet_context_destroy(c);
+        if (!failed) break;
+    }
+    whet_engine_destroy(e);
+    whet_env_destroy(env);
+}
+
 static void limits(void **state) {
     (void)state;
     whet_env *env = NULL;
@@ -130,6 +155,6 @@ static void paths(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(repeats_without_allocation),
-                                       cmocka_unit_test(limits), cmocka_unit_test(paths)};
+                                       cmocka_unit_test(lacks_memory), cmocka_unit_test(limits), cmocka_unit_test(paths)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -204,7 +204,8 @@ static void test_shapes_by_name(void **state) {
 
 static void test_no_memory(void **state) {
     (void)state;
-    static const char *const models[] = {"functions", "legacy", "branches", "cycle"};
+    static const char *const models[] = {"functions", "legacy", "branches", "cycle",
+                                         "loop_flow"};
     for (size_t i = 0; i < COUNT(models); i++)
         for (int64_t n = 0;; n++) {
             test_alloc_count(); // the case itself may allocate
