@@ -537,6 +537,22 @@ def loop_flow():
                       const("zero", [0, 0, 0])])
 
 
+@model
+def loop_product():
+    """Products with a constant and with a captured matrix in a Loop, and one before it."""
+    body = h.make_graph(
+        [h.make_node("Identity", ["ci"], ["co"]), h.make_node("MatMul", ["v", "k"], ["p"]),
+         h.make_node("Tanh", ["p"], ["t"]), h.make_node("MatMul", ["t", "w"], ["v2"]),
+         h.make_node("Neg", ["v2"], ["part"])],
+        "turn", [info("i", (), T.INT64), info("ci", (), T.BOOL), info("v", ("n", 4))],
+        [info("co", (), T.BOOL), info("v2", ("n", 4)), info("part", ("n", 4))])
+    k = np.arange(16).reshape(4, 4) % 5 / 4 - 0.5
+    return make([h.make_node("MatMul", ["x", "k"], ["v0"]),
+                 h.make_node("Loop", ["m", "", "v0"], ["y", "ys"], "outer", body=body)],
+                [info("m", (), T.INT64), info("x"), info("w", (4, 4))],
+                [info("y"), info("ys", ("t", "n", 4))], init=[const("k", k)])
+
+
 def main():
     folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else
                           pathlib.Path(__file__).resolve().parent.parent / "tests" / "data")

@@ -155,6 +155,7 @@ static void paths(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(repeats_without_allocation),
-                                       cmocka_unit_test(lacks_memory), cmocka_unit_test(limits), cmocka_unit_test(paths)};
+                                       cmocka_unit_test(lacks_memory),
+                                       cmocka_unit_test(limits), cmocka_unit_test(paths)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -106,6 +106,45 @@ static void vit(void **state) {
     same_on_both("tests/data/glyphs/glyph_vit.onnx");
 }
 
+static void run_loop(whet_context *c, int64_t m, float *y, float *ys) {
+    float x[12], w[16];
+    for (int i = 0; i < 12; i++) x[i] = (float)(i % 7) / 3 - 1;
+    for (int i = 0; i < 16; i++) w[i] = (float)(i % 3) / 2;
+    whet_tensor in[] = {{.dtype = WHET_DTYPE_I64, .data = &m, .bytes = 8},
+                        {WHET_DTYPE_F32, 2, {3, 4}, x, sizeof x},
+                        {WHET_DTYPE_F32, 2, {4, 4}, w, sizeof w}};
+    whet_tensor out[] = {{.data = y, .bytes = 48}, {.data = ys, .bytes = 480}};
+    if (whet_context_run(c, in, 3, out, 2)) fail_msg("%s", whet_error_text(c));
+    assert_int_equal(out[1].dims[0], m);
+}
+
+// Blocks run on both too: their contexts share the streams.
+static void loop(void **state) {
+    (void)state;
+    whet_env *plain = make_env(false), *mock = make_env(true);
+    whet_engine *a = build(plain, "tests/data/loop_product.onnx");
+    whet_engine *b = build(mock, "tests/data/loop_product.onnx");
+    const char *blocks = strstr(whet_engine_inspect(b, true), "\"blocks\"");
+    assert_non_null(blocks);
+    assert_non_null(strstr(blocks, "\"backend\":\"mock\""));
+    whet_context *x = NULL, *y = NULL;
+    assert_int_equal(whet_context_create(a, &x), WHET_OK);
+    assert_int_equal(whet_context_create(b, &y), WHET_OK);
+    for (int64_t m = 4; m >= 0; m -= 2) {
+        float want[12], got[12], all[120] = {0}, parts[120] = {0};
+        run_loop(x, m, want, all);
+        run_loop(y, m, got, parts);
+        for (int i = 0; i < 12; i++) assert_true(fabsf(want[i] - got[i]) < 1e-4f);
+        for (int i = 0; i < 120; i++) assert_true(fabsf(all[i] - parts[i]) < 1e-4f);
+    }
+    whet_context_destroy(x);
+    whet_context_destroy(y);
+    whet_engine_destroy(a);
+    whet_engine_destroy(b);
+    whet_env_destroy(plain);
+    whet_env_destroy(mock);
+}
+
 // What the layer's line of the inspector says, up to the next layer.
 static bool layer_says(const char *json, const char *layer, const char *text) {
     char key[256];
@@ -185,6 +224,7 @@ int main(void) {
         cmocka_unit_test(mobilenet),
         cmocka_unit_test(resnet),
         cmocka_unit_test(vit),
+        cmocka_unit_test(loop),
         cmocka_unit_test(says_what_falls_back),
         cmocka_unit_test(loads_without_the_mock),
     };
