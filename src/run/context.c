@@ -236,6 +236,15 @@ static whet_status output_pointer(whet_context *c, int32_t i, size_t bytes, void
     return WHET_OK;
 }
 
+// Of the output that tensor t lies in: parts of a concatenation lie inside of its bytes. One that a
+// later segment makes as a view of t is as large as t.
+static size_t output_bytes(const whet_context *c, int32_t t) {
+    const whet_slot *s = &c->frame->slots[t];
+    int32_t whole = c->lane->plan->outputs[s->index];
+    bool known = c->frame->shapes[c->lane->plan->tensors[whole].value].rank >= 0;
+    return known ? c->frame->slots[whole].bytes : s->offset + s->bytes;
+}
+
 static whet_status set_pointers(whet_context *c) {
     whet_lane *l = c->lane;
     const whet_plan *p = l->plan;
@@ -253,10 +262,8 @@ static whet_status set_pointers(whet_context *c) {
         case WHET_PLACE_INPUT: l->pointers[t] = c->inputs[s->index].data; break;
         case WHET_PLACE_OUTPUT:
             // of a later segment, whose size is not known yet
-            if (f->shapes[p->tensors[p->outputs[s->index]].value].rank < 0) break;
-            // parts of a concatenation lie inside of the output's bytes
-            WHET_TRY(output_pointer(c, s->index, f->slots[p->outputs[s->index]].bytes,
-                                    &l->pointers[t]));
+            if (f->shapes[pt->value].rank < 0) break;
+            WHET_TRY(output_pointer(c, s->index, output_bytes(c, t), &l->pointers[t]));
             if (l->pointers[t]) l->pointers[t] = (char *)l->pointers[t] + s->offset;
             break;
         case WHET_PLACE_ARENA: l->pointers[t] = (char *)c->arena.data + s->offset; break;

@@ -225,3 +225,21 @@ def test_sequence_map():
                   h.make_node("SequenceInsert", ["s0", "x0", "p"], ["s"]), inner] + shared,
                  x + [info("p", T.INT64, [])], [info("y"), info("z", T.INT64)], constants)
     check(late, [{**feed, "p": np.array(p)} for p in (0, 1, 2, -1)])
+
+
+def test_outputs_of_earlier_segments():
+    """Each If ends a segment; the outputs are views, made in the last one, of what earlier ones
+    computed."""
+    yes = graph([h.make_node("Neg", ["x"], ["a"])], [], [info("a", T.FLOAT, [3])])
+    no = graph([h.make_node("Abs", ["x"], ["b"])], [], [info("b", T.FLOAT, [3])])
+    proto = model([h.make_node("Add", ["x", "x"], ["v0"]),
+                   h.make_node("If", ["c"], ["v1"], then_branch=yes, else_branch=no),
+                   h.make_node("Mul", ["v1", "x"], ["v2"]),
+                   h.make_node("If", ["c"], ["v3"], then_branch=no, else_branch=yes),
+                   h.make_node("Tanh", ["v3"], ["v4"])] +
+                  [h.make_node("Identity", [f"v{i}"], [f"y{i}"]) for i in range(5)],
+                  [info("c", T.BOOL, []), info("x", T.FLOAT, [3])],
+                  [info(f"y{i}", T.FLOAT, [3]) for i in range(5)])
+    for options in ({}, {"plan": "reference", "disable_pass": "all"}):
+        check(proto, [{"c": np.array(c), "x": normal(3)} for c in (True, False, True)],
+              verify="off", options=options)
