@@ -318,7 +318,7 @@ def attributes():
              h.make_node("LeakyRelu", ["x"], ["b"], beta=1.0),
              h.make_node("Concat", ["x", "x"], ["c"]),
              h.make_node("Gelu", ["x"], ["d"], approximate="fast"),
-             h.make_node("Cast", ["x"], ["e"], to=T.STRING),
+             h.make_node("Cast", ["x"], ["e"], to=99),
              h.make_node("Gemm", ["x", "x"], ["f"], transB=2),
              h.make_node("Relu", ["x"], ["g", "h", "i"])]
     return make(nodes, outputs=[info("a")], opset=20)

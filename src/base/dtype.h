@@ -50,6 +50,18 @@ static inline bool whet_dtype_is_integral(whet_dtype dtype) {
     return whet_dtype_is_int(dtype) || dtype == WHET_DTYPE_BOOL;
 }
 bool whet_dtype_is_object(whet_dtype dtype);   // sequence, optional, map
+static inline bool whet_dtype_is_complex(whet_dtype dtype) {
+    return dtype == WHET_DTYPE_C64 || dtype == WHET_DTYPE_C128;
+}
+// A complex number as two numbers of another dtype; every other dtype is itself, once.
+static inline int64_t whet_dtype_parts(whet_dtype dtype) {
+    return whet_dtype_is_complex(dtype) ? 2 : 1;
+}
+static inline whet_dtype whet_dtype_part(whet_dtype dtype) {
+    return dtype == WHET_DTYPE_C64    ? WHET_DTYPE_F32
+           : dtype == WHET_DTYPE_C128 ? WHET_DTYPE_F64
+                                      : dtype;
+}
 // Elements are numbers of 1, 2, 4 or 8 bytes: what kernels that only move elements can take.
 bool whet_dtype_is_word(whet_dtype dtype);
 // The dtype of that text ("f32") or WHET_DTYPE_NONE.

@@ -67,7 +67,7 @@ static bool set_dtype(whet_import_node *n, const whet_attr *row, const whet_onnx
                       int32_t *slot) {
     if (a->i == 0 && !row->required) return true;
     if (a->i != (int32_t)a->i || !whet_dtype_known((int32_t)a->i) ||
-        !((WHET_DTYPES_TENSOR & ~WHET_DTYPES_STRING) >> a->i & 1)) {
+        !(WHET_DTYPES_TENSOR >> a->i & 1)) {
         const char *text = a->i == (int32_t)a->i ? whet_onnx_dtype_text((int32_t)a->i) : "?";
         whet_import_fail(n, WHET_E_UNSUPPORTED, "attribute '%s': type %s (%lld) is not supported",
                          a->name, text, (long long)a->i);

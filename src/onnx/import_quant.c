@@ -36,13 +36,46 @@ static void unary(whet_import_node *n, const char *op) {
     quantize(n, whet_import_emit_table(n, op, NULL, WHET_VALUES(x)), 3);
 }
 
+// Condition, then two values and the result.
+void whet_import_qlinear_where(whet_import_node *n) {
+    whet_value *x = real(n, 1), *y = real(n, 4);
+    whet_value *z = whet_import_emit(n, "where", NULL, WHET_VALUES(whet_import_in(n, 0), x, y));
+    quantize(n, z, 7);
+}
+
+void whet_import_qlinear_reduce_mean(whet_import_node *n) {
+    whet_value *axes = whet_import_ints_constant(n, "axes"), *x = real(n, 0);
+    quantize(n, whet_import_emit_table(n, "reduce_mean", NULL, WHET_VALUES(x, axes)), 3);
+}
+
 void whet_import_qlinear_sigmoid(whet_import_node *n) { unary(n, "sigmoid"); }
 void whet_import_qlinear_leaky_relu(whet_import_node *n) { unary(n, "leaky_relu"); }
 
+// Channels from the last dimension to the second, or back.
+static whet_value *move_channels(whet_import_node *n, whet_value *v, bool last) {
+    int64_t perm[WHET_MAX_RANK];
+    int32_t rank = whet_import_rank_known(n, v, "the input");
+    if (rank < 3) return v;
+    for (int32_t i = 0; i < rank; i++) perm[i] = i < 1 ? i : last ? i + 1 : i - 1;
+    perm[last ? rank - 1 : 1] = last ? 1 : rank - 1;
+    return whet_import_emit(n, "transpose", WHET_SETS({"perm", .ints = {perm, rank}}),
+                            WHET_VALUES(v));
+}
+
+// The node is read as one whose channels come second.
+static bool channels_second(whet_import_node *n, bool last) {
+    if (last && whet_import_in(n, 0)) n->in[0] = move_channels(n, n->in[0], false);
+    return last;
+}
+
+static void channels_back(whet_import_node *n, bool last) {
+    if (last && n->out[0]) whet_import_result(n, 0, move_channels(n, n->out[0], true));
+}
+
 static void pool(whet_import_node *n, const char *op) {
-    if (whet_import_int(n, "channels_last", 0))
-        whet_import_fail(n, WHET_E_UNSUPPORTED, "channels_last is not supported");
+    bool last = channels_second(n, whet_import_int(n, "channels_last", 0) != 0);
     unary(n, op);
+    channels_back(n, last);
 }
 
 void whet_import_qlinear_average_pool(whet_import_node *n) { pool(n, "average_pool"); }
@@ -50,14 +83,30 @@ void whet_import_qlinear_global_average_pool(whet_import_node *n) {
     pool(n, "global_average_pool");
 }
 
+void whet_import_ms_qlinear_conv(whet_import_node *n) {
+    bool last = channels_second(n, whet_import_int(n, "channels_last", 0) != 0);
+    whet_import_own(n, NULL, n->in, n->n_in);
+    channels_back(n, last);
+}
+
 // The attribute opset says whose rules hold: before 13 all dimensions from axis on count as one.
 void whet_import_qlinear_softmax(whet_import_node *n) {
-    int32_t rank = whet_import_rank_known(n, whet_import_in(n, 0), "the input");
+    whet_value *x = whet_import_in(n, 0);
+    int32_t rank = whet_import_rank_known(n, x, "the input");
     int64_t axis = whet_import_int(n, "axis", -1);
+    bool joined = whet_import_int(n, "opset", 13) < 13;
     if (n->failed) return;
-    if (whet_import_int(n, "opset", 13) < 13 && whet_import_axis(n, axis, rank) != rank - 1)
-        whet_import_fail(n, WHET_E_UNSUPPORTED, "rules of opset < 13 need the last axis");
-    unary(n, "softmax");
+    int32_t at = rank ? whet_import_axis(n, axis, rank) : 0;
+    if (!joined || at >= rank - 1) {
+        unary(n, "softmax");
+        return;
+    }
+    whet_value *y = whet_import_emit(n, "flatten", WHET_SETS({"axis", .number = at}),
+                                     WHET_VALUES(real(n, 0)));
+    y = whet_import_emit(n, "softmax", WHET_SETS({"axis", .number = -1}), WHET_VALUES(y));
+    y = whet_import_emit(n, "reshape", WHET_SETS({"allowzero", .number = 1}),
+                         WHET_VALUES(y, whet_import_emit(n, "shape", NULL, WHET_VALUES(x))));
+    quantize(n, y, 3);
 }
 
 // Inputs: scale and zero point of the result, then three for each part.

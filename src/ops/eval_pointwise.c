@@ -172,9 +172,9 @@ static whet_status row_where(const pointwise *w) {
     return WHET_OK;
 }
 
-// Integers to a real power and shrunk integers are computed as reals.
+// Integers to a real power, shrunk integers and the error function are computed as reals.
 static bool in_reals(const pointwise *w) {
-    return whet_dtype_is_float(w->in) || w->f == WHET_PW_SHRINK ||
+    return whet_dtype_is_float(w->in) || w->f == WHET_PW_SHRINK || w->f == WHET_PW_ERF ||
            (w->f == WHET_PW_POW && whet_dtype_is_float(w->e->in[1].dtype));
 }
 

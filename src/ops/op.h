@@ -187,6 +187,8 @@ static inline int64_t whet_tensor_count(const whet_tensor *t) {
 // error set.
 const double *whet_eval_f64(whet_eval *e, int32_t in);
 const int64_t *whet_eval_i64(whet_eval *e, int32_t in);
+// The parts of complex inputs as doubles: two an element. NULL: out of memory, error set.
+const double *whet_eval_parts(whet_eval *e, int32_t in);
 // n doubles or int64s of zeroed scratch; NULL: out of memory, error set.
 double *whet_eval_scratch_f64(whet_eval *e, int64_t n);
 int64_t *whet_eval_scratch_i64(whet_eval *e, int64_t n);

@@ -3,6 +3,7 @@
 // becomes 0; anything but zero is true.
 #include <string.h>
 
+#include "ops/number_text.h"
 #include "ops/op.h"
 
 typedef struct cast_attrs {
@@ -28,6 +29,31 @@ static void store_real(const cast_attrs *a, whet_tensor *out, int64_t i, double 
     else whet_store_f64(out->data, out->dtype, i, v);
 }
 
+static whet_status print_texts(whet_eval *e, int64_t n) {
+    const whet_tensor *in = &e->in[0];
+    whet_text *out = e->out[0].data;
+    for (int64_t i = 0; i < n; i++) {
+        char text[WHET_NUMBER_TEXT];
+        out[i].size = whet_number_print(text, in->data, in->dtype, i);
+        char *copy = e->objects ? whet_arena_alloc_raw(e->objects, out[i].size + 1) : NULL;
+        if (!copy) return e->objects ? whet_arena_failure(e->objects, e->err) : WHET_NOMEM(e->err);
+        memcpy(copy, text, out[i].size);
+        copy[out[i].size] = 0;
+        out[i].data = copy;
+    }
+    return WHET_OK;
+}
+
+static whet_status parse_texts(whet_eval *e, int64_t n) {
+    const whet_text *in = e->in[0].data;
+    whet_tensor *out = &e->out[0];
+    for (int64_t i = 0; i < n; i++)
+        if (!whet_number_parse(in[i], out->data, out->dtype, i))
+            WHET_FAIL(e->err, WHET_E_RANGE, "element %lld, \"%.*s\", is no number", (long long)i,
+                      in[i].size > 40 ? 40 : (int)in[i].size, in[i].data ? in[i].data : "");
+    return WHET_OK;
+}
+
 static whet_status cast_eval(whet_eval *e) {
     const whet_tensor *in = &e->in[0];
     whet_tensor *out = &e->out[0];
@@ -36,6 +62,8 @@ static whet_status cast_eval(whet_eval *e) {
         if (n > 0) memmove(out->data, in->data, whet_tensor_bytes(in->dtype, n));
         return WHET_OK;
     }
+    if (out->dtype == WHET_DTYPE_STRING) return print_texts(e, n);
+    if (in->dtype == WHET_DTYPE_STRING) return parse_texts(e, n);
     for (int64_t i = 0; i < n; i++) {
         if (whet_dtype_is_float(in->dtype))
             store_real(e->attrs, out, i, whet_load_f64(in->data, in->dtype, i));
@@ -48,7 +76,7 @@ static whet_status cast_eval(whet_eval *e) {
     return WHET_OK;
 }
 
-#define TYPES (WHET_DTYPES_ALL | WHET_DTYPES_SMALL)
+#define TYPES (WHET_DTYPES_ALL | WHET_DTYPES_SMALL | WHET_DTYPES_STRING)
 
 static const char *const round_choices[] = {"up", "down", "nearest", NULL};
 #define SATURATE                                                                                   \

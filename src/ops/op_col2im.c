@@ -96,9 +96,10 @@ static whet_status resolve(whet_eval *e, int32_t d, block_dim *dims) {
     return WHET_OK;
 }
 
-// Adds the columns of one element of the block (its index in `in_block`) to one image.
+// Adds the columns of one element of the block (its index in `in_block`) to one image, each number
+// having `parts` parts.
 static void add_columns(int32_t d, const block_dim *dims, const int64_t *in_block,
-                        const int64_t *strides, const double *x, double *y) {
+                        const int64_t *strides, int64_t parts, const double *x, double *y) {
     int64_t counts[MAX_SPATIAL], at[MAX_SPATIAL] = {0};
     for (int32_t i = 0; i < d; i++) counts[i] = dims[i].count;
     do {
@@ -109,8 +110,8 @@ static void add_columns(int32_t d, const block_dim *dims, const int64_t *in_bloc
             inside = inside && p >= 0 && p < dims[i].image;
             to += p * strides[i];
         }
-        if (inside) y[to] += *x;
-        x++;
+        for (int64_t k = 0; inside && k < parts; k++) y[to * parts + k] += x[k];
+        x += parts;
     } while (whet_index_next(d, counts, at));
 }
 
@@ -120,13 +121,13 @@ static whet_status eval(whet_eval *e) {
     block_dim dims[MAX_SPATIAL];
     int64_t strides[MAX_SPATIAL], block[MAX_SPATIAL];
     WHET_TRY(resolve(e, d, dims));
+    int64_t n = whet_tensor_count(y), parts = whet_dtype_parts(y->dtype);
     if (whet_tensor_count(x) == 0) {
-        const double none = 0;
-        for (int64_t i = whet_tensor_count(y); i-- > 0;) whet_store_f64(y->data, y->dtype, i, none);
+        for (int64_t i = n; i-- > 0;) whet_store_f64(y->data, y->dtype, i, 0);
         return WHET_OK;
     }
-    const double *v = whet_eval_f64(e, 0);
-    double *sum = whet_eval_scratch_f64(e, whet_tensor_count(y));
+    const double *v = whet_eval_parts(e, 0);
+    double *sum = whet_eval_scratch_f64(e, n * parts);
     if (!v || !sum) return WHET_E_NOMEM;
     int64_t plane = whet_dims_product(y->dims, 2, y->rank);
     whet_strides(d, y->dims + 2, strides);
@@ -134,18 +135,21 @@ static whet_status eval(whet_eval *e) {
     for (int64_t image = 0; image < y->dims[0] * y->dims[1]; image++) {
         int64_t at[MAX_SPATIAL] = {0};
         do {
-            add_columns(d, dims, at, strides, v, sum + image * plane);
-            v += x->dims[2];
+            add_columns(d, dims, at, strides, parts, v, sum + image * plane * parts);
+            v += x->dims[2] * parts;
         } while (whet_index_next(d, block, at));
     }
-    whet_eval_store(e, 0, sum);
+    whet_store_f64_array(y->data, whet_dtype_part(y->dtype), sum, n * parts);
     return WHET_OK;
 }
 
+// Texts have no sum.
+#define TYPES (WHET_DTYPES_ALL | WHET_DTYPES_COMPLEX)
+
 static const whet_arg in[] = {
-    {"input", WHET_DTYPES_NUMERIC, 'T'}, {"image_shape", WHET_DTYPE_BIT(WHET_DTYPE_I64), 0,
+    {"input", TYPES, 'T'}, {"image_shape", WHET_DTYPE_BIT(WHET_DTYPE_I64), 0,
      WHET_ARG_SHAPE}, {"block_shape", WHET_DTYPE_BIT(WHET_DTYPE_I64), 0, WHET_ARG_VALUE}};
-static const whet_arg out[] = {{"output", WHET_DTYPES_NUMERIC, 'T'}};
+static const whet_arg out[] = {{"output", TYPES, 'T'}};
 static const whet_attr attrs[] = {
     {"dilations", WHET_ATTR_INTS, offsetof(col2im_attrs, dilations)},
     {"pads", WHET_ATTR_INTS, offsetof(col2im_attrs, pads)},

@@ -104,7 +104,10 @@ static const whet_arg qlinear_conv_in[] = {
     {"B", WHET_DTYPE_BIT(WHET_DTYPE_I32), 0, WHET_ARG_OPTIONAL},
 };
 static const whet_arg qlinear_conv_out[] = {{"y", WHET_DTYPES_QUANT, 'Y'}};
-static const whet_onnx_row qlinear_conv_onnx[] = {{"", "QLinearConv", 10, 0, NULL}};
+static const whet_onnx_row qlinear_conv_onnx[] = {
+    {"", "QLinearConv", 10, 0, NULL},
+    {"com.microsoft", "QLinearConv", 1, 0, "ms_qlinear_conv"},
+};
 
 const whet_op whet_op_conv_integer = {
     .name = "conv_integer",

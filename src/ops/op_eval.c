@@ -29,6 +29,15 @@ const double *whet_eval_f64(whet_eval *e, int32_t in) {
     return v;
 }
 
+const double *whet_eval_parts(whet_eval *e, int32_t in) {
+    const whet_tensor *t = &e->in[in];
+    if (!whet_dtype_is_complex(t->dtype)) return whet_eval_f64(e, in);
+    int64_t n = whet_tensor_count(t) * 2;
+    double *v = scratch(e, n, sizeof *v, false);
+    if (v) whet_load_f64_array(v, t->data, whet_dtype_part(t->dtype), n);
+    return v;
+}
+
 const int64_t *whet_eval_i64(whet_eval *e, int32_t in) {
     const whet_tensor *t = &e->in[in];
     int64_t n = whet_tensor_count(t);

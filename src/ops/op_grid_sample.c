@@ -19,6 +19,7 @@ typedef struct grid_sample_attrs {
 #define MAX_SPATIAL (WHET_MAX_RANK - 2)
 
 static whet_status sample_infer(whet_infer *ctx) {
+    const grid_sample_attrs *a = ctx->attrs;
     const whet_type *x = ctx->in[0], *grid = ctx->in[1];
     whet_dim dims[WHET_MAX_RANK];
     if (x->rank < 3)
@@ -26,6 +27,8 @@ static whet_status sample_infer(whet_infer *ctx) {
     WHET_TRY(whet_infer_rank(ctx, 1, x->rank));
     WHET_TRY(whet_infer_same(ctx, x->dims[0], grid->dims[0], "batches"));
     WHET_TRY(whet_infer_same(ctx, grid->dims[x->rank - 1], x->rank - 2, "coordinates of a point"));
+    if (x->dtype == WHET_DTYPE_STRING && a->mode != NEAREST)
+        WHET_FAIL(ctx->err, WHET_E_UNSUPPORTED, "texts can only be sampled with mode nearest");
     dims[0] = x->dims[0];
     dims[1] = x->dims[1];
     for (int32_t i = 2; i < x->rank; i++) dims[i] = grid->dims[i - 1];
@@ -133,6 +136,25 @@ static void point_taps(const grid_sample_attrs *a, int32_t rank, const edge *edg
     }
 }
 
+// Element `to` of the output from the pixels from `map` on.
+static void sample_one(whet_eval *e, const tap_list *taps, const double *v, int64_t map,
+                       int64_t to) {
+    const whet_tensor *x = &e->in[0], *y = &e->out[0];
+    if (x->dtype == WHET_DTYPE_STRING) {
+        const whet_text *from = x->data;
+        ((whet_text *)y->data)[to] =
+            taps->n && taps->at[0] >= 0 ? from[map + taps->at[0]] : (whet_text){0};
+        return;
+    }
+    int64_t parts = whet_dtype_parts(x->dtype);
+    for (int64_t k = 0; k < parts; k++) {
+        double sum = 0;
+        for (int64_t t = 0; t < taps->n; t++)
+            if (taps->at[t] >= 0) sum += taps->weight[t] * v[(map + taps->at[t]) * parts + k];
+        whet_store_f64(y->data, whet_dtype_part(y->dtype), to * parts + k, sum);
+    }
+}
+
 static whet_status sample_eval(whet_eval *e) {
     const grid_sample_attrs *a = e->attrs;
     const whet_tensor *x = &e->in[0], *y = &e->out[0];
@@ -144,7 +166,7 @@ static whet_status sample_eval(whet_eval *e) {
         WHET_FAIL(e->err, WHET_E_SHAPE, "the grid does not fit the output");
     if (whet_tensor_count(y) == 0) return WHET_OK;
     if (plane == 0) WHET_FAIL(e->err, WHET_E_SHAPE, "the input is empty");
-    const double *v = whet_eval_f64(e, 0), *grid = whet_eval_f64(e, 1);
+    const double *v = whet_eval_parts(e, 0), *grid = whet_eval_f64(e, 1);
     tap_list taps;
     if (!v || !grid) return WHET_E_NOMEM;
     WHET_TRY(tap_list_make(e, rank, &taps));
@@ -155,20 +177,15 @@ static whet_status sample_eval(whet_eval *e) {
     for (int64_t n = 0; n < y->dims[0]; n++)
         for (int64_t p = 0; p < points; p++) {
             point_taps(a, rank, edges, grid + (n * points + p) * rank, &taps);
-            for (int64_t c = 0; c < channels; c++) {
-                const double *map = v + (n * channels + c) * plane;
-                double sum = 0;
-                for (int64_t t = 0; t < taps.n; t++)
-                    if (taps.at[t] >= 0) sum += taps.weight[t] * map[taps.at[t]];
-                whet_store_f64(y->data, y->dtype, (n * channels + c) * points + p, sum);
-            }
+            for (int64_t c = n * channels; c < (n + 1) * channels; c++)
+                sample_one(e, &taps, v, c * plane, c * points + p);
         }
     return WHET_OK;
 }
 
 static const whet_arg sample_in[] = {
-    {"X", WHET_DTYPES_NUMERIC, 'T'}, {"grid", WHET_DTYPES_FLOAT, 0}};
-static const whet_arg sample_out[] = {{"Y", WHET_DTYPES_NUMERIC, 'T'}};
+    {"X", 0, 'T'}, {"grid", WHET_DTYPES_FLOAT, 0}};
+static const whet_arg sample_out[] = {{"Y", 0, 'T'}};
 #define AT(field) offsetof(grid_sample_attrs, field)
 static const whet_attr sample_attrs[] = {
     {"align_corners", WHET_ATTR_BOOL, AT(align_corners)},

@@ -59,6 +59,7 @@ static const whet_attr lstm_attrs[] = {
 static const whet_onnx_row lstm_onnx[] = {
     {"", "LSTM", 1, 6, "rnn_1"},
     {"", "LSTM", 7, 0, NULL},
+    {"com.microsoft", "DynamicQuantizeLSTM", 1, 0, "dynamic_quantize_lstm"},
 };
 
 const whet_op whet_op_lstm = {

@@ -152,7 +152,10 @@ static const whet_attr ms_attention_rows[] = {
     {"rotary_embedding_dim", WHET_ATTR_INT, FIELD(rotary_embedding_dim)},
     {"past_present_share_buffer", WHET_ATTR_BOOL, FIELD(past_present_share_buffer)},
 };
-static const whet_onnx_row ms_attention_onnx[] = {{"com.microsoft", "Attention", 1, 0, NULL}};
+static const whet_onnx_row ms_attention_onnx[] = {
+    {"com.microsoft", "Attention", 1, 0, NULL},
+    {"com.microsoft", "QAttention", 1, 0, "qattention"},
+};
 
 const whet_op whet_op_ms_attention = {
     .name = "ms_attention",

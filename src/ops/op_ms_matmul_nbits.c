@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // com.microsoft MatMulNBits: A times the transpose of B [n, k], whose rows are stored in blocks of
 // block_size numbers of `bits` bits (low ones first in each byte), each block with a scale and a
-// zero point (half the range when absent).
+// zero point (half the range when absent). g_idx names the block of each column instead.
 #include <inttypes.h>
 
 #include "ops/matrix.h"
@@ -10,6 +10,7 @@ enum { A, B, SCALES, ZEROS, GROUPS, BIAS };
 
 typedef struct nbits_attrs {
     int64_t k, n, bits, block_size, accuracy_level;
+    int64_t weight_prepacked; // for devices of others: only 0
 } nbits_attrs;
 
 static int64_t blocks_of(const nbits_attrs *a) { return (a->k - 1) / a->block_size + 1; }
@@ -29,12 +30,16 @@ static whet_status check_params(whet_infer *ctx, const nbits_attrs *a) {
         WHET_FAIL(ctx->err, WHET_E_UNSUPPORTED,
                   "%" PRId64 " bits in blocks of %" PRId64 "; 2, 4 and 8 in powers of two are"
                   " supported", a->bits, a->block_size);
-    if (whet_infer_has(ctx, GROUPS))
-        WHET_FAIL(ctx->err, WHET_E_UNSUPPORTED, "input g_idx is not supported");
-    const whet_dim want[3] = {a->n, blocks, a->block_size * a->bits / 8};
-    WHET_TRY(whet_infer_rank(ctx, B, 3));
-    for (int32_t i = 0; i < 3; i++)
-        WHET_TRY(whet_infer_same(ctx, ctx->in[B]->dims[i], want[i], "B"));
+    if (whet_infer_has(ctx, GROUPS)) { // may be there for the unused end of the last block too
+        whet_dim groups = ctx->in[GROUPS]->dims[0];
+        WHET_TRY(whet_infer_rank(ctx, GROUPS, 1));
+        if (groups != blocks * a->block_size)
+            WHET_TRY(whet_infer_same(ctx, groups, a->k, "elements of g_idx and K"));
+    }
+    int64_t bytes;
+    if (__builtin_mul_overflow(a->n * blocks, a->block_size * a->bits / 8, &bytes))
+        WHET_FAIL(ctx->err, WHET_E_LIMIT, "B is too large");
+    WHET_TRY(check_count(ctx, B, bytes));
     WHET_TRY(check_count(ctx, SCALES, a->n * blocks));
     if (whet_infer_has(ctx, ZEROS)) {
         whet_dtype dtype = ctx->in[ZEROS]->dtype;
@@ -71,17 +76,36 @@ static double zero_at(const whet_eval *e, const nbits_attrs *a, int64_t row, int
     return whet_load_f64(t->data, t->dtype, row * blocks_of(a) + block);
 }
 
+// The block of each column of A. NULL: out of memory, or an index outside (error set).
+static const int64_t *block_numbers(whet_eval *e, const nbits_attrs *a) {
+    int64_t *v = whet_eval_scratch_i64(e, a->k);
+    for (int64_t i = 0; v && i < a->k; i++) {
+        v[i] = i / a->block_size;
+        if (!whet_eval_has(e, GROUPS)) continue;
+        v[i] = whet_load_i64(e->in[GROUPS].data, e->in[GROUPS].dtype, i);
+        if (v[i] < 0 || v[i] >= blocks_of(a)) {
+            whet_error_set(e->err, WHET_E_RANGE, "g_idx %" PRId64 " is %" PRId64 " of %" PRId64, i,
+                           v[i], blocks_of(a));
+            return NULL;
+        }
+    }
+    return v;
+}
+
 // B as numbers, transposed: [k, n].
 static double *dequantize(whet_eval *e, const nbits_attrs *a) {
     int64_t blocks = blocks_of(a), block_bytes = a->block_size * a->bits / 8, size;
+    const int64_t *block = block_numbers(e, a);
+    if (!block) return NULL;
     if (__builtin_mul_overflow(a->k, a->n, &size)) size = -1;
     double *w = whet_eval_raw_f64(e, size);
     for (int64_t row = 0; w && row < a->n; row++)
         for (int64_t i = 0; i < a->k; i++) {
-            int64_t block = i / a->block_size, at = row * blocks + block;
-            const uint8_t *data = (const uint8_t *)e->in[B].data + at * block_bytes;
-            double scale = whet_load_f64(e->in[SCALES].data, e->in[SCALES].dtype, at);
-            double q = bits_at(data, i % a->block_size, a->bits) - zero_at(e, a, row, block);
+            const uint8_t *data = e->in[B].data;
+            data += (row * blocks + i / a->block_size) * block_bytes;
+            double scale = whet_load_f64(e->in[SCALES].data, e->in[SCALES].dtype,
+                                         row * blocks + block[i]);
+            double q = bits_at(data, i % a->block_size, a->bits) - zero_at(e, a, row, block[i]);
             w[i * a->n + row] = q * scale;
         }
     return w;
@@ -93,7 +117,7 @@ static whet_status nbits_eval(whet_eval *e) {
     const double *x = whet_eval_f64(e, A), *w = dequantize(e, a), *bias = NULL;
     double *y = whet_eval_scratch_f64(e, count);
     if (whet_eval_has(e, BIAS) && !(bias = whet_eval_f64(e, BIAS))) return WHET_E_NOMEM;
-    if (!x || !w || !y) return WHET_E_NOMEM;
+    if (!x || !w || !y) return e->err && e->err->status ? e->err->status : WHET_E_NOMEM;
     whet_matrix_mul_f64(m, a->n, a->k, x, a->k, w, a->n, y, a->n);
     for (int64_t i = 0; bias && i < count; i++) y[i] += bias[i % a->n];
     whet_eval_store(e, 0, y);
@@ -122,6 +146,7 @@ static const whet_attr nbits_rows[] = {
     {"bits", WHET_ATTR_INT, FIELD(bits), .def = 4, .min = 1, .max = 8},
     {"block_size", WHET_ATTR_INT, FIELD(block_size), true, .min = 16, .max = INT32_MAX},
     {"accuracy_level", WHET_ATTR_INT, FIELD(accuracy_level)}, // a hint for speed
+    {"weight_prepacked", WHET_ATTR_INT, FIELD(weight_prepacked), .min = 0, .max = 0.5},
 };
 static const whet_onnx_row nbits_onnx[] = {{"com.microsoft", "MatMulNBits", 1, 0, NULL}};
 

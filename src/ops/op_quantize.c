@@ -60,6 +60,8 @@ static whet_status infer_params(whet_infer *ctx, int32_t i, int64_t axis, int64_
 }
 
 static whet_status infer_grid(whet_infer *ctx, int64_t axis, int64_t block) {
+    for (int32_t i = 0; i < ctx->n_in; i++)
+        if (ctx->in[i] && ctx->in[i]->rank < 0) return whet_infer_same_as_input(ctx);
     WHET_TRY(infer_params(ctx, 1, axis, block));
     WHET_TRY(infer_params(ctx, 2, axis, block));
     return whet_infer_same_as_input(ctx);
@@ -152,6 +154,7 @@ const whet_op whet_op_quantize_linear = {
                {"precision", WHET_ATTR_DTYPE, offsetof(quantize_attrs, precision)},
                {"saturate", WHET_ATTR_BOOL, offsetof(quantize_attrs, saturate), .def = 1}),
     WHET_ONNX({"", "QuantizeLinear", 10, 0, NULL}, {"com.microsoft", "QuantizeLinear", 1, 0, NULL}),
+    .flags = WHET_OP_ANY_RANK,
     .infer = quantize_infer,
     .eval = quantize_eval,
     .flops = quantize_flops,
@@ -197,6 +200,7 @@ const whet_op whet_op_dequantize_linear = {
     WHET_ATTRS(dequantize_attrs, GRID_ATTRS(dequantize_attrs)),
     WHET_ONNX({"", "DequantizeLinear", 10, 0, NULL},
               {"com.microsoft", "DequantizeLinear", 1, 0, NULL}),
+    .flags = WHET_OP_ANY_RANK,
     .infer = dequantize_infer,
     .eval = dequantize_eval,
     .flops = quantize_flops,

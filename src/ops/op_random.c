@@ -203,6 +203,13 @@ static whet_status dropout_scalar(whet_eval *e, int32_t i, double *v) {
     return WHET_OK;
 }
 
+// Infinity stays what it is.
+static void dropout_store(const whet_tensor *t, int64_t i, double v) {
+    if (WHET_DTYPES_FLOAT8 >> t->dtype & 1)
+        ((uint8_t *)t->data)[i] = whet_float8_store(t->dtype, v, isfinite(v));
+    else whet_store_f64(t->data, t->dtype, i, v);
+}
+
 static whet_status dropout_eval(whet_eval *e) {
     const dropout_attrs *a = e->attrs;
     const whet_tensor *x = &e->in[0];
@@ -218,18 +225,20 @@ static whet_status dropout_eval(whet_eval *e) {
         bool keep = training == 0 || ratio == 0 || whet_random_uniform(r) >= ratio;
         double v = whet_load_f64(x->data, x->dtype, i);
         if (training != 0) v = keep ? v / (1 - ratio) : v * 0; // NaN stays NaN
-        if (whet_eval_wants(e, 0)) whet_store_f64(e->out[0].data, x->dtype, i, v);
+        if (whet_eval_wants(e, 0)) dropout_store(&e->out[0], i, v);
         if (whet_eval_wants(e, 1)) whet_store_i64(e->out[1].data, WHET_DTYPE_BOOL, i, keep);
     }
     return WHET_OK;
 }
 
+#define DROPPED (WHET_DTYPES_FLOAT | WHET_DTYPES_FLOAT8)
+
 const whet_op whet_op_dropout = {
     .name = "dropout",
-    WHET_IN({"data", WHET_DTYPES_FLOAT, 'T'},
-            {"ratio", WHET_DTYPES_FLOAT, 0, WHET_ARG_OPTIONAL},
+    WHET_IN({"data", DROPPED, 'T'},
+            {"ratio", DROPPED, 0, WHET_ARG_OPTIONAL},
             {"training_mode", WHET_DTYPES_BOOL, 0, WHET_ARG_OPTIONAL}),
-    WHET_OUT({"output", WHET_DTYPES_FLOAT, 'T'},
+    WHET_OUT({"output", DROPPED, 'T'},
              {"mask", WHET_DTYPES_BOOL, 0, WHET_ARG_OPTIONAL}),
     WHET_ATTRS(dropout_attrs, {"seed", WHET_ATTR_INT, offsetof(dropout_attrs, seed),
                                .def = -0x1p63}),

@@ -127,8 +127,13 @@ static whet_status infer(whet_infer *ctx) {
     int32_t rank = ctx->in[0]->rank;
     if (a->antialias && a->mode == WHET_RESIZE_NEAREST)
         WHET_FAIL(ctx->err, WHET_E_INVALID, "antialias needs mode linear or cubic");
-    if (a->mode != WHET_RESIZE_NEAREST && ctx->in[0]->dtype == WHET_DTYPE_BOOL)
-        WHET_FAIL(ctx->err, WHET_E_DTYPE, "bool can be resized in mode nearest only");
+    whet_dtype dtype = ctx->in[0]->dtype;
+    bool text = dtype == WHET_DTYPE_STRING;
+    if (a->mode != WHET_RESIZE_NEAREST && (text || dtype == WHET_DTYPE_BOOL))
+        WHET_FAIL(ctx->err, WHET_E_DTYPE, "%s can be resized in mode nearest only",
+                  whet_dtype_text(dtype));
+    if (a->coordinate_mode == WHET_RESIZE_TF_CROP_AND_RESIZE && text)
+        WHET_FAIL(ctx->err, WHET_E_DTYPE, "the extrapolation value is no string");
     if (a->coordinate_mode == WHET_RESIZE_TF_CROP_AND_RESIZE && !given(ctx, 1))
         WHET_FAIL(ctx->err, WHET_E_INVALID, "tf_crop_and_resize needs input roi");
     WHET_TRY(check_axes(ctx));
@@ -224,27 +229,28 @@ static void eval_nearest(whet_eval *e, const whet_resize_dim *dims) {
 
 static whet_status eval_weighted(whet_eval *e, const whet_resize_dim *dims) {
     const whet_tensor *x = &e->in[0];
-    const double *v = whet_eval_f64(e, 0);
-    int64_t size[WHET_MAX_RANK];
+    const double *v = whet_eval_parts(e, 0);
+    int64_t size[WHET_MAX_RANK], parts = whet_dtype_parts(x->dtype);
     if (!v) return WHET_E_NOMEM;
     memcpy(size, x->dims, sizeof size);
     for (int32_t k = 0; k < x->rank; k++) {
         if (dims[k].identity) continue;
         int64_t outer = whet_dims_product(size, 0, k);
-        int64_t inner = whet_dims_product(size, k + 1, x->rank);
+        int64_t inner = whet_dims_product(size, k + 1, x->rank) * parts;
         size[k] = dims[k].out;
         int64_t n = whet_dims_count(size, x->rank);
-        double *y = n < 0 ? NULL : whet_eval_scratch_f64(e, n);
+        double *y = n < 0 ? NULL : whet_eval_scratch_f64(e, n * parts);
         if (!y) return WHET_NOMEM(e->err);
         whet_resize_pass(&dims[k], outer, inner, v, y);
         v = y;
     }
     whet_tensor *out = &e->out[0];
-    int64_t n = whet_tensor_count(out);
+    int64_t n = whet_tensor_count(out) * parts;
+    whet_dtype part = whet_dtype_part(out->dtype);
     // integers are cut off; a sum that is one but for rounding must not fall below it
-    double nudge = whet_dtype_is_float(out->dtype) ? 0 : 1e-9;
+    double nudge = whet_dtype_is_float(part) ? 0 : 1e-9;
     for (int64_t i = 0; i < n; i++)
-        whet_store_f64(out->data, out->dtype, i, v[i] + copysign(nudge, v[i]));
+        whet_store_f64(out->data, part, i, v[i] + copysign(nudge, v[i]));
     return WHET_OK;
 }
 
@@ -267,10 +273,10 @@ static whet_status eval(whet_eval *e) {
 }
 
 static const whet_arg in[] = {
-    {"X", WHET_DTYPES_ALL, 'T'}, {"roi", WHET_DTYPES_FLOAT, 0, WHET_ARG_OPTIONAL},
+    {"X", 0, 'T'}, {"roi", WHET_DTYPES_FLOAT, 0, WHET_ARG_OPTIONAL},
     {"scales", WHET_DTYPE_BIT(WHET_DTYPE_F32), 0, WHET_ARG_OPTIONAL | WHET_ARG_VALUE},
     {"sizes", WHET_DTYPE_BIT(WHET_DTYPE_I64), 0, WHET_ARG_OPTIONAL | WHET_ARG_VALUE}};
-static const whet_arg out[] = {{"Y", WHET_DTYPES_ALL, 'T'}};
+static const whet_arg out[] = {{"Y", 0, 'T'}};
 #define AT(field) offsetof(whet_resize_attrs, field)
 static const whet_attr attrs[] = {
     {"antialias", WHET_ATTR_BOOL, AT(antialias)},

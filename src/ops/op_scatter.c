@@ -34,10 +34,25 @@ static uint64_t reduce_int(int32_t how, bool is_signed, uint64_t a, uint64_t b) 
     }
 }
 
+static void reduce_complex(int32_t how, whet_tensor *data, int64_t at, const whet_tensor *updates,
+                           int64_t i) {
+    whet_dtype part = whet_dtype_part(data->dtype);
+    double a = whet_load_f64(data->data, part, 2 * at);
+    double b = whet_load_f64(data->data, part, 2 * at + 1);
+    double c = whet_load_f64(updates->data, part, 2 * i);
+    double d = whet_load_f64(updates->data, part, 2 * i + 1);
+    whet_store_f64(data->data, part, 2 * at, how == ADD ? a + c : a * c - b * d);
+    whet_store_f64(data->data, part, 2 * at + 1, how == ADD ? b + d : a * d + b * c);
+}
+
 // Element `at` of data becomes what it is reduced with element i of updates.
 static void reduce(int32_t how, whet_tensor *data, int64_t at, const whet_tensor *updates,
                    int64_t i) {
     whet_dtype dtype = data->dtype;
+    if (whet_dtype_is_complex(dtype)) {
+        reduce_complex(how, data, at, updates, i);
+        return;
+    }
     if (whet_dtype_is_float(dtype)) {
         double a = whet_load_f64(data->data, dtype, at), b = whet_load_f64(updates->data, dtype, i);
         whet_store_f64(data->data, dtype, at, reduce_f64(how, a, b));
@@ -61,8 +76,9 @@ static void update(int32_t how, whet_tensor *data, int64_t at, const whet_tensor
 
 static whet_status check_reduction(whet_infer *ctx) {
     whet_dtype dtype = ctx->in[0]->dtype;
-    if (((const scatter_attrs *)ctx->attrs)->reduction == NONE || WHET_DTYPES_ALL >> dtype & 1)
-        return WHET_OK;
+    int32_t how = ((const scatter_attrs *)ctx->attrs)->reduction;
+    if (how == NONE || WHET_DTYPES_ALL >> dtype & 1) return WHET_OK;
+    if (whet_dtype_is_complex(dtype) && (how == ADD || how == MUL)) return WHET_OK;
     WHET_FAIL(ctx->err, WHET_E_UNSUPPORTED, "%s elements cannot be reduced",
               whet_dtype_text(dtype));
 }

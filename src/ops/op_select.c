@@ -27,7 +27,12 @@ static whet_status non_zero_bound(whet_infer *ctx) {
 }
 
 static bool is_zero(const whet_tensor *x, int64_t i) {
-    if (x->dtype == WHET_DTYPE_STRING) return !((const whet_text *)x->data)[i].size;
+    if (x->dtype == WHET_DTYPE_STRING) return ((const whet_text *)x->data)[i].size == 0;
+    if (whet_dtype_is_complex(x->dtype)) {
+        whet_dtype part = whet_dtype_part(x->dtype);
+        return whet_load_f64(x->data, part, 2 * i) == 0 &&
+               whet_load_f64(x->data, part, 2 * i + 1) == 0;
+    }
     if (whet_dtype_is_float(x->dtype)) return whet_load_f64(x->data, x->dtype, i) == 0;
     return whet_load_i64(x->data, x->dtype, i) == 0;
 }
@@ -46,7 +51,7 @@ static whet_status non_zero_eval(whet_eval *e) {
     return WHET_OK;
 }
 
-static const whet_arg non_zero_in[] = {{"X", WHET_DTYPES_ALL | WHET_DTYPES_STRING, 0}};
+static const whet_arg non_zero_in[] = {{"X", 0, 0}};
 static const whet_arg non_zero_out[] = {{"Y", I64, 0}};
 static const whet_onnx_row non_zero_onnx[] = {{"", "NonZero", 9, 0, NULL}};
 const whet_op whet_op_non_zero = {
@@ -178,16 +183,26 @@ typedef struct unique_rows {
     int64_t step, inner, skip;
 } unique_rows;
 
+static int compare_reals(double x, double y) {
+    if (isnan(x) || isnan(y)) return isnan(x) - isnan(y); // equal to each other, last
+    return (x > y) - (x < y);
+}
+
 static int compare_elements(const unique_rows *r, int64_t a, int64_t b) {
+    whet_dtype part = whet_dtype_part(r->dtype);
     if (r->dtype == WHET_DTYPE_STRING) {
         const whet_text *v = r->data;
         return whet_text_compare(v[a], v[b]);
     }
-    if (whet_dtype_is_float(r->dtype)) {
-        double x = whet_load_f64(r->data, r->dtype, a), y = whet_load_f64(r->data, r->dtype, b);
-        if (isnan(x) || isnan(y)) return isnan(x) - isnan(y); // equal to each other, last
-        return (x > y) - (x < y);
+    if (whet_dtype_is_complex(r->dtype)) { // the real part counts first
+        int c = compare_reals(whet_load_f64(r->data, part, 2 * a),
+                              whet_load_f64(r->data, part, 2 * b));
+        return c ? c
+                 : compare_reals(whet_load_f64(r->data, part, 2 * a + 1),
+                                 whet_load_f64(r->data, part, 2 * b + 1));
     }
+    if (whet_dtype_is_float(r->dtype))
+        return compare_reals(whet_load_f64(r->data, part, a), whet_load_f64(r->data, part, b));
     if (r->dtype == WHET_DTYPE_U64) {
         uint64_t x = whet_load_u64(r->data, r->dtype, a), y = whet_load_u64(r->data, r->dtype, b);
         return (x > y) - (x < y);
@@ -289,7 +304,7 @@ static whet_status unique_eval(whet_eval *e) {
     return WHET_OK;
 }
 
-static const whet_arg unique_in[] = {{"X", WHET_DTYPES_ALL | WHET_DTYPES_STRING, 'T'}};
+static const whet_arg unique_in[] = {{"X", 0, 'T'}};
 static const whet_arg unique_out[] = {
     {"Y", 0, 'T'}, {"indices", I64, 0, WHET_ARG_OPTIONAL},
     {"inverse_indices", I64, 0, WHET_ARG_OPTIONAL}, {"counts", I64, 0, WHET_ARG_OPTIONAL}};

@@ -27,7 +27,6 @@ FLOAT_UNARY(atanh, ATANH, "Atanh", 9)
 FLOAT_UNARY(ceil, CEIL, "Ceil", 1)
 FLOAT_UNARY(cos, COS, "Cos", 7)
 FLOAT_UNARY(cosh, COSH, "Cosh", 9)
-FLOAT_UNARY(erf, ERF, "Erf", 9)
 FLOAT_UNARY(exp, EXP, "Exp", 1)
 FLOAT_UNARY(floor, FLOOR, "Floor", 1)
 FLOAT_UNARY(log, LOG, "Log", 1)
@@ -43,6 +42,8 @@ FLOAT_UNARY(sqrt, SQRT, "Sqrt", 1)
 FLOAT_UNARY(tan, TAN, "Tan", 7)
 FLOAT_UNARY(tanh, TANH, "Tanh", 1)
 
+const whet_op whet_op_erf = {UNARY("erf", ERF, WHET_DTYPES_NUMERIC),
+                             WHET_ONNX({"", "Erf", 9, 0, NULL})};
 const whet_op whet_op_abs = {UNARY("abs", ABS, WHET_DTYPES_NUMERIC),
                              WHET_ONNX({"", "Abs", 1, 0, NULL})};
 const whet_op whet_op_neg = {UNARY("neg", NEG, WHET_DTYPES_FLOAT | WHET_DTYPES_SIGNED),
@@ -149,7 +150,8 @@ const whet_op whet_op_gelu = {
 // ---- predicates ----
 
 #define PREDICATE(op_name, PW)                                                                     \
-    .name = op_name, WHET_IN({"X", WHET_DTYPES_FLOAT, 'T'}), WHET_OUT({"Y", WHET_DTYPES_BOOL}),    \
+    .name = op_name, WHET_IN({"X", WHET_DTYPES_FLOAT | WHET_DTYPES_FLOAT8, 'T'}),                  \
+    WHET_OUT({"Y", WHET_DTYPES_BOOL}),                                                             \
     .flags = WHET_OP_POINTWISE, .pw = WHET_PW_##PW, .infer = whet_infer_elementwise,               \
     .eval = whet_pointwise_eval
 

@@ -39,5 +39,5 @@ double *whet_quant_load(whet_eval *e, int32_t i, int32_t zero, int64_t step) {
 }
 
 void whet_quant_store(const whet_tensor *t, int64_t i, double v, double zero) {
-    whet_store_f64(t->data, t->dtype, i, nearbyint(v) + zero);
+    whet_store_f64(t->data, t->dtype, i, (whet_dtype_is_float(t->dtype) ? v : nearbyint(v)) + zero);
 }

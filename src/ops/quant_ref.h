@@ -15,7 +15,8 @@ double whet_quant_param(const whet_eval *e, int32_t i, int64_t k, double absent)
 // Input i as doubles less one zero point or, where input `zero` is a vector, one for each `step`
 // elements in turn. NULL: out of memory, error set.
 double *whet_quant_load(whet_eval *e, int32_t i, int32_t zero, int64_t step);
-// Rounds half to even, adds the zero point, saturates to i8 or u8 and stores as element i of t.
+// Rounds half to even, adds the zero point, saturates and stores as element i of t. Floats are
+// rounded only when they are stored.
 void whet_quant_store(const whet_tensor *t, int64_t i, double v, double zero);
 
 #endif

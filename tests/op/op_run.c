@@ -179,7 +179,8 @@ whet_status op_run_case(op_run *r, const whet_op *op, const char *attrs, const w
     WHET_TRY(check_symbols(r, ctx, in, true));
     WHET_TRY(check_symbols(r, ctx, in, false));
     whet_eval e = {.op = op, .attrs = attr_struct, .node = "node", .n_in = n_in, .n_out = n_out,
-                   .in = in, .out = r->out, .scratch = &r->arena, .err = &r->error,
+                   .in = in, .out = r->out, .scratch = &r->arena,
+                   .objects = &r->arena, .err = &r->error,
                    .alloc = give_memory};
     for (int32_t i = 0; i < n_out; i++)
         if (!wanted || wanted >> i & 1) WHET_TRY(shape_output(&e, &out[i], i));

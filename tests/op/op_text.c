@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <math.h>
 
+#include "base/texts.h"
 #include "op/op_run.h"
 #include "support/test.h"
 
@@ -16,10 +17,14 @@ static void read_dims(const char **text, whet_tensor *t) {
     (*text)++;
 }
 
-// One number into element i; the text behind it.
+// One number, or one word, into element i; the text behind it.
 static const char *read_number(const char *text, const whet_tensor *t, int64_t i) {
     char *end;
-    if (WHET_DTYPES_FLOAT8 >> t->dtype & 1)
+    if (t->dtype == WHET_DTYPE_STRING) {
+        text += strspn(text, " ");
+        end = (char *)(uintptr_t)text + strcspn(text, " ");
+        ((whet_text *)t->data)[i] = (whet_text){text, (size_t)(end - text)};
+    } else if (WHET_DTYPES_FLOAT8 >> t->dtype & 1)
         ((uint8_t *)t->data)[i] = whet_float8_store(t->dtype, strtod(text, &end), false);
     else if (whet_dtype_is_float(t->dtype))
         whet_store_f64(t->data, t->dtype, i, strtod(text, &end));
@@ -73,6 +78,13 @@ static void check_tensor(int32_t index, const op_case *c, const whet_tensor *got
         fail_msg("case %d, %s: got %s of rank %d", index, c->op, whet_dtype_text(got->dtype),
                  got->rank);
     for (int64_t i = 0; i < whet_tensor_count(want); i++) {
+        if (want->dtype == WHET_DTYPE_STRING) {
+            const whet_text *a = got->data, *b = want->data;
+            if (!whet_text_equal(a[i], b[i]))
+                fail_msg("case %d, %s: element %lld is %.*s, not %.*s", index, c->op, (long long)i,
+                         (int)a[i].size, a[i].data, (int)b[i].size, b[i].data);
+            continue;
+        }
         bool integer = !whet_dtype_is_float(want->dtype);
         double g = whet_load_f64(got->data, got->dtype, i);
         double w = whet_load_f64(want->data, want->dtype, i);

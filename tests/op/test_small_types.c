@@ -47,6 +47,9 @@ static void pairs_move(void **state) {
         {"gather", "", {"c128[3] 1 2 3", "i64[2] 2 0"}, {"c128[2] 3 1"}},
         {"concat", "axis=0", {"c64[1] 1", "c64[2] 2 3"}, {"c64[3] 1 2 3"}},
         {"pad", "", {"c128[1] 7", "i64[2] 1 1"}, {"c128[3] 0 7 0"}},
+        {"resize", "mode=linear", {"c64[2] 1 3", "", "", "i64[1] 3"}, {"c64[3] 1 2 3"}},
+        {"scatter_elements", "reduction=add", {"c64[2] 1 2", "i64[1] 1", "c64[1] 5"},
+         {"c64[2] 1 7"}},
     };
     op_text_check(cases, COUNT(cases));
 }
@@ -102,12 +105,46 @@ static void quantization(void **state) {
     op_text_check(cases, COUNT(cases));
 }
 
+static void texts(void **state) {
+    (void)state;
+    static const op_case cases[] = {
+        {"cast", "to=8", {"f32[9] 1 0.1 1e-5 -2.5e20 nan -inf 16777216 1e-4 -0"},
+         {"string[9] 1.0 0.1 1e-05 -2.5e+20 nan -inf 16777216.0 0.0001 -0.0"}},
+        {"cast", "to=8", {"f64[4] 0.1 1e15 1e16 123456.789"},
+         {"string[4] 0.1 1000000000000000.0 1e+16 123456.789"}},
+        {"cast", "to=8", {"f16[2] 0.1 65504"}, {"string[2] 0.1 65500.0"}},
+        {"cast", "to=8", {"u64[1] 18446744073709551615"}, {"string[1] 18446744073709551615"}},
+        {"cast", "to=8", {"bool[2] 1 0"}, {"string[2] True False"}},
+        {"cast", "to=8", {"i4[2] -8 7"}, {"string[2] -8 7"}},
+        {"cast", "to=1", {"string[7] 3.14 1e-5 1E8 +INF -inf NaN .5"},
+         {"f32[7] 3.14 1e-5 1e8 inf -inf nan 0.5"}},
+        {"cast", "to=7", {"string[4] 100.5 -9223372036854775808 1e30 -7"},
+         {"i64[4] 100 -9223372036854775808 9223372036854775807 -7"}},
+        {"cast", "to=13", {"string[2] 18446744073709551615 -3"}, {"u64[2] 18446744073709551615 0"}},
+        {"cast", "to=3", {"string[2] 300 -1"}, {"i8[2] 127 -1"}},
+        {"cast", "to=9", {"string[4] True 0 1 false"}, {"bool[4] 1 0 1 0"}},
+        {"cast", "to=8", {"string[2] a b"}, {"string[2] a b"}},
+        {"cast", "to=1", {"string[1] Hello"}, .status = WHET_E_RANGE, .text = "Hello"},
+        {"cast", "to=1", {"string[1] 0x10"}, .status = WHET_E_RANGE},
+        {"equal", "", {"string[3] a bc d", "string[1] bc"}, {"bool[3] 0 1 0"}},
+        {"where", "", {"bool[2] 1 0", "string[2] a b", "string[1] z"}, {"string[2] a z"}},
+        {"gather", "", {"string[3] a b c", "i64[2] 2 0"}, {"string[2] c a"}},
+        {"unique", "", {"string[4] b a b c"}, {"string[3] a b c", "i64[3] 1 0 3"}},
+        {"non_zero", "", {"c64[3] 0 1 0"}, {"i64[1,1] 1"}},
+        {"resize", "mode=nearest", {"string[2] a b", "", "", "i64[1] 4"}, {"string[4] a a b b"}},
+        {"resize", "mode=linear", {"string[2] a b", "", "", "i64[1] 4"}, .status = WHET_E_DTYPE},
+        {"less", "", {"string[1] a", "string[1] b"}, .status = WHET_E_DTYPE},
+    };
+    op_text_check(cases, COUNT(cases));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(packed_elements_move),
         cmocka_unit_test(pairs_move),
         cmocka_unit_test(casts),
         cmocka_unit_test(quantization),
+        cmocka_unit_test(texts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
