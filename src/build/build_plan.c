@@ -90,25 +90,39 @@ static whet_status pick_plan(whet_build *x, whet_plan_options *o, whet_plan **pl
     return status;
 }
 
-// What runs on the CPU for want of a kernel on another backend.
-static whet_status log_fallbacks(whet_build *x, const whet_plan *p) {
-    if (x->env->n_backends < 2) return WHET_OK;
-    const char **lacking = NULL, *backend = NULL;
-    if (whet_plan_fallbacks(p, x->graph, x->env, &x->arena, &lacking)) return WHET_NOMEM(x->err);
-    int32_t n = 0, copies = 0;
+// What runs on the CPU for want of a kernel on another backend, in a graph and its blocks.
+typedef struct {
+    int32_t fallbacks, steps, copies;
+    const char *backend;
+} fallback_count;
+
+static whet_status count_fallbacks(whet_build *x, const whet_pgraph *g, const whet_plan *p,
+                                   fallback_count *c) {
+    const char **lacking = NULL;
+    if (whet_plan_fallbacks(p, g, x->env, &x->arena, &lacking)) return WHET_NOMEM(x->err);
     for (int32_t i = 0; i < p->n_steps; i++) {
-        copies += p->steps[i].kernel == &whet_kernel_copy;
+        const whet_pstep *s = &p->steps[i];
+        c->copies += s->kernel == &whet_kernel_copy;
         if (!lacking[i]) continue;
-        backend = lacking[i];
-        n++;
-        whet_env_log(x->env, WHET_LOG_VERBOSE, "%s: backend %s has no kernel for it (%s)",
-                     p->steps[i].name, backend,
-                     p->steps[i].op ? p->steps[i].op->name : "pointwise");
+        c->backend = lacking[i];
+        c->fallbacks++;
+        whet_env_log(x->env, WHET_LOG_VERBOSE, "%s: backend %s has no kernel for it (%s)", s->name,
+                     c->backend, s->op ? s->op->name : "pointwise");
     }
-    if (n)
+    c->steps += p->n_steps;
+    for (int32_t i = 0; i < p->n_blocks; i++)
+        WHET_TRY(count_fallbacks(x, g->blocks[i], p->blocks[i], c));
+    return WHET_OK;
+}
+
+static whet_status log_fallbacks(whet_build *x, const whet_plan *p) {
+    fallback_count c = {0};
+    if (x->env->n_backends < 2) return WHET_OK;
+    WHET_TRY(count_fallbacks(x, x->graph, p, &c));
+    if (c.fallbacks)
         whet_env_log(x->env, WHET_LOG_INFO,
                      "%d of %d steps run on the CPU since backend %s has no kernel for them; %d "
-                     "copies between memories", n, p->n_steps, backend, copies);
+                     "copies between memories", c.fallbacks, c.steps, c.backend, c.copies);
     return WHET_OK;
 }
 

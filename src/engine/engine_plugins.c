@@ -27,6 +27,8 @@ static bool add_op(list *l, const whet_op *op) {
 static bool add_graph(list *l, const whet_pgraph *g) {
     for (int32_t i = 0; i < g->n_nodes; i++)
         if (g->nodes[i].op->ext && !add_op(l, g->nodes[i].op)) return false;
+    for (int32_t i = 0; i < g->n_blocks; i++)
+        if (!add_graph(l, g->blocks[i])) return false;
     return true;
 }
 

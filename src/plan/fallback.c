@@ -32,7 +32,8 @@ whet_status whet_plan_fallbacks(const whet_plan *p, const whet_pgraph *g, const 
     for (int32_t i = 0; i < p->n_steps; i++) {
         const whet_pstep *s = &p->steps[i];
         whet_problem problem;
-        if (s->backend != 0 || !s->n_nodes) continue; // conversions are where their values are
+        // conversions are where their values are, and control flow is always the host's
+        if (s->backend != 0 || !s->n_nodes || (s->op && s->op->n_blocks)) continue;
         WHET_TRY(whet_plan_problem(p, g, s, shapes, env, 1, arena, &ports, &problem));
         bool taken = false;
         for (int32_t b = 1; b < env->n_backends && !taken; b++)

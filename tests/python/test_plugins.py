@@ -186,6 +186,36 @@ def test_threads_take_turns():
     assert not wrong
 
 
+def test_plugins_inside_of_loops_are_named():
+    @whet.plugin("test::Step")
+    def step(x, *, by=1.0):
+        return x + np.float32(by)
+
+    value = helper.make_tensor_value_info
+    body = helper.make_graph(
+        [helper.make_node("Step", ["v"], ["w"], "step", domain="test", by=2.0),
+         helper.make_node("Identity", ["go"], ["still"])], "body",
+        [value("i", TensorProto.INT64, []), value("go", TensorProto.BOOL, []),
+         value("v", TensorProto.FLOAT, ["n"])],
+        [value("still", TensorProto.BOOL, []), value("w", TensorProto.FLOAT, ["n"])])
+    graph = helper.make_graph(
+        [helper.make_node("Loop", ["trips", "", "x"], ["y"], "loop", body=body)], "g",
+        [value("trips", TensorProto.INT64, []), value("x", TensorProto.FLOAT, ["n"])],
+        [value("y", TensorProto.FLOAT, ["n"])])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17),
+                                                    helper.make_opsetid("test", 1)], ir_version=8)
+    engine = whet.build(model, level=0)
+    for context in (engine.context(), whet.loads(engine.serialize()).context()):
+        got = context.run({"trips": np.array(3), "x": np.zeros(2, np.float32)})["y"]
+        assert np.array_equal(got, [6, 6])
+    code = ("import sys, whet\ntry: whet.loads(sys.stdin.buffer.read())\n"
+            "except whet.Error as e: print(e)")
+    done = subprocess.run([sys.executable, "-c", code], input=engine.serialize(),
+                          capture_output=True,
+                          env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+    assert b"needs plugin Step, version 1, domain \"test\"" in done.stdout, done.stderr
+
+
 def compile_example(folder):
     library = folder / "libpairwise.so"
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
