@@ -78,6 +78,18 @@ static inline whet_status plugin_candidates(whet_plugin_node *n, int64_t count,
               : whet_plugin_fail(n, WHET_E_NOMEM, "no memory for %lld boxes", (long long)count);
 }
 
+// One axis of a box in whole pixels, last one included, moved by `shift` and scaled by exp(grow)
+// of its length, then cut to [0, most]: into box[0] and box[2]. Growth is at most 1000 / 16.
+static inline void plugin_refine(double low, double high, double shift, double grow, double most,
+                                 float *box) {
+    double limit = log(1000.0 / 16), length = high - low + 1;
+    double middle = low + 0.5 * length + shift * length;
+    length *= exp(grow < limit ? grow : limit);
+    low = middle - 0.5 * length;
+    box[0] = (float)fmin(fmax(low, 0), most);
+    box[2] = (float)fmin(fmax(low + length - 1, 0), most);
+}
+
 static inline float plugin_unit(float v) { return v < 0 ? 0 : v > 1 ? 1 : v; }
 static inline float plugin_sigmoid(float v) { return 1 / (1 + expf(-v)); }
 

@@ -265,3 +265,217 @@ def test_grid_anchor(name):
                 for y in range(h) for x in range(w) for s, r in kinds]
         want = np.stack([np.array(rows).ravel(), np.tile([0.1, 0.1, 0.2, 0.2], len(rows))])
         close(got[i], want[None, :, :, None])
+
+
+# ---- cropping ----
+
+
+def bilinear(plane, y, x):
+    y0, x0 = int(y), int(x)
+    y1, x1 = min(y0 + 1, plane.shape[0] - 1), min(x0 + 1, plane.shape[1] - 1)
+    top = plane[y0, x0] * (1 - (x - x0)) + plane[y0, x1] * (x - x0)
+    low = plane[y1, x0] * (1 - (x - x0)) + plane[y1, x1] * (x - x0)
+    return top * (1 - (y - y0)) + low * (y - y0)
+
+
+@pytest.mark.parametrize("name,version", [("CropAndResize", "1"), ("CropAndResizeDynamic", "1"),
+                                          ("CropAndResizeDynamic", "2")])
+@pytest.mark.parametrize("size", [(3, 4), (1, 2)])
+def test_crop_and_resize(name, version, size):
+    rng = np.random.default_rng(1)
+    maps = rng.standard_normal((2, 3, 6, 7)).astype(F32)
+    rois = random_boxes(rng, 2, 4)
+    rois[0, 0] = [-0.3, 0.1, 0.5, 1.4]  # outside of the map: 0
+    want = np.zeros((2, 4, 3, *size))
+
+    def places(low, high, count, side):
+        if count == 1:
+            return [0.5 * (low + high) * (side - 1)]
+        return [low * (side - 1) + i * (high - low) * (side - 1) / (count - 1)
+                for i in range(count)]
+
+    for n, r, c in np.ndindex(2, 4, 3):
+        y1, x1, y2, x2 = rois[n, r].astype(np.float64)
+        for i, y in enumerate(places(y1, y2, size[0], 6)):
+            for k, x in enumerate(places(x1, x2, size[1], 7)):
+                if 0 <= y <= 5 and 0 <= x <= 6:
+                    want[n, r, c, i, k] = bilinear(maps[n, c].astype(np.float64), y, x)
+    got, = run(name, {"maps": maps, "rois": rois[..., None]}, version=version,
+               crop_height=size[0], crop_width=size[1])
+    close(got, want)
+
+
+def test_multilevel_crop_and_resize():
+    rng = np.random.default_rng(2)
+    maps = {f"p{i + 2}": rng.standard_normal((1, 2, 1024 >> i + 2, 1024 >> i + 2)).astype(F32)
+            for i in range(5)}
+    rois = np.array([[[10, 20, 60, 90], [0, 0, 150, 150], [5, 5, 300, 400], [0, 100, 600, 700],
+                      [0, 0, 1020, 1000], [50, 50, 40, 60], [0, 0, 2000, 20]]], F32)
+    want = np.zeros((1, 7, 2, 3, 3))
+    for r in range(5):
+        y1, x1, y2, x2 = rois[0, r].astype(np.float64)
+        level = sum((y2 - y1) * (x2 - x1) > 112 ** 2 * 4 ** k for k in range(4))
+        stride, planes = 4 << level, maps[f"p{level + 2}"][0]
+        assert level == r
+        last = planes.shape[1] - 1
+        for c, i, k in np.ndindex(2, 3, 3):
+            y = np.clip((y1 + (i + 0.5) * (y2 - y1) / 3) / stride, 0, last)
+            x = np.clip((x1 + (k + 0.5) * (x2 - x1) / 3) / stride, 0, last)
+            want[0, r, c, i, k] = bilinear(planes[c].astype(np.float64), y, x)
+    got, = run("MultilevelCropAndResize_TRT", {"roi": rois, **maps}, pooled_size=3,
+               image_size=[3, 1024, 1024])
+    close(got, want, 1e-4)
+
+
+@pytest.mark.parametrize("mode", [0, 1])
+@pytest.mark.parametrize("half", [0, 1])
+@pytest.mark.parametrize("ratio", [0, 2])
+def test_roi_align(mode, half, ratio):
+    from onnx import TensorProto, helper
+    import onnxruntime
+
+    rng = np.random.default_rng(mode + 2 * half)
+    x = rng.standard_normal((2, 3, 8, 9)).astype(F32)
+    rois = random_boxes(rng, 4, size=16.0)
+    batch = np.array([0, 1, 1, 0], np.int64)
+    attrs = {"output_height": 3, "output_width": 2, "sampling_ratio": ratio, "spatial_scale": 0.5}
+    node = helper.make_node(
+        "RoiAlign", ["x", "rois", "batch"], ["y"], mode=["max", "avg"][mode],
+        coordinate_transformation_mode=["output_half_pixel", "half_pixel"][half], **attrs)
+    types = (TensorProto.FLOAT, TensorProto.FLOAT, TensorProto.INT64)
+    graph = helper.make_graph(
+        [node], "g", [helper.make_tensor_value_info(n, t, a.shape)
+                      for n, t, a in zip(("x", "rois", "batch"), types, (x, rois, batch))],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)])
+    reference = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 16)])
+    session = onnxruntime.InferenceSession(reference.SerializeToString())
+    want, = session.run(None, {"x": x, "rois": rois, "batch": batch})
+    for version in ("1", "2"):
+        got, = run("ROIAlign_TRT", {"x": x, "rois": rois, "batch": batch.astype(I32)},
+                   version=version, mode=mode, coordinate_transformation_mode=half, **attrs)
+        close(got, want)
+    with pytest.raises(whet.Error, match="image 2 of 2"):
+        run("ROIAlign_TRT", {"x": x, "rois": rois, "batch": np.array([0, 1, 2, 0], I32)}, **attrs)
+
+
+# ---- proposals ----
+
+
+@pytest.mark.parametrize("name", ["Proposal", "ProposalDynamic"])
+def test_proposal(name):
+    rng = np.random.default_rng(7)
+    sizes, ratios = [32.0, 64.0], [0.5, 1.0, 2.0]
+    scores = rng.random((2, 6, 3, 4)).astype(F32)
+    deltas = (rng.standard_normal((2, 24, 3, 4)) * 0.3).astype(F32)
+    want = np.zeros((2, 8, 4, 1))
+    for n in range(2):
+        found = []
+        for a, h, w in np.ndindex(6, 3, 4):
+            s, r = sizes[a // 3], ratios[a % 3]
+            size = np.array([s * r, s / r])
+            d = deltas[n, a * 4:a * 4 + 4, h, w].astype(np.float64)
+            middle = (np.array([w, h]) + 0.5) * 16 + size * d[:2]
+            half = size * np.exp(d[2:]) / 2
+            box = np.clip(np.concatenate([middle - half, middle + half]), 0, [63, 47] * 2)
+            if (box[2:] - box[:2] > 4).all():
+                found.append((scores[n, a, h, w], 0, box))
+        best = sorted(found, key=lambda c: -c[0])[:30]
+        for k, (_, _, box) in enumerate(greedy(best, 0.6, most=8, one=1.0)):
+            want[n, k, :, 0] = box[[1, 0, 3, 2]] / [47, 63, 47, 63]
+    attrs = {"rpn_stride": 16, "roi_min_size": 4.0, "nms_iou_threshold": 0.6, "pre_nms_top_n": 30,
+             "post_nms_top_n": 8, "anchor_sizes": sizes, "anchor_ratios": ratios}
+    inputs = {"scores": scores, "deltas": deltas}
+    close(run(name, inputs, input_height=48, input_width=64, **attrs)[0], want)
+    attrs["post_nms_top_N"] = attrs.pop("post_nms_top_n")
+    close(run(name, {**inputs, "image": np.zeros((2, 3, 48, 64), F32)}, **attrs)[0], want)
+
+
+def pyramid(size, first):
+    """(stride, y, x) of all cells, a list a level."""
+    return [[(s, y, x) for y in range(first(s), size, s) for x in range(first(s), size, s)]
+            for s in (4, 8, 16, 32, 64)]
+
+
+def test_proposal_layer():
+    rng = np.random.default_rng(8)
+    anchors = []
+    for scale, level in zip((32, 64, 128, 256, 512), pyramid(64, lambda s: 0)):
+        for _, y, x in level:
+            for r in (0.5, 1, 2):
+                size = np.array([scale / math.sqrt(r), scale * math.sqrt(r)])
+                low = np.array([y, x]) - size / 2
+                anchors.append(np.concatenate([low, low + size - 1]) / 63)
+    anchors = np.array(anchors)
+    scores = rng.random((2, len(anchors), 2, 1)).astype(F32)
+    deltas = rng.standard_normal((2, len(anchors), 4, 1)).astype(F32)
+    want = np.zeros((2, 10, 4))
+    for n in range(2):
+        size, middle = anchors[:, 2:] - anchors[:, :2], (anchors[:, :2] + anchors[:, 2:]) / 2
+        d = deltas[n, :, :, 0].astype(np.float64)
+        middle, half = middle + 0.1 * d[:, :2] * size, size * np.exp(0.2 * d[:, 2:]) / 2
+        boxes = np.clip(np.concatenate([middle - half, middle + half], 1), 0, 1)
+        best = np.argsort(-scores[n, :, 1, 0])[:100]
+        kept = greedy([(scores[n, i, 1, 0], 0, boxes[i].astype(F32)) for i in best], 0.5, most=10)
+        for k, c in enumerate(kept):
+            want[n, k] = c[2]
+    attrs = {"prenms_topk": 100, "keep_topk": 10, "iou_threshold": 0.5, "image_size": [3, 64, 64]}
+    got, = run("ProposalLayer_TRT", {"score": scores, "delta": deltas}, **attrs)
+    close(got, want)
+    with pytest.raises(whet.Error, match="anchors: 3 is not"):
+        run("ProposalLayer_TRT", {"score": scores[:, :3], "delta": deltas[:, :3]}, **attrs)
+
+
+def refine(box, d, height, width):
+    size = box[2:] - box[:2] + 1
+    middle = box[:2] + size / 2 + d[:2] * size
+    size = size * np.exp(np.minimum(d[2:], math.log(1000 / 16)))
+    low = middle - size / 2
+    return np.clip(np.concatenate([low, low + size - 1]), 0, [height - 1, width - 1] * 2)
+
+
+def test_multilevel_propose_roi():
+    rng, inputs, found = np.random.default_rng(9), {}, []
+    for i, level in enumerate(pyramid(64, lambda s: s // 2)):
+        anchors = []
+        for s, y, x in level:
+            for h, w in ((1, 1), (0.7, 1.4), (1.4, 0.7)):
+                size = np.array([h, w], F32).astype(np.float64) * 8 * s
+                anchors.append(np.concatenate([np.array([y, x]) - size / 2,
+                                               np.array([y, x]) + size / 2]))
+        scores = rng.random((1, len(anchors), 1, 1)).astype(F32)
+        deltas = (rng.standard_normal((1, len(anchors), 4, 1)) * 0.3).astype(F32)
+        inputs |= {f"delta{i}": deltas, f"score{i}": scores}
+        best = sorted(((scores[0, a, 0, 0],
+                        0, refine(box, deltas[0, a, :, 0].astype(np.float64), 64, 64).astype(F32))
+                       for a, box in enumerate(anchors) if scores[0, a, 0, 0] >= 0.2),
+                      key=lambda c: -c[0])[:40]
+        found += greedy(best, 0.4, most=9)
+    want = np.zeros((1, 9, 4))
+    for k, c in enumerate(sorted(found, key=lambda c: -c[0])[:9]):
+        want[0, k] = c[2]
+    got, = run("MultilevelProposeROI_TRT", inputs, prenms_topk=40, keep_topk=9, fg_threshold=0.2,
+               iou_threshold=0.4, image_size=[3, 64, 64])
+    close(got, want)
+
+
+def test_generate_detection():
+    rng = np.random.default_rng(10)
+    rois = random_boxes(rng, 2, 20, size=100.0)
+    scores = rng.random((2, 20, 4)).astype(F32)
+    deltas = rng.standard_normal((2, 20, 16)).astype(F32)
+    want = np.zeros((2, 6, 6))
+    for n in range(2):
+        found = []
+        for r in range(20):
+            c = int(scores[n, r].argmax())
+            d = deltas[n, r, 4 * c:4 * c + 4].astype(np.float64) / [10, 10, 5, 5]
+            if c and scores[n, r, c] >= 0.6:
+                box = refine(rois[n, r].astype(np.float64), d, 100, 120)
+                found.append((scores[n, r, c], c, box.astype(F32)))
+        for k, (score, c, box) in enumerate(greedy(found, 0.3, most=6)):
+            want[n, k] = [*box, c, score]
+    got, = run("GenerateDetection_TRT", {"delta": deltas[..., None, None],
+                                         "score": scores[..., None, None], "roi": rois},
+               num_classes=4, keep_topk=6, score_threshold=0.6, iou_threshold=0.3,
+               image_size=[3, 100, 120])
+    close(got, want)
