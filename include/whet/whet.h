@@ -614,6 +614,40 @@ WHET_API whet_status whet_network_add(whet_network *network, const char *op, con
                                       const whet_attribute *attributes, int32_t n_attributes,
                                       whet_value **outputs, int32_t n_outputs);
 
+/* -- control flow: the operators if, loop and scan have blocks, which are networks too -- */
+
+/* An empty block, owned by `network` (itself perhaps a block). It may use values of the networks
+ * around it. The inputs that it must have, in this order, then its outputs by
+ * whet_network_mark_output (name NULL will do):
+ *   if    none                                         its results, the same for `then` and `else`
+ *   loop  number (i64, rank 0), go on (bool, rank 0),  go on, a value for each carried one, what
+ *         one for each carried value                   each iteration collects
+ *   scan  one for each carried value, a slice of each  a value for each carried one, what each
+ *         scanned one                                  iteration collects
+ * Calls on a block report their errors on the block. WHET_E_LIMIT (nesting), WHET_E_NOMEM. */
+WHET_API whet_status whet_network_block(whet_network *network, const char *name,
+                                        whet_network **block);
+/* An input of a block in the making with the type of another value; name NULL: none. */
+WHET_API whet_status whet_network_input_like(whet_network *block, const char *name,
+                                             const whet_value *like, whet_value **value);
+/* Adds
+ *   an if    inputs: condition; blocks: then, else
+ *   a loop   inputs: number of iterations or NULL, go on or NULL, carried values...; block: body
+ *   a scan   inputs: NULL, carried values..., scanned values...; attribute `scanned`: how many of
+ *            these; block: body
+ * Outputs of loop and scan: the carried values after the last iteration, then the collected ones
+ * stacked along a new first dimension. The blocks are the node's from now on and get no more inputs
+ * and outputs. Errors as for whet_network_add. */
+WHET_API whet_status whet_network_add_flow(whet_network *network, const char *op, const char *name,
+                                           whet_value *const *inputs, int32_t n_inputs,
+                                           whet_network *const *blocks, int32_t n_blocks,
+                                           const whet_attribute *attributes, int32_t n_attributes,
+                                           whet_value **outputs, int32_t n_outputs);
+/* A block of a node, of an imported one too; not to be used once the node is removed. NULL: no such
+ * index. */
+WHET_API whet_network *whet_network_node_block(whet_network *network, const whet_node *node,
+                                               int32_t index);
+
 /* Makes a value an output of the network, called `name` (NULL: the value's own name, which it must
  * then have). A value may be an output several times under several names. WHET_E_INVALID (the name
  * is taken), WHET_E_NOMEM. */

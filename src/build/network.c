@@ -26,10 +26,21 @@ whet_status whet_network_create(whet_env *env, whet_graph *graph, whet_network *
 
 void whet_network_destroy(whet_network *net) {
     if (!net) return;
+    for (whet_network *b = net->parent ? NULL : net->next_block, *next; b; b = next) {
+        next = b->next_block;
+        whet_network_destroy(b);
+    }
     if (net->owns_graph) whet_graph_destroy(net->graph);
     whet_arena_fini(&net->texts);
     whet_str_fini(&net->text);
     free(net);
+}
+
+whet_status whet_network_infer(whet_network *net, whet_error *err) {
+    whet_graph *g = net->graph->root;
+    for (whet_network *b = net; b->parent; b = b->parent)
+        if (!b->node) g = b->graph;
+    return whet_graph_infer(g, err);
 }
 
 // ---- checks ----
@@ -147,6 +158,9 @@ whet_status whet_network_input(whet_network *net, const char *name, whet_dtype d
     whet_error *err = &net->handle.error;
     whet_error_clear(err);
     WHET_TRY(whet_network_check_name(net, name, "whet_network_input"));
+    if (net->node)
+        WHET_FAIL(err, WHET_E_INVALID, "%s has its blocks already: no inputs can be added",
+                  net->node->name);
     WHET_TRY(check_dims(net, name, dtype, rank, dims));
     whet_value *v = whet_graph_value(net->graph, name);
     if (!v) return WHET_NOMEM(err);
@@ -156,6 +170,7 @@ whet_status whet_network_input(whet_network *net, const char *name, whet_dtype d
         v->graph = NULL;
         return status;
     }
+    whet_network_input_first(net);
     if (value) *value = v;
     return WHET_OK;
 }
@@ -179,12 +194,12 @@ whet_status whet_network_set_input_type(whet_network *net, whet_value *v, whet_d
     WHET_TRY(check_dims(net, v->name, dtype, rank, dims));
     whet_value before = *v;
     whet_status status = set_input_type(net, v, dtype, rank, dims, dim_names);
-    if (status == WHET_OK) status = whet_graph_infer(net->graph->root, err);
+    if (status == WHET_OK) status = whet_network_infer(net, err);
     if (status == WHET_OK) return WHET_OK;
     v->type = before.type;
     v->type_set = before.type_set;
     memcpy(v->dim_names, before.dim_names, sizeof v->dim_names);
-    whet_graph_infer(net->graph->root, NULL);
+    whet_network_infer(net, NULL);
     return status;
 }
 
@@ -210,8 +225,14 @@ whet_status whet_network_mark_output(whet_network *net, whet_value *v, const cha
     whet_error_clear(err);
     WHET_TRY(whet_network_check_value(net, v, "whet_network_mark_output"));
     const whet_graph *g = net->graph;
-    if (v->graph != g && !v->data)
+    if (net->node)
+        WHET_FAIL(err, WHET_E_INVALID, "%s has its blocks already: no outputs can be added",
+                  net->node->name);
+    if (!whet_network_encloses(net, v))
         WHET_FAIL(err, WHET_E_INVALID, "whet_network_mark_output: the value is of another block");
+    v = whet_network_capture(net, v, err);
+    if (!v) return err->status;
+    if (!name && g->parent) name = whet_arena_printf(g->arena, "result%d", g->n_outputs);
     if (!name) name = v->name;
     if (!*name)
         WHET_FAIL(err, WHET_E_INVALID, "whet_network_mark_output: the value has no name, give one");

@@ -12,16 +12,42 @@ typedef struct {
     const char *name;
     whet_value *const *in;
     int32_t n_in, n_out;
+    whet_network *const *blocks;
+    int32_t n_blocks;
     whet_arena scratch;
     void *attrs;
 } adding;
 
 // ---- checks ----
 
+// Operators of plugins are called "domain::Name@version"; the name will do, with or without the
+// domain.
+static bool plugin_named(const whet_op *op, const char *name) {
+    const char *base = strstr(op->name, "::"), *version = strrchr(op->name, '@');
+    size_t n = strlen(name);
+    if (!version) return false;
+    base = base && base < version ? base + 2 : op->name;
+    return ((size_t)(version - base) == n && !memcmp(base, name, n)) ||
+           ((size_t)(version - op->name) == n && !memcmp(op->name, name, n));
+}
+
+static whet_status find_plugin(adding *x, const whet_op_table *ops, const char *name) {
+    for (int32_t i = 0; i < ops->n; i++) {
+        if (!plugin_named(ops->ops[i], name)) continue;
+        if (x->op)
+            WHET_FAIL(x->err, WHET_E_INVALID, "%s may be %s or %s", name, x->op->name,
+                      ops->ops[i]->name);
+        x->op = ops->ops[i];
+    }
+    return WHET_OK;
+}
+
 static whet_status find_op(adding *x, const char *op) {
     if (!op) WHET_FAIL(x->err, WHET_E_INVALID, "whet_network_add: op is NULL");
-    x->op = whet_op_get(x->net->graph->ops, op, x->err);
+    const whet_op_table *ops = whet_env_ops(x->net->env); // plugins may have come since
+    x->op = whet_op_get(ops, op, x->err);
     if (!x->op && x->err->status != WHET_OK) return x->err->status;
+    if (!x->op) WHET_TRY(find_plugin(x, ops, op));
     if (!x->op) WHET_FAIL(x->err, WHET_E_NOT_FOUND, "there is no operator called %s", op);
     return WHET_OK;
 }
@@ -68,16 +94,21 @@ static whet_status check_counts(adding *x) {
     return WHET_OK;
 }
 
-static whet_status check_inputs(adding *x) {
+// Values from around a block become captures of it.
+static whet_status take_inputs(adding *x) {
+    whet_value **in = WHET_NEW_ARRAY(&x->scratch, whet_value *, x->n_in + 1);
+    if (!in) return WHET_NOMEM(x->err);
     for (int32_t i = 0; i < x->n_in; i++) {
-        const whet_value *v = x->in[i];
-        if (!v) continue;
-        whet_status status = whet_network_check_value(x->net, v, "input");
+        if (!x->in[i]) continue;
+        whet_status status = whet_network_check_value(x->net, x->in[i], "input");
         if (status != WHET_OK) return whet_error_prefix(x->err, status, "%s: %d", x->name, i);
-        if (v->graph != x->net->graph && !v->data)
+        if (!whet_network_encloses(x->net, x->in[i]))
             WHET_FAIL(x->err, WHET_E_INVALID, "%s: input %d is a value of another block", x->name,
                       i);
+        in[i] = whet_network_capture(x->net, x->in[i], x->err);
+        if (!in[i]) return x->err->status;
     }
+    x->in = in;
     return WHET_OK;
 }
 
@@ -117,20 +148,37 @@ static whet_status name_outputs(adding *x, whet_node *n) {
     return WHET_OK;
 }
 
+static whet_status take_blocks(adding *x, whet_node *n) {
+    if (!x->n_blocks) return WHET_OK;
+    n->subgraphs = WHET_NEW_ARRAY(n->graph->arena, whet_graph *, x->n_blocks);
+    if (!n->subgraphs) return WHET_NOMEM(x->err);
+    for (int32_t i = 0; i < x->n_blocks; i++) n->subgraphs[i] = x->blocks[i]->graph;
+    n->n_subgraphs = x->n_blocks;
+    return WHET_OK;
+}
+
+// Takes back a node that was no good; its blocks stay as they are.
+static void drop(whet_node *n) {
+    n->n_subgraphs = 0;
+    whet_network_drop_node(n);
+}
+
 static whet_status make_node(adding *x, bool named, whet_value **outputs) {
     whet_graph *g = x->net->graph;
     int32_t n_in = x->n_in;
-    while (n_in > 0 && !x->in[n_in - 1]) n_in--;
+    while (!x->n_blocks && n_in > 0 && !x->in[n_in - 1]) n_in--;
     void *own = whet_op_attr_copy(x->op, x->attrs, g->arena);
     whet_node *n =
         own ? whet_graph_node(g, x->op, x->name, own, x->in, n_in, x->n_out, NULL) : NULL;
     if (!n) return WHET_NOMEM(x->err);
-    whet_status status = whet_graph_infer_node(n, x->err);
+    whet_status status = take_blocks(x, n);
+    if (status == WHET_OK) status = whet_graph_infer_node(n, x->err);
     if (status == WHET_OK && named) status = name_outputs(x, n);
     if (status != WHET_OK) {
-        whet_network_drop_node(n);
+        drop(n);
         return status;
     }
+    for (int32_t i = 0; i < x->n_blocks; i++) x->blocks[i]->node = n;
     for (int32_t i = 0; outputs && i < n->n_out; i++) outputs[i] = n->out[i];
     return WHET_OK;
 }
@@ -141,14 +189,16 @@ static whet_status add(adding *x, const char *op, const char *name,
     WHET_TRY(find_op(x, op));
     WHET_TRY(take_name(x, name));
     WHET_TRY(check_counts(x));
-    WHET_TRY(check_inputs(x));
+    WHET_TRY(take_inputs(x));
     if (n_attributes < 0 || (n_attributes && !attributes))
         WHET_FAIL(x->err, WHET_E_INVALID, "%s: attributes is NULL or their number negative",
                   x->name);
     WHET_TRY(take_attributes(x, attributes, n_attributes));
-    if (!x->op->eval)
-        WHET_FAIL(x->err, WHET_E_INVALID, "%s: %s has blocks, which must be given", x->name,
-                  x->op->name);
+    if (x->op->n_blocks || x->n_blocks) {
+        whet_network_flow_attrs(x->op, x->n_in, x->attrs);
+        WHET_TRY(whet_network_flow_inputs(x->net, x->op, x->blocks, x->n_blocks, x->in, x->n_in,
+                                          &x->scratch, &x->in, &x->n_in));
+    }
     return make_node(x, name != NULL, outputs);
 }
 
@@ -159,6 +209,21 @@ whet_status whet_network_add(whet_network *net, const char *op, const char *name
     if (!net) return WHET_E_INVALID;
     adding x = {.net = net, .err = &net->handle.error, .in = inputs, .n_in = n_inputs,
                 .n_out = n_outputs};
+    whet_error_clear(x.err);
+    whet_arena_init(&x.scratch);
+    whet_status status = add(&x, op, name, attributes, n_attributes, outputs);
+    whet_arena_fini(&x.scratch);
+    return status;
+}
+
+whet_status whet_network_add_flow(whet_network *net, const char *op, const char *name,
+                                  whet_value *const *inputs, int32_t n_inputs,
+                                  whet_network *const *blocks, int32_t n_blocks,
+                                  const whet_attribute *attributes, int32_t n_attributes,
+                                  whet_value **outputs, int32_t n_outputs) {
+    if (!net) return WHET_E_INVALID;
+    adding x = {.net = net, .err = &net->handle.error, .in = inputs, .n_in = n_inputs,
+                .n_out = n_outputs, .blocks = blocks, .n_blocks = n_blocks};
     whet_error_clear(x.err);
     whet_arena_init(&x.scratch);
     whet_status status = add(&x, op, name, attributes, n_attributes, outputs);

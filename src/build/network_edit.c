@@ -50,10 +50,10 @@ whet_status whet_network_set_attribute(whet_network *net, whet_node *n, const wh
     if (status == WHET_OK) status = whet_op_attr_check(n->op, attrs, err);
     if (status != WHET_OK) return whet_error_prefix(err, status, "%s", n->name);
     n->attrs = whet_op_attr_copy(n->op, attrs, arena);
-    status = n->attrs ? whet_graph_infer(net->graph->root, err) : WHET_NOMEM(err);
+    status = n->attrs ? whet_network_infer(net, err) : WHET_NOMEM(err);
     if (status == WHET_OK) return WHET_OK;
     n->attrs = before;
-    whet_graph_infer(net->graph->root, NULL);
+    whet_network_infer(net, NULL);
     return status;
 }
 
@@ -72,12 +72,12 @@ whet_status whet_network_set_data(whet_network *net, whet_value *v, const whet_t
     whet_value before = *v;
     v->data = t;
     whet_value_set_type(v, t->dtype, t->rank, t->dims);
-    whet_status status = whet_graph_infer(net->graph->root, err);
+    whet_status status = whet_network_infer(net, err);
     if (status == WHET_OK) return WHET_OK;
     v->data = before.data;
     v->type = before.type;
     v->type_set = before.type_set;
-    whet_graph_infer(net->graph->root, NULL);
+    whet_network_infer(net, NULL);
     return status;
 }
 
@@ -92,7 +92,7 @@ static whet_status check_scope(whet_network *net, const whet_value *v, const cha
 // Sorts and infers after a change.
 static whet_status settle(whet_network *net, whet_error *err) {
     WHET_TRY(whet_graph_sort(net->graph, err));
-    return whet_graph_infer(net->graph->root, err);
+    return whet_network_infer(net, err);
 }
 
 static bool pad_inputs(whet_node *n, int32_t n_in) {
@@ -112,7 +112,10 @@ whet_status whet_network_set_node_input(whet_network *net, whet_node *n, int32_t
     whet_error_clear(err);
     WHET_TRY(whet_network_check_node(net, n, "whet_network_set_node_input"));
     if (v) WHET_TRY(whet_network_check_value(net, v, "whet_network_set_node_input"));
-    if (v) WHET_TRY(check_scope(net, v, "whet_network_set_node_input"));
+    if (v && !whet_network_encloses(net, v))
+        WHET_FAIL(err, WHET_E_INVALID,
+                  "whet_network_set_node_input: %s is a value of another block", name_of(v));
+    if (v && !(v = whet_network_capture(net, v, err))) return err->status;
     bool list = n->op->n_in && n->op->in[n->op->n_in - 1].flags & WHET_ARG_VARIADIC;
     if (i < 0 || (i >= n->op->n_in && !(list && i <= n->n_in)))
         WHET_FAIL(err, WHET_E_RANGE, "%s: input %d, %s has %d", n->name, i, n->op->name,

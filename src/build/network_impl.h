@@ -8,11 +8,22 @@
 #include "ir/graph.h"
 #include "onnx/import.h"
 
+typedef struct whet_capture { // a value from around a block, and the block's input for it
+    whet_value *outer, *inner;
+} whet_capture;
+
+#define WHET_NETWORK_DEPTH 64 // of blocks in blocks
+
 struct whet_network {
     whet_handle handle;
     whet_env *env;
     whet_graph *graph; // its arena outlives the network's texts
     bool owns_graph;   // made empty; otherwise the import's
+    // of a block:
+    whet_network *parent, *next_block; // in the list of the root
+    whet_node *node;                   // whose block it is; NULL: none yet
+    whet_capture *captures;            // until it has a node: its last inputs
+    int32_t n_captures, cap_captures;
     int32_t n_names;   // made up so far
     whet_str text;
     whet_arena texts; // until the next call that gives some
@@ -37,6 +48,20 @@ whet_status whet_network_check_tensor(whet_network *net, const whet_tensor *t, c
 // Sets one attribute by the operator's table; arrays are borrowed, parsed ones are in the arena.
 whet_status whet_network_attr_set(const whet_op *op, const whet_attribute *a, void *attrs,
                                   whet_arena *arena, whet_error *err);
+// Types of the network again, or of the block in the making that it is in.
+whet_status whet_network_infer(whet_network *net, whet_error *err);
+// What stands in the block for a value from around it (whet_network_encloses). NULL: *err is set.
+whet_value *whet_network_capture(whet_network *net, whet_value *v, whet_error *err);
+// Whether the network may read the value: its own, one from around it, or a constant.
+bool whet_network_encloses(const whet_network *net, const whet_value *v);
+// Moves the last input before the captures.
+void whet_network_input_first(whet_network *net);
+// The inputs of a node over blocks: its own and the captures, which the blocks take as inputs.
+whet_status whet_network_flow_inputs(whet_network *net, const whet_op *op,
+                                     whet_network *const *blocks, int32_t n_blocks,
+                                     whet_value *const *own, int32_t n_own, whet_arena *arena,
+                                     whet_value *const **in, int32_t *n_in);
+void whet_network_flow_attrs(const whet_op *op, int32_t n_own, void *attrs);
 // Removes a node whose outputs are unused; its handles and those in its blocks become invalid.
 void whet_network_drop_node(whet_node *n);
 // "axis, keepdims" for messages.

@@ -320,6 +320,63 @@ static void edits_an_imported_model(void **state) {
     assert_memory_equal(out, ((float[]){2, 0, 4, 0}), sizeof out);
 }
 
+static whet_network *block_of(whet_network *net) {
+    whet_network *b = NULL;
+    check(net, whet_network_block(net, "body", &b), WHET_OK, NULL);
+    return b;
+}
+
+// v = v + x, n times, from a block inside of a block
+static void loops(void **state) {
+    made *m = *state;
+    whet_value *x = input(m, "x", 2), *n, *v, *sum, *number, *go_on, *out[2], *none = NULL;
+    OK(whet_network_constant(m->net, NULL, &(whet_tensor){WHET_DTYPE_I64, 0, {0},
+                                                          (int64_t[]){3}, 8}, true, &n));
+    whet_network *b = block_of(m->net), *inner = block_of(b);
+    check(b, whet_network_input(b, "i", WHET_DTYPE_I64, 0, NULL, NULL, &number), WHET_OK, NULL);
+    check(b, whet_network_input(b, "c", WHET_DTYPE_BOOL, 0, NULL, NULL, &go_on), WHET_OK, NULL);
+    check(b, whet_network_input_like(b, NULL, x, &v), WHET_OK, NULL);
+    // then: v + x (x from two networks up); else: v
+    check(inner, whet_network_add(inner, "add", NULL, (whet_value *[]){v, x}, 2, NULL, 0, &sum, 1),
+          WHET_OK, NULL);
+    check(inner, whet_network_mark_output(inner, sum, NULL), WHET_OK, NULL);
+    whet_network *other = block_of(b), *both[] = {inner, other};
+    check(other, whet_network_mark_output(other, v, NULL), WHET_OK, NULL);
+    FAILS(whet_network_add_flow(m->net, "if", NULL, &go_on, 1, both, 2, NULL, 0, out, 1),
+          WHET_E_INVALID, NULL);
+    check(b, whet_network_add_flow(b, "if", NULL, &go_on, 1, both, 1, NULL, 0, out, 1),
+          WHET_E_INVALID, "has 2 blocks");
+    check(b, whet_network_add_flow(b, "if", NULL, &go_on, 1, (whet_network *[]){inner, inner}, 2,
+                                   NULL, 0, out, 1), WHET_E_INVALID, "twice");
+    check(b, whet_network_add_flow(b, "if", "choose", &go_on, 1, both, 2, NULL, 0, &sum, 1),
+          WHET_OK, NULL);
+    check(inner, whet_network_mark_output(inner, v, NULL), WHET_E_INVALID, "already");
+    check(b, whet_network_mark_output(b, go_on, NULL), WHET_OK, NULL);
+    check(b, whet_network_mark_output(b, sum, NULL), WHET_OK, NULL);
+    check(b, whet_network_mark_output(b, number, NULL), WHET_OK, NULL);
+    whet_value *in[] = {n, none, x};
+    FAILS(whet_network_add(m->net, "loop", NULL, in, 3, NULL, 0, out, 2), WHET_E_INVALID, "blocks");
+    OK(whet_network_add_flow(m->net, "loop", "times", in, 3, &b, 1, NULL, 0, out, 2));
+    FAILS(whet_network_add_flow(m->net, "loop", NULL, in, 3, &b, 1, NULL, 0, out, 2),
+          WHET_E_INVALID, "another node's");
+    OK(whet_network_mark_output(m->net, out[0], "y"));
+    float y[2];
+    run(m, 1, 2, (float[]){1, -2}, 2, y);
+    assert_memory_equal(y, ((float[]){4, -8}), sizeof y);
+    // edit inside: a constant instead of x, then a new capture from outside
+    whet_node *loop = whet_network_find_node(m->net, "times");
+    whet_network *body = whet_network_node_block(m->net, loop, 0);
+    assert_ptr_equal(body, b);
+    whet_node *choose = whet_network_find_node(body, "choose");
+    assert_ptr_equal(whet_network_node_block(body, choose, 0), inner);
+    whet_value *twice = add2(m, "add", "twice", x, x);
+    whet_node *plus = whet_network_next_node(inner, NULL);
+    check(inner, whet_network_set_node_input(inner, plus, 1, twice), WHET_OK, NULL);
+    run(m, 1, 2, (float[]){1, -2}, 2, y);
+    assert_memory_equal(y, ((float[]){7, -14}), sizeof y);
+    assert_non_null(strstr(whet_network_text(m->net, 4), "graph body"));
+}
+
 static whet_status make_all(whet_builder *b) {
     whet_network *net;
     whet_value *x = NULL, *v[2], *y;
@@ -359,6 +416,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(edits, setup, teardown),
         cmocka_unit_test_setup_teardown(misuse, setup, teardown),
         cmocka_unit_test_setup_teardown(edits_an_imported_model, setup, teardown),
+        cmocka_unit_test_setup_teardown(loops, setup, teardown),
         cmocka_unit_test(survives_missing_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
