@@ -137,12 +137,12 @@ static void write_type_of(const whet_onnx_out *x, const whet_type *type, whet_wr
 }
 
 static void write_info(const whet_onnx_out *x, uint32_t field, const char *name,
-                       const whet_type *type, bool with_type, whet_writer *w) {
+                       const whet_type *type, whet_writer *w) {
     whet_writer info, t;
     whet_writer_init(&info);
     whet_writer_init(&t);
     whet_proto_text(&info, 1, name);
-    if (with_type && type->dtype) {
+    if (type->dtype) {
         write_type_of(x, type, &t);
         whet_proto_message(&info, 2, &t);
     }
@@ -228,10 +228,9 @@ static whet_status write_rest(whet_onnx_out *x, const whet_graph *g, bool root, 
     WHET_TRY(write_nodes(x, g, root, w, names));
     whet_proto_text(w, WHET_PB_GRAPH_NAME, g->name && *g->name ? g->name : "network");
     for (int32_t i = 0; i < n_inputs; i++)
-        write_info(x, WHET_PB_GRAPH_INPUT, x->names[g->inputs[i]->id], &g->inputs[i]->type, root,
-                   w);
+        write_info(x, WHET_PB_GRAPH_INPUT, x->names[g->inputs[i]->id], &g->inputs[i]->type, w);
     for (int32_t i = 0; i < g->n_outputs; i++)
-        write_info(x, WHET_PB_GRAPH_OUTPUT, names[i], &g->outputs[i]->type, root, w);
+        write_info(x, WHET_PB_GRAPH_OUTPUT, names[i], &g->outputs[i]->type, w);
     return w->failed ? WHET_NOMEM(x->err) : WHET_OK;
 }
 

@@ -80,5 +80,6 @@ whet_status whet_onnx_out_graph(whet_onnx_out *x, const whet_graph *g, int32_t n
 // The function that writes this operator, or NULL.
 typedef whet_status (*whet_onnx_out_fn)(whet_onnx_out_node *n);
 whet_onnx_out_fn whet_onnx_out_special(const whet_node *n);
+whet_status whet_onnx_out_flow(whet_onnx_out_node *n);
 
 #endif

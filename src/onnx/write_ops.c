@@ -162,6 +162,7 @@ static const struct {
 };
 
 whet_onnx_out_fn whet_onnx_out_special(const whet_node *n) {
+    if (n->n_subgraphs) return whet_onnx_out_flow;
     for (int32_t i = 0; i < WHET_COUNT(functions); i++)
         if (!strcmp(functions[i].op, n->op->name)) return functions[i].fn;
     return NULL;
