@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Networks by hand and files of weights. Values and nodes are integers here (their addresses),
+// Networks by hand. Values and nodes are integers here (their addresses),
 // which whet/network.py wraps together with their network, so that they cannot outlive it.
 #include "whet_module.h"
 
@@ -19,20 +19,7 @@ typedef struct {
     PyObject *builder;
 } NetworkObject;
 
-typedef struct {
-    PyObject_HEAD
-    whet_weights *weights;
-} WeightsObject;
-
-// Memory of a file of weights, for as long as anyone looks at it.
-typedef struct {
-    PyObject_HEAD
-    PyObject *owner;
-    void *data;
-    Py_ssize_t bytes;
-} BlobObject;
-
-static PyTypeObject *builder_type, *network_type, *weights_type, *blob_type;
+static PyTypeObject *builder_type, *network_type;
 
 #define NET(self) (((NetworkObject *)(self))->net)
 
@@ -56,7 +43,8 @@ static int to_handle(PyObject *object, void *out) { // for "O&"
     return !PyErr_Occurred();
 }
 
-static bool push(PyObject *list, PyObject *item) {
+#define push whet_py_push
+bool whet_py_push(PyObject *list, PyObject *item) {
     bool good = list && item && !PyList_Append(list, item);
     Py_XDECREF(item);
     return good;
@@ -70,7 +58,8 @@ static PyObject *list_of(PyObject *self, int32_t n, PyObject *(*make)(PyObject *
     return list;
 }
 
-static PyObject *shape_of(const whet_tensor *t) {
+#define shape_of whet_py_dims
+PyObject *whet_py_dims(const whet_tensor *t) {
     PyObject *shape = PyTuple_New(t->rank);
     for (int32_t d = 0; shape && d < t->rank; d++)
         PyTuple_SetItem(shape, d, PyLong_FromLongLong(t->dims[d]));
@@ -144,18 +133,22 @@ static PyObject *builder_load(PyObject *self, PyObject *args) {
     Py_RETURN_NONE;
 }
 
+static PyObject *wrap_network(whet_network *net, PyObject *builder) {
+    NetworkObject *o = (NetworkObject *)PyType_GenericAlloc(network_type, 0);
+    if (!o) return NULL;
+    o->net = net;
+    o->builder = Py_NewRef(builder);
+    return (PyObject *)o;
+}
+
 static PyObject *builder_network(PyObject *self, PyObject *none) {
     (void)none;
     whet_builder *builder = ((BuilderObject *)self)->builder;
     whet_network *net;
     whet_status status = whet_builder_network(builder, &net);
     if (status) return raise_status(status, whet_error_text(builder));
-    NetworkObject *o = (NetworkObject *)PyType_GenericAlloc(network_type, 0);
-    if (!o) return NULL;
-    o->net = net;
-    o->builder = Py_NewRef(self);
     ((BuilderObject *)self)->taken = true;
-    return (PyObject *)o;
+    return wrap_network(net, self);
 }
 
 static PyMethodDef builder_methods[] = {
@@ -386,23 +379,78 @@ static PyObject *handles(whet_value *const *v, int32_t n) {
     return list;
 }
 
-// add(op, name or None, inputs, attributes, number of outputs) -> [values]
+enum { MAX_BLOCKS = 8 };
+
+static int32_t read_blocks(PyObject *tuple, whet_network **blocks) {
+    Py_ssize_t n = PyTuple_Size(tuple);
+    for (Py_ssize_t i = 0; i < n; i++) {
+        PyObject *b = PyTuple_GetItem(tuple, i);
+        if (n > MAX_BLOCKS || Py_TYPE(b) != network_type) {
+            PyErr_SetString(PyExc_TypeError, "blocks are a few networks");
+            return -1;
+        }
+        blocks[i] = NET(b);
+    }
+    return (int32_t)n;
+}
+
+// add(op, name or None, inputs, attributes, number of outputs, blocks) -> [values]
 static PyObject *network_add(PyObject *self, PyObject *args) {
     const char *op, *name;
-    PyObject *inputs, *rows, *result = NULL;
+    PyObject *inputs, *rows, *tuple, *result = NULL;
     node_args x = {0};
+    whet_network *blocks[MAX_BLOCKS];
     int n_out;
-    if (!PyArg_ParseTuple(args, "szO!O!i", &op, &name, &PyTuple_Type, &inputs, &PyTuple_Type, &rows,
-                          &n_out))
+    if (!PyArg_ParseTuple(args, "szO!O!iO!", &op, &name, &PyTuple_Type, &inputs, &PyTuple_Type,
+                          &rows, &n_out, &PyTuple_Type, &tuple))
         return NULL;
+    int32_t n_blocks = read_blocks(tuple, blocks);
+    if (n_blocks < 0) return NULL;
     if (read_node(self, inputs, rows, n_out, &x)) {
         whet_status status =
-            whet_network_add(NET(self), op, name, x.in, (int32_t)x.n_in, x.plain,
-                             (int32_t)x.n_attributes, x.out, n_out);
+            n_blocks ? whet_network_add_flow(NET(self), op, name, x.in, (int32_t)x.n_in, blocks,
+                                             n_blocks, x.plain, (int32_t)x.n_attributes, x.out,
+                                             n_out)
+                     : whet_network_add(NET(self), op, name, x.in, (int32_t)x.n_in, x.plain,
+                                        (int32_t)x.n_attributes, x.out, n_out);
         result = status ? fail(self, status) : handles(x.out, n_out);
     }
     free_node(&x);
     return result;
+}
+
+static PyObject *network_block(PyObject *self, PyObject *args) {
+    const char *name;
+    whet_network *block;
+    if (!PyArg_ParseTuple(args, "s", &name)) return NULL;
+    whet_status status = whet_network_block(NET(self), name, &block);
+    if (status) return fail(self, status);
+    return wrap_network(block, ((NetworkObject *)self)->builder);
+}
+
+// blocks(node) -> [Network]
+static PyObject *network_blocks(PyObject *self, PyObject *args) {
+    whet_node *n;
+    whet_node_info info;
+    if (!PyArg_ParseTuple(args, "O&", to_handle, &n)) return NULL;
+    whet_status status = whet_network_node(NET(self), n, &info);
+    if (status) return fail(self, status);
+    PyObject *list = PyList_New(0);
+    for (int32_t i = 0; list && i < info.n_blocks; i++) {
+        whet_network *block = whet_network_node_block(NET(self), n, i);
+        if (!block) fail(self, WHET_E_NOMEM);
+        if (!block || !push(list, wrap_network(block, ((NetworkObject *)self)->builder)))
+            Py_CLEAR(list);
+    }
+    return list;
+}
+
+static PyObject *network_input_like(PyObject *self, PyObject *args) {
+    const char *name;
+    whet_value *like, *v;
+    if (!PyArg_ParseTuple(args, "zO&", &name, to_handle, &like)) return NULL;
+    whet_status status = whet_network_input_like(NET(self), name, like, &v);
+    return status ? fail(self, status) : handle_of(v);
 }
 
 static PyObject *network_mark_output(PyObject *self, PyObject *args) {
@@ -642,9 +690,11 @@ static PyObject *network_sweep(PyObject *self, PyObject *none) {
 #define METHOD(name, kind) {#name, network_##name, kind, NULL}
 static PyMethodDef network_methods[] = {
     METHOD(add, METH_VARARGS),           METHOD(attributes, METH_VARARGS),
+    METHOD(block, METH_VARARGS),         METHOD(blocks, METH_VARARGS),
     METHOD(constant, METH_VARARGS),      METHOD(data, METH_VARARGS),
     METHOD(find_node, METH_VARARGS),     METHOD(find_value, METH_VARARGS),
-    METHOD(input, METH_VARARGS),         METHOD(inputs, METH_NOARGS),
+    METHOD(input, METH_VARARGS),         METHOD(input_like, METH_VARARGS),
+    METHOD(inputs, METH_NOARGS),
     METHOD(mark_output, METH_VARARGS),   METHOD(name, METH_NOARGS),
     METHOD(node, METH_VARARGS),          METHOD(nodes, METH_NOARGS),
     METHOD(operators, METH_NOARGS),      METHOD(outputs, METH_NOARGS),
@@ -659,83 +709,10 @@ static PyMethodDef network_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
-// ---- weights ----
-
-static void weights_dealloc(PyObject *self) {
-    whet_weights_close(((WeightsObject *)self)->weights);
-    whet_py_free(self);
-}
-
-static PyObject *module_weights(PyObject *module, PyObject *args) {
-    (void)module;
-    PyObject *path;
-    whet_weights *w = NULL;
-    if (!PyArg_ParseTuple(args, "O&", PyUnicode_FSConverter, &path)) return NULL;
-    whet_status status = whet_weights_open(NULL, PyBytes_AsString(path), &w);
-    Py_DECREF(path);
-    if (status) return raise_status(status, whet_error_text(NULL));
-    WeightsObject *o = (WeightsObject *)PyType_GenericAlloc(weights_type, 0);
-    if (o) o->weights = w;
-    else whet_weights_close(w);
-    return (PyObject *)o;
-}
-
-static PyObject *weight_name(PyObject *self, int32_t i) {
-    return PyUnicode_FromString(whet_weights_name(((WeightsObject *)self)->weights, i));
-}
-
-static PyObject *weights_names(PyObject *self, PyObject *none) {
-    (void)none;
-    return list_of(self, whet_weights_count(((WeightsObject *)self)->weights), weight_name);
-}
-
-// find(name, dtype number or 0) -> (buffer, dtype number, shape)
-static PyObject *weights_find(PyObject *self, PyObject *args) {
-    whet_weights *w = ((WeightsObject *)self)->weights;
-    const char *name;
-    int dtype;
-    whet_tensor t;
-    if (!PyArg_ParseTuple(args, "si", &name, &dtype)) return NULL;
-    whet_status status = whet_weights_find(w, name, (whet_dtype)dtype, &t);
-    if (status) return raise_status(status, whet_error_text(w));
-    BlobObject *blob = (BlobObject *)PyType_GenericAlloc(blob_type, 0);
-    if (!blob) return NULL;
-    blob->owner = Py_NewRef(self);
-    blob->data = t.data;
-    blob->bytes = (Py_ssize_t)t.bytes;
-    return Py_BuildValue("(NiN)", blob, (int)t.dtype, shape_of(&t));
-}
-
-static PyMethodDef weights_methods[] = {
-    {"names", weights_names, METH_NOARGS, "[name]"},
-    {"find", weights_find, METH_VARARGS, "find(name, dtype number) -> (buffer, dtype, shape)"},
-    {NULL, NULL, 0, NULL},
-};
-
-static int blob_buffer(PyObject *self, Py_buffer *view, int flags) {
-    BlobObject *b = (BlobObject *)self;
-    return PyBuffer_FillInfo(view, self, b->data, b->bytes, 1, flags);
-}
-
-static void blob_dealloc(PyObject *self) {
-    Py_XDECREF(((BlobObject *)self)->owner);
-    whet_py_free(self);
-}
-
-static PyTypeObject *make_blob_type(void) {
-    PyType_Slot slots[] = {{Py_tp_dealloc, (void *)blob_dealloc},
-                           {Py_bf_getbuffer, (void *)blob_buffer},
-                           {0, NULL}};
-    PyType_Spec spec = {"whet._whet.Blob", (int)sizeof(BlobObject), 0,
-                        Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
-    return (PyTypeObject *)PyType_FromSpec(&spec);
-}
-
 // ---- module ----
 
 static PyMethodDef functions[] = {
     {"builder", module_builder, METH_NOARGS, "builder() -> Builder"},
-    {"weights", module_weights, METH_VARARGS, "weights(path) -> Weights"},
     {NULL, NULL, 0, NULL},
 };
 
@@ -744,9 +721,5 @@ bool whet_py_add_networks(PyObject *module) {
                                 builder_methods);
     network_type = whet_py_type("whet._whet.Network", sizeof(NetworkObject), network_dealloc,
                                 network_methods);
-    weights_type = whet_py_type("whet._whet.Weights", sizeof(WeightsObject), weights_dealloc,
-                                weights_methods);
-    blob_type = make_blob_type();
-    return builder_type && network_type && weights_type && blob_type &&
-           !PyModule_AddFunctions(module, functions);
+    return builder_type && network_type && !PyModule_AddFunctions(module, functions);
 }

@@ -762,7 +762,8 @@ PyMODINIT_FUNC PyInit__whet(void) {
         make_type("whet._whet.Context", sizeof(ContextObject), context_dealloc, context_methods);
     if (!error_type || !engine_type || !context_type ||
         PyModule_AddObjectRef(module, "Error", error_type) || add_dtypes(module) ||
-        !whet_py_add_networks(module)) {
+        !whet_py_add_networks(module) ||
+        !whet_py_add_weights(module)) {
         Py_DECREF(module);
         return NULL;
     }

@@ -12,9 +12,13 @@ PyTypeObject *whet_py_type(const char *name, size_t size, destructor dealloc,
 // (name, dtype number, shape).
 PyObject *whet_py_io(const whet_io_info *info);
 
-// ---- network_module.c ----
-// Adds the types and functions of networks and files of weights.
+// ---- network_module.c, weights_module.c ----
+// Add the types and functions of networks and of files of weights.
 bool whet_py_add_networks(PyObject *module);
+bool whet_py_add_weights(PyObject *module);
+// Appends an item, whose reference it takes; NULL is a failure before.
+bool whet_py_push(PyObject *list, PyObject *item);
+PyObject *whet_py_dims(const whet_tensor *t); // a tuple
 // The builder of a Builder object, or NULL when it is none.
 whet_builder *whet_py_builder(PyObject *object);
 

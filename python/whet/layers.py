@@ -462,6 +462,10 @@ class Layers:
                                   + [0 if isinstance(d, str) else d for d in x.shape[axis + 1:]])
         return [self.quantize(x, scales, axis=axis, to=to, block_size=block_size), scales]
 
+    def assertion(self, x, condition, message=""):
+        """x, when every element of the condition holds; else the run fails with the message."""
+        return self.add_node("assert", x, condition, message=message)
+
     # ---- processes ----
 
     def dist_collective(self, x, kind):

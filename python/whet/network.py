@@ -44,6 +44,7 @@ class Builder:
     def __init__(self, model=None):
         self._builder_handle = _whet.builder()
         self._network = None
+        self._names = 0  # made up for inputs of blocks
         if model is not None:
             self.load_onnx(model)
 
@@ -154,12 +155,17 @@ class Value:
         return self.network.add_node("not", self)
 
 
+def _innermost(*values):
+    """The network of the operand that lies in the innermost block."""
+    return max((v.network for v in values if isinstance(v, Value)), key=lambda net: net._depth)
+
+
 def _binary(symbol, op):
     def forward(self, other):
-        return self.network._binary(op, self, other)
+        return _innermost(self, other)._binary(op, self, other)
 
     def backward(self, other):
-        return self.network._binary(op, other, self)
+        return _innermost(self, other)._binary(op, other, self)
 
     setattr(Value, f"__{symbol}__", forward)
     if symbol not in ("lt", "le", "gt", "ge"):
@@ -214,6 +220,11 @@ class Node:
     def outputs(self):
         """Its output Values, None where not wanted."""
         return [self.network._value(v) for v in self._info()[3]]
+
+    @property
+    def blocks(self):
+        """The Networks that an if, loop or scan runs."""
+        return [self.network._wrap(b) for b in self.network._handle.blocks(self._handle)]
 
     @property
     def attributes(self):
@@ -280,6 +291,8 @@ def _attribute(name, value):
 class Network(Layers):
     """A graph to add to, look at, edit, write as ONNX and build. Network(path): that of a model."""
 
+    _depth = 0  # of blocks
+
     def __init__(self, source=None):
         self._builder = source if isinstance(source, Builder) else Builder(source)
         if self._builder._network is None:
@@ -336,8 +349,83 @@ class Network(Layers):
         like = next((v for v in inputs if isinstance(v, Value)), None)
         handles = tuple(self._operand(v, like) for v in inputs)
         rows = tuple(_attribute(k, v) for k, v in attributes.items() if v is not None)
-        made = [Value(self, v) for v in self._handle.add(op, name, handles, rows, outputs)]
+        made = [Value(self, v) for v in self._handle.add(op, name, handles, rows, outputs, ())]
         return made[0] if outputs == 1 else made
+
+    # ---- control flow ----
+
+    def _wrap(self, handle):
+        block = Network.__new__(Network)
+        block._builder, block._handle, block._depth = self._builder, handle, self._depth + 1
+        return block
+
+    def _block(self, name):
+        return self._wrap(self._handle.block(name))
+
+    def _flow(self, op, inputs, blocks, name, attributes=()):
+        handles = tuple(self._operand(v) for v in inputs)
+        outputs = len(blocks[0].outputs) - (op == "loop")
+        made = self._handle.add(op, name, handles, tuple(attributes), outputs,
+                                tuple(b._handle for b in blocks))
+        return [Value(self, v) for v in made]
+
+    def _fill(self, block, results):
+        for value in results:
+            block.output(value if isinstance(value, Value) else block.constant(value))
+
+    def if_(self, condition, then, otherwise, *, name=None):
+        """Runs one of two functions: then(block) and otherwise(block) make nodes in the network
+        that they are given, out of any values, and return a value or a list of them, of one type
+        in both. Gives the list of results."""
+        blocks = []
+        for function, label in ((then, "then"), (otherwise, "else")):
+            block = self._block(label)
+            made = function(block)
+            self._fill(block, made if isinstance(made, (list, tuple)) else [made])
+            blocks.append(block)
+        return self._flow("if", [condition], blocks, name)
+
+    def loop(self, count, carried, body, *, condition=None, name=None):
+        """Repeats body(block, number, *carried) `count` times (None: without end) or until the
+        condition fails. It returns (carried values, collected values) or (carried values,
+        collected values, go on). Gives the carried values after the last iteration, then the
+        collected ones of all iterations stacked."""
+        block = self._block("body")
+        carried = [v if isinstance(v, Value) else self.constant(v) for v in carried]
+        number = block.input(self._fresh("number"), np.int64, ())
+        go_on = block.input(self._fresh("go_on"), np.bool_, ())
+        inner = [Value(block, block._handle.input_like(None, v._handle)) for v in carried]
+        made = body(block, number, *inner)
+        kept, collected, *more = made
+        self._fill(block, [more[0] if more else block.identity(go_on), *kept, *collected])
+        count = None if count is None else self._operand_i64(count)
+        return self._flow("loop", [count, condition, *carried], [block], name)
+
+    def scan(self, carried, scanned, body, *, axes=None, reverse=None, name=None):
+        """body(block, *carried, *slices) for each slice of the scanned values along their axes; it
+        returns (carried values, collected values). Results as those of loop."""
+        block = self._block("body")
+        carried = [v if isinstance(v, Value) else self.constant(v) for v in carried]
+        scanned = [v if isinstance(v, Value) else self.constant(v) for v in scanned]
+        axes = [0] * len(scanned) if axes is None else list(axes)
+        inner = [Value(block, block._handle.input_like(None, v._handle)) for v in carried]
+        for value, axis in zip(scanned, axes):
+            shape = list(value.shape)
+            del shape[axis]
+            inner.append(block.input(self._fresh("slice"), value.dtype, shape))
+        kept, collected = body(block, *inner)
+        self._fill(block, [*kept, *collected])
+        attributes = [("scanned", INT, len(scanned)), ("in_axes", INTS, tuple(axes))]
+        if reverse is not None:
+            attributes.append(("in_directions", INTS, tuple(int(r) for r in reverse)))
+        return self._flow("scan", [None, *carried, *scanned], [block], name, attributes)
+
+    def _operand_i64(self, value):
+        return value if isinstance(value, Value) else self.constant(np.int64(value))
+
+    def _fresh(self, hint):
+        self._builder._names += 1
+        return f"{hint}.{self._builder._names}"
 
     def __getattr__(self, op):
         known = Network._known
