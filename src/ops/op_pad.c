@@ -123,11 +123,11 @@ static whet_status pad_constant(whet_eval *e, const pad_dim *d) {
     const whet_tensor *x = &e->in[0], *y = &e->out[0], *v = &e->in[2];
     size_t size = whet_element_bytes(x->dtype);
     int64_t from[WHET_MAX_RANK], to[WHET_MAX_RANK], at = 0, offset = 0;
-    uint64_t zero = 0;
+    uint64_t zero[2] = {0}; // the widest element is complex128
     whet_move m = {0};
     if (whet_eval_has(e, 2) && whet_tensor_count(v) != 1)
         WHET_FAIL(e->err, WHET_E_SHAPE, "the constant value must have one element");
-    whet_move_fill(y->data, whet_tensor_count(y), whet_eval_has(e, 2) ? v->data : &zero, size);
+    whet_move_fill(y->data, whet_tensor_count(y), whet_eval_has(e, 2) ? v->data : zero, size);
     whet_strides(x->rank, x->dims, from);
     whet_strides(y->rank, y->dims, to);
     for (int32_t k = 0; k < x->rank; k++) {
@@ -213,10 +213,11 @@ static whet_status center_infer(whet_infer *ctx) {
 static whet_status center_eval(whet_eval *e) {
     const whet_tensor *x = &e->in[0], *y = &e->out[0];
     size_t size = whet_element_bytes(x->dtype);
-    int64_t from[WHET_MAX_RANK], to[WHET_MAX_RANK], at = 0, offset = 0, zero = 0;
+    int64_t from[WHET_MAX_RANK], to[WHET_MAX_RANK], at = 0, offset = 0;
+    uint64_t zero[2] = {0}; // the widest element is complex128
     whet_move m = {0};
     if (whet_tensor_count(y) == 0) return WHET_OK;
-    whet_move_fill(y->data, whet_tensor_count(y), &zero, size);
+    whet_move_fill(y->data, whet_tensor_count(y), zero, size);
     whet_strides(x->rank, x->dims, from);
     whet_strides(y->rank, y->dims, to);
     for (int32_t k = 0; k < x->rank; k++) {

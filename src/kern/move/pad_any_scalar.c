@@ -90,11 +90,11 @@ static void pad_row(const pad_run *r, char *y, const char *row, int64_t n) {
 }
 
 static whet_status run_pad(const whet_call *c, int32_t phase, int64_t begin, int64_t end) {
-    static const uint64_t zero = 0;
+    static const uint64_t zero[2] = {0}; // the widest element is complex128
     const whet_port *y = &c->p->out[0];
     pad_dim d[WHET_MAX_RANK];
     pad_run r = {d, whet_problem_enum(c->p, "mode"), y->rank - 1, whet_port_size(y),
-                 whet_move_has(c, 2) ? c->in[2] : (const char *)&zero};
+                 whet_move_has(c, 2) ? c->in[2] : (const char *)zero};
     (void)phase;
     WHET_TRY(pad_dims(c, r.mode, d));
     int64_t n = y->dims[r.last], rows = whet_dims_count(y->dims, r.last),
