@@ -81,6 +81,9 @@ static whet_status check_order(const whet_node *n, const whet_value *v, whet_err
 static whet_value *capture_in_node(whet_network *net, whet_value *outer, whet_error *err) {
     whet_node *n = net->node;
     whet_flow f;
+    if (!n->graph)
+        return whet_error_set(err, WHET_E_INVALID, "%s, whose block this is, has been removed",
+                              n->name), NULL;
     if (whet_flow_of(n->op, n->attrs, n->n_in, n->n_out, &f, err) != WHET_OK ||
         check_order(n, outer, err) != WHET_OK)
         return NULL;

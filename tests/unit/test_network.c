@@ -375,6 +375,30 @@ static void loops(void **state) {
     run(m, 1, 2, (float[]){1, -2}, 2, y);
     assert_memory_equal(y, ((float[]){7, -14}), sizeof y);
     assert_non_null(strstr(whet_network_text(m->net, 4), "graph body"));
+    // a block outlives its node, but takes in nothing more
+    whet_value *fresh = add2(m, "mul", "fresh", x, x);
+    OK(whet_network_replace(m->net, out[0], x));
+    OK(whet_network_remove(m->net, loop));
+    check(b, whet_network_add(b, "relu", NULL, &fresh, 1, NULL, 0, &v, 1), WHET_E_INVALID,
+          "removed");
+    run(m, 1, 2, (float[]){1, -2}, 2, y);
+    assert_memory_equal(y, ((float[]){1, -2}), sizeof y);
+}
+
+// if c: x + x, else: x
+static whet_status make_if(whet_network *net, whet_value *x, whet_value *c) {
+    whet_network *block[2];
+    whet_value *y;
+    whet_status status = whet_network_block(net, "then", &block[0]);
+    if (!status) status = whet_network_block(net, "else", &block[1]);
+    if (!status)
+        status = whet_network_add(block[0], "add", NULL, (whet_value *[]){x, x}, 2, NULL, 0, &y, 1);
+    if (!status) status = whet_network_mark_output(block[0], y, NULL);
+    if (!status) status = whet_network_mark_output(block[1], x, NULL);
+    if (!status)
+        status = whet_network_add_flow(net, "if", NULL, &c, 1, block, 2, NULL, 0, &y, 1);
+    if (!status) status = whet_network_mark_output(net, y, "z");
+    return status;
 }
 
 static whet_status make_all(whet_builder *b) {
@@ -391,6 +415,8 @@ static whet_status make_all(whet_builder *b) {
     if (!status) status = whet_network_mark_output(net, y, "y");
     if (!status) status = whet_network_add(net, "relu", NULL, &x, 1, NULL, 0, &y, 1);
     if (!status) status = whet_network_replace(net, x, y);
+    if (!status) status = whet_network_input(net, "b", WHET_DTYPE_BOOL, 0, NULL, NULL, &v[0]);
+    if (!status) status = make_if(net, x, v[0]);
     if (!status && !whet_network_text(net, 4)) status = WHET_E_NOMEM;
     return status;
 }
