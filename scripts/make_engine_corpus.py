@@ -106,6 +106,11 @@ def flow():
                  {"w": normal(80, 1, 4), "m": normal(4, 4)})
 
 
+def found_shapes():
+    """Texts and sequences whose items have shapes that only running tells."""
+    return onnx.load(CORPUS.parent.parent / "data/found_shapes.onnx")
+
+
 def plugins():
     """Those of tests/fuzz/fuzz_plugin.h: attributes, state, shapes read and shapes found out."""
     everything = {"i": -3, "f": 2.0, "b": 1, "c": "two", "d": 1, "s": "text", "ints": [4, 5],
@@ -140,7 +145,7 @@ def plugin_engines():
 
 def main():
     plugin_engines()
-    for make in (convolution, attention, dynamic, large_constants, flow):
+    for make in (convolution, attention, dynamic, large_constants, flow, found_shapes):
         proto = make()
         onnx.checker.check_model(proto)
         for portable in ("full", "none"):

@@ -538,6 +538,19 @@ def loop_flow():
 
 
 @model
+def found_shapes():
+    """Texts, items and indices whose shapes only running tells, and what reads them."""
+    return make([h.make_node("SequenceConstruct", ["x", "x"], ["s"]),
+                 h.make_node("SequenceAt", ["s", "i"], ["t"]), h.make_node("Neg", ["t"], ["y"]),
+                 h.make_node("StringSplit", ["w"], ["u", "count"]),
+                 h.make_node("Concat", ["u", "u"], ["words"], axis=0),
+                 h.make_node("NonZero", ["t"], ["nz"]), h.make_node("Transpose", ["nz"], ["z"])],
+                [info("w", ("n",), T.STRING), info("x", ("n",)), info("i", (), T.INT64)],
+                [info("words", ("a", "b"), T.STRING), info("y", ("c",)),
+                 info("z", ("d", 1), T.INT64)], opset=20)
+
+
+@model
 def loop_product():
     """Products with a constant and with a captured matrix in a Loop, and one before it."""
     body = h.make_graph(

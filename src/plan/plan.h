@@ -156,6 +156,10 @@ whet_status whet_plan_place_packed(whet_plan *const *plans, int32_t n, const whe
                                    size_t *n_pieces);
 void whet_plan_encode(const whet_plan *p, const whet_pgraph *g, const whet_env *env,
                       whet_writer *w);
+// Says what is wrong when a step reads a value in the segment that finds out its shape, or before;
+// NULL: nothing. Ids are those of the graph. WHET_E_NOMEM.
+whet_status whet_plan_shapes_in_order(const whet_plan *p, const whet_pgraph *g,
+                                      whet_arena *arena, const char **wrong);
 // Checks every id, kernel and parameter against the graph and this environment. WHET_E_UNSUPPORTED
 // when a kernel is not here, WHET_E_PARSE when malformed. Packed data: pointers into packed_data.
 whet_status whet_plan_decode(const void *data, size_t size, const void *packed_data,

@@ -259,6 +259,20 @@ static bool pointers_safe(const decoder *d, const whet_pstep *s) {
     return true;
 }
 
+// What an operator and others that take its result make has the shape of that result.
+static whet_status check_fused(decoder *d, const whet_pstep *s) {
+    const whet_pnode *n = &d->g->nodes[s->nodes[0]];
+    if (n->op->flags & WHET_OP_DYNAMIC_OUT || n->n_out != 1 || n->out[0] < 0 || s->n_out != 1 ||
+        s->out[0] < 0)
+        return malformed(d, "nodes that cannot be one step");
+    const whet_type *a = &d->g->values[n->out[0]].type;
+    const whet_type *b = &d->g->values[d->p->tensors[s->out[0]].value].type;
+    if (a->rank < 0 || a->rank != b->rank || a->dtype != b->dtype ||
+        memcmp(a->dims, b->dims, (size_t)a->rank * sizeof a->dims[0]))
+        return malformed(d, "step makes a value of another shape");
+    return WHET_OK;
+}
+
 // The step computes what its nodes say: inputs are the nodes', kernels are of the root's operator.
 static whet_status check_step(decoder *d, const whet_pstep *s) {
     const char *op = s->op ? s->op->name : s->chain ? "chain" : "reorder";
@@ -282,6 +296,9 @@ static whet_status check_step(decoder *d, const whet_pstep *s) {
         return malformed(d, "bad conversion");
     if (s->chain && (s->n_in != s->chain->n_in || s->n_out != s->chain->n_out))
         return malformed(d, "chain of another size");
+    for (int32_t i = 0; s->chain && i < s->n_in + s->n_out; i++)
+        if ((i < s->n_in ? s->in[i] : s->out[i - s->n_in]) < 0)
+            return malformed(d, "chain without an operand");
     if (!control && !pointers_safe(d, s))
         return malformed(d, "kernel of numbers for values that are none");
     if ((s->other >= 0) != (s->epi.binary != WHET_PW_NONE)) return malformed(d, "epilogue operand");
@@ -300,7 +317,7 @@ static whet_status check_step(decoder *d, const whet_pstep *s) {
         int32_t v = s->out[i] < 0 ? -1 : d->p->tensors[s->out[i]].value;
         if (v != n->out[i]) return malformed(d, "step makes another value");
     }
-    return WHET_OK;
+    return s->n_nodes == 1 ? WHET_OK : check_fused(d, s);
 }
 
 static whet_status read_step(decoder *d, whet_pstep *s) {
@@ -561,6 +578,9 @@ static whet_status read_plan(decoder *d) {
     WHET_TRY(read_packed(d));
     for (int32_t i = 0; i < p->n_steps; i++) p->cost += p->steps[i].cost;
     WHET_TRY(check_order(d));
+    const char *wrong;
+    if (whet_plan_shapes_in_order(p, d->g, &p->arena, &wrong)) return WHET_NOMEM(d->err);
+    if (wrong) return malformed(d, wrong);
     WHET_TRY(check_read_constants(d));
     return read_blocks(d);
 }

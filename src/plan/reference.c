@@ -43,6 +43,8 @@ static whet_status apply_epilogue(const whet_call *c, whet_tensor *out) {
     whet_load_f64_array(acc, out->data, out->dtype, n);
     if (p->epi.binary) {
         const void *plain;
+        if (whet_dims_count(p->epi.other.dims, p->epi.other.rank) != n)
+            WHET_FAIL(c->err, WHET_E_SHAPE, "%s: its operand has another size", c->node);
         WHET_TRY(to_plain(c, &p->epi.other, c->other, &plain));
         other = whet_arena_array(c->arena, (size_t)n, sizeof *other);
         if (!other) return WHET_NOMEM(c->err);
@@ -100,11 +102,30 @@ static int64_t broadcast_offset(const whet_port *in, const whet_port *out, int64
     return offset;
 }
 
+// A plan from a file may say what it likes; kernels look at shapes in `accepts`.
+static bool chain_fits(const whet_problem *p) {
+    const whet_port *out = &p->out[0];
+    for (int32_t i = 1; i < p->n_out; i++)
+        if (whet_dims_count(p->out[i].dims, p->out[i].rank) !=
+            whet_dims_count(out->dims, out->rank))
+            return false;
+    for (int32_t i = 0; i < p->n_in; i++) {
+        const whet_port *in = &p->in[i];
+        if (in->rank > out->rank) return false;
+        for (int32_t d = 0; d < in->rank; d++)
+            if (in->dims[d] != 1 && in->dims[d] != out->dims[out->rank - in->rank + d])
+                return false;
+    }
+    return true;
+}
+
 static whet_status run_chain(const whet_call *c) {
     const whet_problem *p = c->p;
     const whet_chain *chain = p->chain;
     const void *in[WHET_CHAIN_MAX_IN];
     void *out[WHET_CHAIN_MAX_OUT];
+    if (!chain_fits(p))
+        WHET_FAIL(c->err, WHET_E_SHAPE, "%s: shapes that do not go together", c->node);
     int64_t n = whet_dims_count(p->out[0].dims, p->out[0].rank);
     for (int32_t i = 0; i < chain->n_in; i++) WHET_TRY(to_plain(c, &p->in[i], c->in[i], &in[i]));
     for (int32_t i = 0; i < chain->n_out; i++) {

@@ -456,6 +456,22 @@ static whet_status run_host_step(whet_context *c, int32_t live) {
     return c->tap ? call_tap(c, live) : WHET_OK;
 }
 
+// An operator that finds out the shapes of its outputs has given each of them.
+static whet_status check_made(whet_context *c) {
+    const whet_plan *p = c->lane->plan;
+    for (int32_t i = 0; i < c->frame->n_live; i++) {
+        const whet_pstep *s = &p->steps[c->frame->live_step[i]];
+        if (!s->op || !(s->op->n_blocks || s->op->flags & WHET_OP_DYNAMIC_OUT)) continue;
+        for (int32_t k = 0; k < s->n_out; k++) {
+            int32_t v = s->out[k] < 0 ? -1 : p->tensors[s->out[k]].value;
+            if (v >= 0 && c->dynamic[v].dtype == WHET_DTYPE_NONE)
+                WHET_FAIL(&c->handle.error, WHET_E_INTERNAL, "%s: output %d was not made", s->name,
+                          k);
+        }
+    }
+    return WHET_OK;
+}
+
 static whet_status run_segment(whet_context *c) {
     const whet_plan *p = c->lane->plan;
     const whet_psegment *seg = &p->segments[c->segment];
@@ -463,7 +479,7 @@ static whet_status run_segment(whet_context *c) {
     WHET_TRY(set_pointers(c));
     if (seg->backend < 0) {
         for (int32_t i = 0; i < f->n_live; i++) WHET_TRY(run_host_step(c, i));
-        return WHET_OK;
+        return check_made(c);
     }
     WHET_TRY(bind(c));
     WHET_TRY(ensure_scratch(c));
@@ -479,7 +495,7 @@ static whet_status run_segment(whet_context *c) {
     }
     WHET_TRY(whet_context_backend(c, seg->backend)->run_segment(&run, &c->handle.error));
     for (int32_t i = 0; c->profile && i < f->n_live; i++) report_step(c, i, c->lane->times[i]);
-    return WHET_OK;
+    return check_made(c);
 }
 
 static void shape_output(whet_context *c, int32_t i, whet_tensor *t) {

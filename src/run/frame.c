@@ -114,6 +114,28 @@ static bool wants_threads(const whet_step *s) {
     return whet_kernel_cost(s->kernel, &s->problem, s->params) > MIN_PARALLEL_SECONDS;
 }
 
+static bool unmade(const whet_frame_input *in, int32_t t) {
+    for (; t >= 0; t = in->plan->tensors[t].alias) {
+        int32_t v = in->plan->tensors[t].value, node = in->graph->values[v].node;
+        if (node < 0 || whet_pvalue_is_const(&in->graph->values[v])) continue;
+        const whet_pnode *n = &in->graph->nodes[node];
+        bool dynamic = n->n_blocks || n->op->flags & WHET_OP_DYNAMIC_OUT;
+        if (dynamic && in->dynamic[v].dtype == WHET_DTYPE_NONE) return true;
+    }
+    return false;
+}
+
+// Plans are checked for this when they are loaded; memory that was never written must not be read.
+static whet_status check_made(const whet_frame_input *in, const whet_pstep *ps, whet_error *err) {
+    for (int32_t i = 0; i <= ps->n_in; i++) {
+        int32_t t = i < ps->n_in ? ps->in[i] : ps->other;
+        if (unmade(in, t))
+            WHET_FAIL(err, WHET_E_INTERNAL, "%s: \"%s\" is read before it is made", ps->name,
+                      in->graph->values[in->plan->tensors[t].value].name);
+    }
+    return WHET_OK;
+}
+
 static whet_status bind_step(const whet_frame_input *in, whet_frame *f, const whet_pstep *ps,
                              whet_step *s, whet_error *err) {
     const whet_pgraph *g = in->graph;
@@ -179,7 +201,9 @@ static whet_status bind_steps(const whet_frame_input *in, whet_frame *f, whet_er
     if (!f->steps) return WHET_NOMEM(err);
     for (int32_t i = 0; i < seg->n_steps; i++) {
         const whet_pstep *ps = &p->steps[seg->first_step + i];
-        if (!nothing_to_do(f, p, ps)) WHET_TRY(bind_step(in, f, ps, &f->steps[i], err));
+        if (nothing_to_do(f, p, ps)) continue;
+        WHET_TRY(check_made(in, ps, err));
+        WHET_TRY(bind_step(in, f, ps, &f->steps[i], err));
     }
     return WHET_OK;
 }
