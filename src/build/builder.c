@@ -56,6 +56,13 @@ static whet_status import(whet_builder *b, const whet_config *c) {
     return b->load_status;
 }
 
+static void warn_misdeclared(const whet_builder *b) {
+    const whet_import *m = &b->import;
+    if (b->load_status != WHET_OK || !m->misdeclared) return;
+    whet_env_log(b->env, WHET_LOG_WARNING, "%s; what is computed holds (%lld such declarations)",
+                 m->misdeclared, (long long)m->n_misdeclared);
+}
+
 static char *folder_of(const char *path) {
     const char *slash = strrchr(path, '/');
     if (!slash) return strdup(".");
@@ -74,6 +81,7 @@ whet_status whet_builder_load_onnx(whet_builder *b, const char *path) {
     b->data = b->map.data;
     b->size = b->map.size;
     whet_status status = import(b, NULL);
+    warn_misdeclared(b);
     return status == WHET_OK ? status : whet_error_prefix(err, status, "%s", path);
 }
 
@@ -87,7 +95,9 @@ whet_status whet_builder_load_onnx_memory(whet_builder *b, const void *data, siz
     if (external_dir && !(b->external_dir = strdup(external_dir))) return WHET_NOMEM(err);
     b->data = data;
     b->size = bytes;
-    return import(b, NULL);
+    whet_status status = import(b, NULL);
+    warn_misdeclared(b);
+    return status;
 }
 
 whet_status whet_builder_network(whet_builder *b, whet_network **network) {

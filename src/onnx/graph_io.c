@@ -98,8 +98,14 @@ static void print_info(const whet_onnx_value *info, whet_str *s) {
     whet_str_add(s, "]");
 }
 
-void whet_import_compare(whet_importer *imp, const whet_import_node *n, const whet_value *v,
-                         const whet_onnx_value *info) {
+static void note_misdeclared(whet_importer *imp, const char *text) {
+    if (imp->import->n_misdeclared++ == 0)
+        imp->import->misdeclared = whet_arena_strdup(imp->arena, text);
+}
+
+// strict: another shape is an error.
+static void compare(whet_importer *imp, const whet_import_node *n, const whet_value *v,
+                    const whet_onnx_value *info, bool strict) {
     if (!v || !info || !info->kind) return;
     bool tensor = !strcmp(info->kind, "tensor");
     whet_elem elem;
@@ -115,15 +121,20 @@ void whet_import_compare(whet_importer *imp, const whet_import_node *n, const wh
     }
     if (info->rank < 0 || v->type.rank < 0) return;
     if (info->rank == v->type.rank && dims_agree(v, info)) return;
-    whet_str declared, found;
-    whet_str_init(&declared);
-    whet_str_init(&found);
-    print_info(info, &declared);
-    whet_import_type_print(imp->graph, v, &found);
-    whet_import_problem_add(imp, n, WHET_E_SHAPE, "'%s' is declared with shape %s, but it is %s",
-                            info->name, whet_str_text(&declared), whet_str_text(&found));
-    whet_str_fini(&declared);
-    whet_str_fini(&found);
+    whet_str text;
+    whet_str_init(&text);
+    whet_str_printf(&text, "'%s' is declared with shape ", info->name);
+    print_info(info, &text);
+    whet_str_add(&text, ", but it is ");
+    whet_import_type_print(imp->graph, v, &text);
+    if (strict) whet_import_problem_add(imp, n, WHET_E_SHAPE, "%s", whet_str_text(&text));
+    else note_misdeclared(imp, whet_str_text(&text));
+    whet_str_fini(&text);
+}
+
+void whet_import_compare(whet_importer *imp, const whet_import_node *n, const whet_value *v,
+                         const whet_onnx_value *info) {
+    compare(imp, n, v, info, false);
 }
 
 // ---- inputs ----
@@ -256,7 +267,7 @@ static void add_input(whet_importer *imp, whet_scope *scope, const whet_onnx_val
                                             : "an input of the graph has no name%s",
                                 info->name);
     } else if (b->defined) { // the default of an input makes it a constant
-        whet_import_compare(imp, NULL, b->value, info);
+        compare(imp, NULL, b->value, info, true);
     } else {
         b->value = make_input(imp, info);
         b->defined = true;

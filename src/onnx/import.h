@@ -49,6 +49,8 @@ typedef struct whet_import {
     whet_problem_report *problems; // the first WHET_IMPORT_PROBLEMS
     int32_t n_problems, cap_problems;
     int64_t n_found;   // problems found in all
+    const char *misdeclared; // the first value whose declared shape is not what it has, NULL
+    int64_t n_misdeclared;
     int64_t ir_version;
     const char *producer;
     struct { const char *domain; int64_t version; } *opsets;

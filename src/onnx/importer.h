@@ -151,7 +151,8 @@ bool whet_scope_order(whet_importer *imp, const whet_scope *scope);
 void whet_import_constants(whet_importer *imp, whet_scope *scope);
 void whet_import_inputs(whet_importer *imp, whet_scope *scope);
 void whet_import_outputs(whet_importer *imp, whet_scope *scope);
-// Compares a computed type with the declared one.
+// Compares a computed type with the declared one. Another shape is only noted: what is computed
+// holds.
 void whet_import_compare(whet_importer *imp, const whet_import_node *n, const whet_value *v,
                          const whet_onnx_value *info);
 // Stands for a value that could not be made but whose type is declared; NULL when it is not.

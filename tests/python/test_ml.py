@@ -460,3 +460,16 @@ def test_cast_map():
         cast(STRING, {1: "2.5x"}, "TO_FLOAT", FLOAT)
     with pytest.raises(whet.Error, match="key 4 is outside of 4"):
         cast(STRING, {4: "a"}, "TO_STRING", STRING, **sparse)
+
+
+def test_a_declared_shape_that_is_wrong():
+    """As skl2onnx declares the scores of a RidgeClassifier of two classes."""
+    x = np.ones((3, 4), np.float32)
+    proto = onnx.load_from_string(model("Scaler", x, {"Y": TensorProto.FLOAT}, scale=[2.0]))
+    for dims in (["n", 2], [4], ["n", 4, 1]):
+        proto.graph.output[0].CopyFrom(
+            helper.make_tensor_value_info("Y", TensorProto.FLOAT, dims))
+        np.testing.assert_array_equal(run(proto.SerializeToString(), x)["Y"], 2 * x)
+    proto.graph.output[0].type.tensor_type.elem_type = TensorProto.INT64
+    with pytest.raises(whet.Error, match="'Y' is declared as INT64, but it is FLOAT"):
+        whet.build(proto.SerializeToString(), level=0)
