@@ -13,7 +13,8 @@
 // What is in the library, and what it was built with when it has it.
 static const struct {
     const char *op, *package;
-} rare[] = {{"image_decoder", NULL}, {"regex_full_match", "libre2-dev"}};
+} rare[] = {
+    {"image_decoder", NULL}, {"regex_full_match", "libre2-dev"}, {"tokenizer", "libre2-dev"}};
 
 static int32_t rare_index(const char *name) {
     for (int32_t i = 0; i < WHET_COUNT(rare); i++)

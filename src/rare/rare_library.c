@@ -2,12 +2,12 @@
 // The entry of libwhet_ops.so.
 #include "env/rare.h"
 
-extern const whet_op whet_op_image_decoder, whet_op_regex_full_match;
+extern const whet_op whet_op_image_decoder, whet_op_regex_full_match, whet_op_tokenizer;
 
 static const whet_op *const ops[] = {
     &whet_op_image_decoder,
 #ifdef WHET_HAVE_RE2
-    &whet_op_regex_full_match,
+    &whet_op_regex_full_match, &whet_op_tokenizer,
 #endif
 };
 

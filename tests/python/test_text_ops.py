@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Operators of text against plain Python."""
+"""Operators of text against plain Python and onnxruntime."""
 
 import numpy as np
 import onnx
 import onnx.helper as oh
+import onnxruntime
 import pytest
 
 import whet
@@ -19,7 +20,8 @@ def context(op, inputs, n_out=1, rank=None, **attrs):
         [node], "g", [oh.make_tensor_value_info(n, t, a.shape)
                       for n, t, a in zip(names, types, inputs)],
         [onnx.ValueInfoProto(name=f"y{i}") for i in range(n_out)])
-    model = oh.make_model(graph, opset_imports=[oh.make_opsetid("", 20)], ir_version=9)
+    model = oh.make_model(graph, opset_imports=[
+        oh.make_opsetid("", 20), oh.make_opsetid("com.microsoft", 1)], ir_version=9)
     engine = whet.build(model.SerializeToString(), verify="off", level=0)
     run = whet.loads(engine.serialize()).context()
     return run.run(dict(zip(names, inputs)))
@@ -111,3 +113,55 @@ def test_wrong_pools_are_refused(change, words_):
              "ngram_counts": [0, 2], "ngram_indexes": [0, 1, 2], "pool_int64s": [1, 2, 3, 4]}
     with pytest.raises(whet.Error, match=words_):
         context("TfIdfVectorizer", [np.array([1, 2])], **{**attrs, **change})
+
+
+def tokens(x, **attrs):
+    """What whet and onnxruntime make of it, with the same declared result."""
+    attrs = {"mark": 0, "mincharnum": 1, "pad_value": "#", **attrs}
+    graph = oh.make_graph(
+        [oh.make_node("Tokenizer", ["x"], ["y"], domain="com.microsoft", **attrs)], "g",
+        [oh.make_tensor_value_info("x", onnx.TensorProto.STRING, [None] * x.ndim)],
+        [onnx.ValueInfoProto(name="y")])
+    model = oh.make_model(graph, ir_version=9, opset_imports=[
+        oh.make_opsetid("", 20), oh.make_opsetid("com.microsoft", 1)]).SerializeToString()
+    engine = whet.loads(whet.build(model, verify="off", level=0).serialize())
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    return engine.context().run({"x": x})["y"], session.run(None, {"x": x})[0]
+
+
+SENTENCES = words("ab, cd", "e  \u00e9,ab", "", "a b a b,,b", "xx\u00e9 babb", "A\nb")
+
+
+@pytest.mark.parametrize("mark", [0, 1])
+@pytest.mark.parametrize("attrs", [
+    *({"separators": s} for s in ([""], [" "], [",", " "], ["c", "cd"], ["b", "a b"], ["a|ab"],
+                                  ["b", "^c"], ["[ ,]+"], ["\u00e9"], ["a$"])),
+    *({"tokenexp": e} for e in ("[a-z]+", ".", "a*", "(a)(b)", "a|ab", "\u00e9*", "x*y*",
+                                r"\ba", "^a", "[^b]*", "Q")),
+    {"tokenexp": "[a-z]+", "mincharnum": 2}, {"separators": [" "], "mincharnum": 3},
+    {"tokenexp": "a", "separators": ["a"]}, {"tokenexp": "a", "pad_value": ""}],
+    ids=str)
+def test_tokenizer(attrs, mark):
+    for x in (SENTENCES, SENTENCES.reshape(3, 2), words("", "")):
+        got, want = tokens(x, mark=mark, **attrs)
+        assert got.shape == want.shape and got.tolist() == want.tolist()
+
+
+@pytest.mark.parametrize("attrs, text", [
+    ({"tokenexp": "("}, "is no regular expression of RE2"),
+    ({"separators": ["a", "b*"]}, "separator 1 matches an empty text"),
+    ({}, "neither separators nor tokenexp"), ({"tokenexp": "a", "mincharnum": 0}, "mincharnum"),
+    ({"tokenexp": ".", "mincharnum": 2}, "tokens of one character")])
+def test_tokenizer_is_refused(attrs, text):
+    with pytest.raises(whet.Error, match=text):
+        tokens(SENTENCES, **attrs)
+
+
+def test_tokenizer_of_what_is_no_text():
+    x = words(b"a\xff".decode("utf-8", "surrogateescape"))
+    with pytest.raises(whet.Error, match="no UTF-8"):
+        context("Tokenizer", [x], domain="com.microsoft", mark=0, mincharnum=1, pad_value="",
+                tokenexp="a")
+    with pytest.raises(whet.Error, match="matches an empty text"):
+        context("Tokenizer", [words("ab")], domain="com.microsoft", mark=0, mincharnum=1,
+                pad_value="", separators=[r"\b"])
