@@ -289,6 +289,11 @@ whet_value *whet_import_scalar(whet_import_node *n, whet_dtype dtype, double v) 
     return whet_import_helper(n, &t);
 }
 
+whet_value *whet_import_size(whet_import_node *n, whet_value *v, int64_t axis) {
+    whet_value *shape = whet_import_emit(n, "shape", NULL, WHET_VALUES(v));
+    return whet_import_emit(n, "gather", NULL, WHET_VALUES(shape, whet_import_i64(n, &axis, 1)));
+}
+
 whet_value *whet_import_ints_constant(whet_import_node *n, const char *name) {
     whet_ints ints;
     return whet_import_ints(n, name, &ints) ? whet_import_i64(n, ints.v, ints.n) : NULL;

@@ -108,6 +108,8 @@ whet_value *whet_import_scalar(whet_import_node *n, whet_dtype dtype, double v);
 whet_value *whet_import_helper(whet_import_node *n, const whet_tensor *data);
 // Without a name: it gets that of the result it becomes.
 whet_value *whet_import_constant(whet_import_node *n, const whet_tensor *data, bool copy);
+// The size of dimension `axis` as i64[1].
+whet_value *whet_import_size(whet_import_node *n, whet_value *v, int64_t axis);
 // The attribute (INTS) as an i64 constant; NULL when absent.
 whet_value *whet_import_ints_constant(whet_import_node *n, const char *name);
 void whet_import_result(whet_import_node *n, int32_t i, whet_value *v);

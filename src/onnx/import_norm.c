@@ -60,29 +60,36 @@ void whet_import_skip_simplified_layer_norm(whet_import_node *n) {
     whet_import_result(n, 3, sum);
 }
 
-// [groups] to [channels]: every element channels / groups times.
-static whet_value *repeat(whet_import_node *n, whet_value *v, int64_t groups, int64_t channels) {
-    int64_t one = 1, wide[2] = {groups, channels / groups};
+// [groups] to [channels]: every element channels / groups times. count: channels / groups, i64[1]
+static whet_value *repeat(whet_import_node *n, whet_value *v, int64_t groups, whet_value *count) {
+    int64_t one = 1, all = -1;
+    whet_value *wide = whet_import_emit(n, "concat", WHET_SETS({"axis", .number = 0}),
+                                        WHET_VALUES(whet_import_i64(n, &groups, 1), count));
     v = whet_import_emit(n, "unsqueeze", NULL, WHET_VALUES(v, whet_import_i64(n, &one, 1)));
-    v = whet_import_emit(n, "expand", NULL, WHET_VALUES(v, whet_import_i64(n, wide, 2)));
-    return whet_import_emit(n, "reshape", NULL, WHET_VALUES(v, whet_import_i64(n, &channels, 1)));
+    v = whet_import_emit(n, "expand", NULL, WHET_VALUES(v, wide));
+    return whet_import_emit(n, "reshape", NULL, WHET_VALUES(v, whet_import_i64(n, &all, 1)));
 }
 
 void whet_import_group_norm_18(whet_import_node *n) {
     whet_value *x = whet_import_in(n, 0);
     whet_value *scale = whet_import_in(n, 1), *bias = whet_import_in(n, 2);
     int64_t groups = whet_import_int(n, "num_groups", 0);
-    if (whet_import_rank(x) < 2 || !whet_dim_is_const(x->type.dims[1])) {
-        whet_import_fail(n, WHET_E_UNSUPPORTED, "the number of channels must be known");
+    if (!x || !scale || !bias) {
+        whet_import_fail(n, WHET_E_MODEL, "input, scale and bias are required");
         return;
     }
-    int64_t channels = x->type.dims[1];
-    if (groups < 1 || channels % groups)
-        whet_import_fail(n, WHET_E_SHAPE, "%lld channels do not make %lld groups",
-                         (long long)channels, (long long)groups);
-    else if (!scale || !bias)
-        whet_import_fail(n, WHET_E_MODEL, "scale and bias are required");
-    else
-        whet_import_own(n, NULL, WHET_VALUES(x, repeat(n, scale, groups, channels),
-                                             repeat(n, bias, groups, channels)));
+    whet_dim channels = whet_import_rank(x) >= 2 ? x->type.dims[1] : WHET_DIM_ERROR;
+    if (groups < 1 || (whet_dim_is_const(channels) && channels % groups)) {
+        whet_import_fail(n, WHET_E_SHAPE, "the channels do not make %lld groups",
+                         (long long)groups);
+        return;
+    }
+    // open channels that turn out to make no groups are an error of the operator at run time
+    int64_t each = whet_dim_is_const(channels) ? channels / groups : 0;
+    whet_value *count =
+        each ? whet_import_i64(n, &each, 1)
+             : whet_import_emit(n, "div", NULL, WHET_VALUES(whet_import_size(n, x, 1),
+                                                            whet_import_i64(n, &groups, 1)));
+    whet_import_own(n, NULL, WHET_VALUES(x, repeat(n, scale, groups, count),
+                                         repeat(n, bias, groups, count)));
 }

@@ -211,6 +211,8 @@ static whet_status affine_infer(whet_infer *ctx) {
     int64_t n;
     WHET_TRY(whet_infer_rank(ctx, 0, 3));
     WHET_TRY(whet_infer_rank(ctx, 1, 1));
+    // asked for in any case, so that the run knows it
+    bool known = whet_infer_value(ctx, 1, &size, &n);
     whet_dim rows = theta->dims[1];
     if (!whet_dim_is_const(rows)) rows = whet_dim_sub(ctx->dims, ctx->in[1]->dims[0], 2);
     if (!whet_dim_is_const(rows)) {
@@ -224,7 +226,6 @@ static whet_status affine_infer(whet_infer *ctx) {
     WHET_TRY(whet_infer_same(ctx, theta->dims[2], d + 1, "columns of theta and dimensions"));
     WHET_TRY(whet_infer_same(ctx, ctx->in[1]->dims[0], d + 2, "length of size"));
     whet_infer_unknown(ctx, 0, d + 2);
-    bool known = whet_infer_value(ctx, 1, &size, &n);
     dims[0] = theta->dims[0];
     dims[d + 1] = d;
     for (int32_t i = 0; i < d; i++) {

@@ -13,10 +13,10 @@ whet_status whet_quant_check(whet_infer *ctx, int32_t i, whet_dim n) {
         WHET_FAIL(ctx->err, WHET_E_UNSUPPORTED,
                   "input %d (%s) has %d dimensions; a scalar or a vector is supported", (int)i,
                   ctx->op->in[i].name, (int)t->rank);
-    if (n == 0)
+    if (n == 0 && whet_dim_is_const(t->dims[0]))
         WHET_FAIL(ctx->err, WHET_E_UNSUPPORTED, "input %d (%s) must be one number", (int)i,
                   ctx->op->in[i].name);
-    return whet_infer_same(ctx, t->dims[0], n, ctx->op->in[i].name);
+    return whet_infer_same(ctx, t->dims[0], n ? n : 1, ctx->op->in[i].name);
 }
 
 double whet_quant_param(const whet_eval *e, int32_t i, int64_t k, double absent) {
