@@ -53,6 +53,15 @@ void whet_map_close(whet_map *map) {
     *map = (whet_map){0};
 }
 
+void whet_map_bring(const void *data, size_t size) {
+#ifdef MADV_POPULATE_READ
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), at = (uintptr_t)data & ~(page - 1);
+    if (size) madvise((void *)at, size + ((uintptr_t)data - at), MADV_POPULATE_READ);
+#else
+    (void)data, (void)size;
+#endif
+}
+
 // Fills up to PIECES_AT_ONCE vectors from piece *at on, *skip bytes of it already written.
 static int gather(struct iovec *v, const whet_piece *pieces, size_t n, size_t at, size_t skip) {
     int count = 0;

@@ -98,6 +98,24 @@ static const uint32_t crc_table[8][256] = {
           0x34019664),
 };
 
+// Of polynomials modulo that of the CRC, lowest power in the highest bit.
+static uint32_t multiply(uint32_t a, uint32_t b) {
+    uint32_t product = 0;
+    for (int i = 0; i < 32; i++) {
+        product ^= b & (0 - (a >> (31 - i) & 1));
+        b = b >> 1 ^ (0x82f63b78u & (0 - (b & 1)));
+    }
+    return product;
+}
+
+// Moves `a` past n zero bytes: a product with x^(8 n), by squaring.
+uint32_t whet_crc32c_join(uint32_t a, uint32_t b, uint64_t n) {
+    uint32_t power = 0x00800000; // x^8
+    for (; n; n >>= 1, power = multiply(power, power))
+        if (n & 1) a = multiply(a, power);
+    return a ^ b;
+}
+
 uint32_t whet_crc32c_table(uint32_t crc, const void *data, size_t n) {
     const uint8_t *p = data;
     uint32_t c = ~crc;
@@ -116,15 +134,6 @@ uint32_t whet_crc32c_table(uint32_t crc, const void *data, size_t n) {
 // side by side, and are joined by moving a CRC past LANE zero bytes, a product with x^(8 LANE).
 #define LANE 8192
 #define PAST_LANE 0x28461564u
-
-static uint32_t multiply(uint32_t a, uint32_t b) {
-    uint32_t product = 0;
-    for (int i = 0; i < 32; i++) {
-        product ^= b & (0 - (a >> (31 - i) & 1));
-        b = b >> 1 ^ (0x82f63b78u & (0 - (b & 1)));
-    }
-    return product;
-}
 
 __attribute__((target("sse4.2"))) static uint32_t crc32c_sse42(uint32_t crc, const void *data,
                                                                size_t n) {

@@ -12,7 +12,9 @@ uint64_t whet_hash64_text(const char *text, uint64_t seed);
 uint64_t whet_hash64_mix(uint64_t a, uint64_t b);
 // crc of the concatenation: pass the former result; start with 0.
 uint32_t whet_crc32c(uint32_t crc, const void *data, size_t n);
-// The same by tables, on any machine.
+// crc of the concatenation of two pieces with these, the second of n bytes.
+uint32_t whet_crc32c_join(uint32_t a, uint32_t b, uint64_t n);
+// The same as whet_crc32c by tables, on any machine.
 uint32_t whet_crc32c_table(uint32_t crc, const void *data, size_t n);
 
 #endif

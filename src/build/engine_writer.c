@@ -3,6 +3,8 @@
 #include "build/builder_impl.h"
 #include "build/carry_plugins.h"
 
+#include "base/crc_fork.h"
+
 typedef struct {
     whet_piece *v;
     int32_t n, cap;
@@ -19,7 +21,7 @@ static bool push_padded(whet_arena *arena, piece_list *l, const void *data, size
 
 // Source constants that the graph still refers to, each once; then those of its blocks.
 static bool list_sources(whet_build *x, const whet_pgraph *g, size_t *at, piece_list *l,
-                         whet_writer *index) {
+                         whet_writer *index, whet_writer *sums) {
     uint32_t n = 0;
     for (int32_t i = 0; i < g->n_values; i++) {
         const whet_pvalue *v = &g->values[i];
@@ -32,11 +34,12 @@ static bool list_sources(whet_build *x, const whet_pgraph *g, size_t *at, piece_
         if (v->kind != WHET_PVALUE_SOURCE || whet_pvalue_inline(v)) continue;
         whet_write_u32(index, (uint32_t)i);
         whet_write_u64(index, *at);
+        whet_write_u32(sums, whet_crc32c_fork(x->env->workers, t.data, t.bytes));
         if (!push_padded(&x->arena, l, t.data, t.bytes)) return false;
         *at += (t.bytes + 63) & ~(size_t)63;
     }
     for (int32_t i = 0; i < g->n_blocks; i++)
-        if (!list_sources(x, g->blocks[i], at, l, index)) return false;
+        if (!list_sources(x, g->blocks[i], at, l, index, sums)) return false;
     return true;
 }
 
@@ -72,7 +75,7 @@ static whet_status keep_sections(whet_build *x, section_list *l, uint32_t *id) {
     uint32_t replaced = 0, last = 0;
     for (int32_t i = 0; i < f->n_sections; i++) {
         whet_section *s = &f->sections[i];
-        WHET_TRY(whet_section_check(s, x->err)); // what is copied gets a new checksum
+        WHET_TRY(whet_section_check(s, x->env->workers, x->err)); // copied with a new one
         if (s->id > last) last = s->id;
         if (s->kind != WHET_SECTION_MACHINE) continue;
         WHET_TRY(whet_machine_decode(s->data, s->size, &m, x->err));
@@ -135,18 +138,20 @@ static bool push_graph(whet_build *x, section_list *l, whet_writer *graph) {
     return !graph->failed && push_section(x, l, WHET_SECTION_GRAPH, 0, graph->data, graph->size);
 }
 
-static bool push_sources(whet_build *x, section_list *l, whet_writer *index) {
+static bool push_sources(whet_build *x, section_list *l, whet_writer *index, whet_writer *sums) {
     piece_list sources = {0};
     size_t at = 0;
-    if (!list_sources(x, x->graph, &at, &sources, index) || index->failed) return false;
+    if (!list_sources(x, x->graph, &at, &sources, index, sums) || index->failed || sums->failed)
+        return false;
     whet_section_out s = {WHET_SECTION_SOURCES, 0, sources.v, (size_t)sources.n};
     return push_section(x, l, WHET_SECTION_INDEX, 0, index->data, index->size) &&
+           push_section(x, l, WHET_SECTION_SUMS, 0, sums->data, sums->size) &&
            WHET_ARENA_PUSH(&x->arena, l->v, l->n, l->cap, s);
 }
 
 whet_status whet_build_write(whet_build *x, whet_engine **engine) {
     bool full = x->c->portable == WHET_PORTABLE_FULL;
-    enum { GRAPH, INDEX, MACHINE, PROFILES, PLANS };
+    enum { GRAPH, INDEX, SUMS, MACHINE, PROFILES, PLANS };
     int32_t n_writers = PLANS + x->n_plans;
     whet_writer *w = WHET_NEW_ARRAY(&x->arena, whet_writer, n_writers);
     if (!w) return WHET_NOMEM(x->err);
@@ -161,7 +166,7 @@ whet_status whet_build_write(whet_build *x, whet_engine **engine) {
         good = push_graph(x, &l, &w[GRAPH]) && push_plugins(x, &l, &carried) &&
                push_profiles(x, &l, &w[PROFILES]);
     good = good && push_plans(x, &l, id, full, &w[MACHINE], &w[PLANS]);
-    if (!x->before && full) good = good && push_sources(x, &l, &w[INDEX]);
+    if (!x->before && full) good = good && push_sources(x, &l, &w[INDEX], &w[SUMS]);
     if (status == WHET_OK && !good) status = WHET_NOMEM(x->err);
     void *data = NULL;
     size_t size = 0;

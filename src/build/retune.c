@@ -24,7 +24,7 @@ static whet_status check_tunable(whet_engine *e, const whet_config *c, whet_erro
 static whet_status run_tune(whet_build *x, whet_engine *e, whet_engine **tuned) {
     whet_section *graph = whet_engine_file_find(&e->file, WHET_SECTION_GRAPH, 0);
     whet_section *sources = whet_engine_file_find(&e->file, WHET_SECTION_SOURCES, 0);
-    WHET_TRY(whet_section_check(sources, x->err));
+    WHET_TRY(whet_section_check(sources, x->env->workers, x->err));
     WHET_TRY(whet_pgraph_decode(graph->data, graph->size, whet_env_ops(x->env), &x->graph, x->err));
     WHET_TRY(whet_engine_attach_sources(&e->file, x->graph, x->err));
     WHET_TRY(whet_pgraph_replay(x->graph, x->err));

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/crc_fork.h"
 #include "base/hash.h"
 
 static size_t align_up(size_t v) {
@@ -97,9 +98,9 @@ whet_section *whet_engine_file_nth(whet_engine_file *f, whet_section_kind kind, 
     return NULL;
 }
 
-whet_status whet_section_check(whet_section *s, whet_error *err) {
+whet_status whet_section_check(whet_section *s, whet_workers *workers, whet_error *err) {
     if (s->checked) return WHET_OK;
-    if (whet_crc32c(0, s->data, s->size) != s->crc)
+    if (whet_crc32c_fork(workers, s->data, s->size) != s->crc)
         WHET_FAIL(err, WHET_E_CHECKSUM, "engine file: section %u at byte %zu is damaged", s->kind,
                   s->offset);
     s->checked = true;

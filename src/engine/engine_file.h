@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/workers.h"
 
 #define WHET_ENGINE_MAGIC "WHETENG\n"
 #define WHET_ENGINE_FORMAT 1
@@ -26,6 +27,7 @@ typedef enum whet_section_kind {
     WHET_SECTION_PROFILE_PLAN = 8, // of each profile but the first, in order
     WHET_SECTION_PLUGINS = 9,      // operators from outside, layer one
     WHET_SECTION_LIBRARY = 10,     // a shared object with some of them
+    WHET_SECTION_SUMS = 11,        // checksum of each constant of INDEX
 } whet_section_kind;
 
 typedef struct whet_section {
@@ -53,8 +55,9 @@ whet_section *whet_engine_file_find(whet_engine_file *f, whet_section_kind kind,
 // The i-th of the sections of that kind and id, NULL when there are fewer.
 whet_section *whet_engine_file_nth(whet_engine_file *f, whet_section_kind kind, uint32_t id,
                                    int32_t i);
-// Checks the section's checksum at its first use.
-whet_status whet_section_check(whet_section *s, whet_error *err);
+// Checks the checksum at first use. A large section by all workers (NULL: on this thread), which
+// brings it into memory too.
+whet_status whet_section_check(whet_section *s, whet_workers *workers, whet_error *err);
 
 // Sections to be written; data borrowed.
 typedef struct whet_section_out {

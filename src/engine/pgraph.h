@@ -31,6 +31,8 @@ typedef struct whet_pvalue {
     const void *data;        // constants: contents, NULL when not held (see whet_pgraph_replay)
     const char *dim_names[WHET_MAX_RANK]; // inputs: names of dynamic dims
     bool host_value;         // contents may be asked for by shape functions
+    bool summed, checked;    // of a source constant in a file: sum holds; it has been checked
+    uint32_t sum;
 } whet_pvalue;
 
 typedef struct whet_pgraph whet_pgraph;

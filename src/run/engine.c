@@ -2,6 +2,8 @@
 // Loading: map, check, decode the portable graph, take the section of this machine or plan anew.
 #include "run/engine_impl.h"
 
+#include "base/crc_fork.h"
+
 #include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,9 +27,9 @@ int32_t whet_machine_fit(const whet_machine *file, const whet_machine *here) {
     return same ? 2 : 1;
 }
 
-// The constants of a graph and, after them, those of its blocks.
-static whet_status attach(whet_reader *r, const whet_section *sources, whet_pgraph *graph,
-                          whet_error *err) {
+// The constants of a graph and, after them, those of its blocks. sums: NULL where there are none.
+static whet_status attach(whet_reader *r, whet_reader *sums, const whet_section *sources,
+                          whet_pgraph *graph, whet_error *err) {
     uint32_t n = whet_read_count(r, 12, 1u << 24);
     for (uint32_t i = 0; i < n; i++) {
         uint32_t v = whet_read_u32(r);
@@ -42,10 +44,14 @@ static whet_status attach(whet_reader *r, const whet_section *sources, whet_pgra
         if (t.bytes > sources->size - offset)
             WHET_FAIL(err, WHET_E_PARSE, "engine file: constant \"%s\" runs past its section",
                       value->name);
-        if (!value->data) value->data = sources->data + offset;
+        uint32_t sum = sums ? whet_read_u32(sums) : 0;
+        if (value->data) continue;
+        value->data = sources->data + offset;
+        value->sum = sum;
+        value->summed = sums != NULL;
     }
     for (int32_t i = 0; i < graph->n_blocks; i++)
-        WHET_TRY(attach(r, sources, graph->blocks[i], err));
+        WHET_TRY(attach(r, sums, sources, graph->blocks[i], err));
     return WHET_OK;
 }
 
@@ -53,30 +59,50 @@ whet_status whet_engine_attach_sources(whet_engine_file *file, whet_pgraph *grap
                                        whet_error *err) {
     whet_section *index = whet_engine_file_find(file, WHET_SECTION_INDEX, 0);
     whet_section *sources = whet_engine_file_find(file, WHET_SECTION_SOURCES, 0);
+    whet_section *sums = whet_engine_file_find(file, WHET_SECTION_SUMS, 0);
     if (!index || !sources) return WHET_OK;
-    WHET_TRY(whet_section_check(index, err));
-    whet_reader r;
+    WHET_TRY(whet_section_check(index, NULL, err));
+    if (sums) WHET_TRY(whet_section_check(sums, NULL, err));
+    whet_reader r, s = {0};
     whet_reader_init(&r, index->data, index->size);
-    WHET_TRY(attach(&r, sources, graph, err));
-    if (r.failed || whet_reader_left(&r))
+    if (sums) whet_reader_init(&s, sums->data, sums->size);
+    WHET_TRY(attach(&r, sums ? &s : NULL, sources, graph, err));
+    if (r.failed || whet_reader_left(&r) || (sums && (s.failed || whet_reader_left(&s))))
         WHET_FAIL(err, WHET_E_PARSE, "engine file: bad index of constants");
     whet_pgraph_link(graph);
     return WHET_OK;
 }
 
-// Sources that the plan reads in place count as used, so they are checked now.
-static bool uses_sources(const whet_plan *p) {
-    for (int32_t i = 0; i < p->n_packed; i++)
-        if (p->packed[i].offset == WHET_PACKED_SOURCE) return true;
+// The constant itself, for one that stands for a constant around its block.
+static whet_pvalue *source_of(whet_pgraph *g, int32_t value) {
+    whet_pvalue *v = &g->values[value];
+    for (; v->kind == WHET_PVALUE_OUTER; g = g->parent) v = &g->parent->values[v->outer];
+    return v;
+}
+
+// Sources that the plan reads in place count as used, so they are checked now: each by itself where
+// the file has sums of them, as the rest of the section need not even be read then.
+static whet_status check_used(whet_engine *e, whet_section *sources, const whet_plan *p,
+                              whet_pgraph *g, whet_error *err) {
+    for (int32_t i = 0; i < p->n_packed; i++) {
+        if (p->packed[i].offset != WHET_PACKED_SOURCE) continue;
+        whet_pvalue *v = source_of(g, p->packed[i].value);
+        whet_tensor t = whet_pvalue_tensor(v);
+        if (v->checked) continue;
+        if (!v->summed) WHET_TRY(whet_section_check(sources, e->env->workers, err));
+        else if (whet_crc32c_fork(e->env->workers, t.data, t.bytes) != v->sum)
+            WHET_FAIL(err, WHET_E_CHECKSUM, "engine file: constant \"%s\" is damaged", v->name);
+        v->checked = true;
+    }
     for (int32_t i = 0; i < p->n_blocks; i++)
-        if (uses_sources(p->blocks[i])) return true;
-    return false;
+        WHET_TRY(check_used(e, sources, p->blocks[i], g->blocks[i], err));
+    return WHET_OK;
 }
 
 static whet_status check_used_sources(whet_engine *e, whet_error *err) {
     whet_section *sources = whet_engine_file_find(&e->file, WHET_SECTION_SOURCES, 0);
     for (int32_t i = 0; sources && i < e->n_plans; i++)
-        if (uses_sources(e->plans[i])) return whet_section_check(sources, err);
+        WHET_TRY(check_used(e, sources, e->plans[i], e->graph, err));
     return WHET_OK;
 }
 
@@ -86,7 +112,7 @@ static const whet_box *box_of(const whet_engine *e, int32_t i) {
 
 static whet_status plan_anew(whet_engine *e, whet_error *err) {
     whet_section *sources = whet_engine_file_find(&e->file, WHET_SECTION_SOURCES, 0);
-    if (sources) WHET_TRY(whet_section_check(sources, err));
+    if (sources) WHET_TRY(whet_section_check(sources, e->env->workers, err));
     WHET_TRY(whet_pgraph_replay(e->graph, err));
     for (int32_t i = 0; i < e->n_plans; i++) {
         whet_plan_options o = {.threads = e->env->threads, .box = box_of(e, i)};
@@ -98,14 +124,14 @@ static whet_status plan_anew(whet_engine *e, whet_error *err) {
 
 static whet_status take_plan(whet_engine *e, uint32_t id, whet_error *err) {
     whet_section *packed = whet_engine_file_find(&e->file, WHET_SECTION_PACKED, id);
-    if (packed) WHET_TRY(whet_section_check(packed, err));
+    if (packed) WHET_TRY(whet_section_check(packed, e->env->workers, err));
     for (int32_t i = 0; i < e->n_plans; i++) {
         whet_section *plan =
             i ? whet_engine_file_nth(&e->file, WHET_SECTION_PROFILE_PLAN, id, i - 1)
               : whet_engine_file_find(&e->file, WHET_SECTION_PLAN, id);
         if (!plan || !packed)
             WHET_FAIL(err, WHET_E_PARSE, "engine file: a machine without a plan");
-        WHET_TRY(whet_section_check(plan, err));
+        WHET_TRY(whet_section_check(plan, e->env->workers, err));
         WHET_TRY(whet_plan_decode(plan->data, plan->size, packed->data, packed->size, e->graph,
                                   box_of(e, i), e->env, &e->plans[i], err));
     }
@@ -128,7 +154,7 @@ static whet_status choose_plan(whet_engine *e, whet_error *err) {
         whet_section *s = &e->file.sections[i];
         whet_machine m;
         if (s->kind != WHET_SECTION_MACHINE) continue;
-        WHET_TRY(whet_section_check(s, err));
+        WHET_TRY(whet_section_check(s, e->env->workers, err));
         WHET_TRY(whet_machine_decode(s->data, s->size, &m, err));
         int32_t f = whet_machine_fit(&m, &here);
         if (f <= best) continue;
@@ -162,13 +188,13 @@ static whet_status open_sections(whet_engine *e, const void *data, size_t size, 
     WHET_TRY(whet_engine_file_open(data, size, &e->file, err));
     whet_section *graph = whet_engine_file_find(&e->file, WHET_SECTION_GRAPH, 0);
     if (!graph) WHET_FAIL(err, WHET_E_PARSE, "engine file: it has no graph");
-    WHET_TRY(whet_section_check(graph, err));
+    WHET_TRY(whet_section_check(graph, e->env->workers, err));
     WHET_TRY(whet_engine_find_plugins(e, err));
     WHET_TRY(whet_pgraph_decode(graph->data, graph->size, whet_env_ops(e->env), &e->graph, err));
     WHET_TRY(whet_engine_attach_sources(&e->file, e->graph, err));
     whet_section *profiles = whet_engine_file_find(&e->file, WHET_SECTION_PROFILES, 0);
     if (profiles) {
-        WHET_TRY(whet_section_check(profiles, err));
+        WHET_TRY(whet_section_check(profiles, e->env->workers, err));
         WHET_TRY(whet_boxes_decode(profiles->data, profiles->size, e->graph, &e->profiles, err));
     }
     if (!alloc_plans(e, e->profiles.n ? e->profiles.n : 1)) return WHET_NOMEM(err);

@@ -60,7 +60,7 @@ static whet_status find_all(whet_engine *e, const whet_section *s, whet_arena *a
 whet_status whet_engine_find_plugins(whet_engine *e, whet_error *err) {
     whet_section *s = whet_engine_file_find(&e->file, WHET_SECTION_PLUGINS, 0);
     if (!s) return WHET_OK;
-    WHET_TRY(whet_section_check(s, err));
+    WHET_TRY(whet_section_check(s, e->env->workers, err));
     whet_arena arena;
     whet_arena_init(&arena);
     whet_status status = find_all(e, s, &arena, err);

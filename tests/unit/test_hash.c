@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "support/test.h"
 
+#include "base/crc_fork.h"
 #include "base/hash.h"
 
 typedef uint32_t (*crc_fn)(uint32_t crc, const void *data, size_t n);
@@ -144,11 +145,43 @@ static void hash_moves_half_of_the_bits(void **state) {
     }
 }
 
+static void crc_of_halves_joins(void **state) {
+    (void)state;
+    uint8_t data[1000];
+    uint64_t seed = 5;
+    for (size_t i = 0; i < sizeof data; i++) data[i] = (uint8_t)test_random(&seed);
+    uint32_t whole = crc_slow(data, sizeof data);
+    for (size_t n = 0; n <= sizeof data; n += 25)
+        assert_int_equal(whet_crc32c_join(whet_crc32c(0, data, n),
+                                          whet_crc32c(0, data + n, sizeof data - n),
+                                          sizeof data - n),
+                         whole);
+}
+
+static void crc_by_workers(void **state) {
+    (void)state;
+    size_t size = (5u << 20) + 17;
+    uint8_t *data = calloc(1, size);
+    whet_workers *workers = NULL;
+    for (size_t i = 0; i < size; i += 4099) data[i] = (uint8_t)(i / 4099 + 1);
+    assert_int_equal(whet_workers_create(3, &workers, NULL), WHET_OK);
+    size_t sizes[] = {0, 1, 2u << 20, (2u << 20) + 1, size};
+    for (size_t i = 0; i < COUNT(sizes); i++) {
+        uint32_t want = whet_crc32c(0, data, sizes[i]);
+        assert_int_equal(whet_crc32c_fork(workers, data, sizes[i]), want);
+        assert_int_equal(whet_crc32c_fork(NULL, data, sizes[i]), want);
+    }
+    whet_workers_destroy(workers);
+    free(data);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(crc_known_values),
         cmocka_unit_test(crc_all_lengths_and_offsets),
         cmocka_unit_test(crc_of_pieces_is_crc_of_whole),
+        cmocka_unit_test(crc_of_halves_joins),
+        cmocka_unit_test(crc_by_workers),
         cmocka_unit_test(hash_is_pinned),
         cmocka_unit_test(hash_has_no_easy_collisions),
         cmocka_unit_test(hash_moves_half_of_the_bits),
