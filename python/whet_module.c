@@ -379,10 +379,13 @@ static PyObject *context_set_profile(PyObject *self, PyObject *args) {
 static PyObject *context_set_limits(PyObject *self, PyObject *args) {
     long long iterations;
     double seconds;
-    if (!PyArg_ParseTuple(args, "Ld", &iterations, &seconds)) return NULL;
+    Py_ssize_t objects;
+    if (!PyArg_ParseTuple(args, "Ldn", &iterations, &seconds, &objects)) return NULL;
+    if (objects < 0) return raise_status(WHET_E_INVALID, "a limit of bytes that is negative");
     whet_context *context = ((ContextObject *)self)->context;
     whet_status status = whet_context_set_loop_limit(context, iterations);
     if (!status) status = whet_context_set_time_limit(context, seconds);
+    if (!status) status = whet_context_set_object_limit(context, (size_t)objects);
     if (status) return raise_status(status, whet_error_text(context));
     Py_RETURN_NONE;
 }
@@ -485,7 +488,8 @@ static PyMethodDef context_methods[] = {
     {"lacking", context_lacking, METH_NOARGS, "lacking() -> [name]"},
     {"max_output_bytes", context_max_bytes, METH_VARARGS, "max_output_bytes(inputs, output)"},
     {"set_profile", context_set_profile, METH_VARARGS, "set_profile(number)"},
-    {"set_limits", context_set_limits, METH_VARARGS, "set_limits(iterations, seconds)"},
+    {"set_limits", context_set_limits, METH_VARARGS,
+     "set_limits(iterations, seconds, object_bytes)"},
     {"profile_used", context_profile_used, METH_NOARGS, "profile_used() -> (number, tuned)"},
     {"run", context_run, METH_VARARGS, "run(inputs, outputs)"},
     {"infer", context_infer, METH_VARARGS, "infer(inputs) -> [(None, dtype, shape)]"},

@@ -551,6 +551,34 @@ def found_shapes():
 
 
 @model
+def objects_out():
+    """Results that are no tensors of numbers."""
+    nodes = [h.make_node("SequenceConstruct", ["x", "x"], ["both"]),
+             h.make_node("Optional", ["x"], ["maybe"]),
+             h.make_node("ZipMap", ["x"], ["maps"], classlabels_strings=["a\"b", "c"],
+                         domain="ai.onnx.ml"),
+             h.make_node("StringConcat", ["w", "w"], ["twice"])]
+    tensor = h.make_tensor_type_proto(T.FLOAT, ("n", 2))
+    types = {"both": h.make_sequence_type_proto(tensor),
+             "maybe": h.make_optional_type_proto(tensor),
+             "maps": h.make_sequence_type_proto(h.make_map_type_proto(
+                 T.STRING, h.make_tensor_type_proto(T.FLOAT, [])))}
+    outputs = [h.make_value_info(name, t) for name, t in types.items()]
+    return make(nodes, [info("x", ("n", 2)), info("w", ("k",), T.STRING)],
+                [*outputs, info("twice", ("k",), T.STRING)],
+                opsets=[h.make_opsetid("", 20), h.make_opsetid("ai.onnx.ml", 3)])
+
+
+@model
+def object_in():
+    """The length of a sequence that comes from outside."""
+    tensor = h.make_tensor_type_proto(T.FLOAT, ("n",))
+    return make([h.make_node("SequenceLength", ["s"], ["y"])],
+                [h.make_value_info("s", h.make_sequence_type_proto(tensor))],
+                [info("y", (), T.INT64)])
+
+
+@model
 def loop_product():
     """Products with a constant and with a captured matrix in a Loop, and one before it."""
     body = h.make_graph(

@@ -286,6 +286,7 @@ public:
         io.dtype = i.dtype;
         io.shape = Shape(i.dims, i.dims + rank);
         io.ranked = i.rank >= 0;
+        io.elem = i.elem;
         for (std::int32_t d = 0; d < rank; d++)
             io.dim_names.push_back(i.dim_names[d] ? i.dim_names[d] : "");
         return io;

@@ -26,9 +26,11 @@
 #include <exception>
 #include <functional>
 #include <initializer_list>
+#include <map>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -84,7 +86,8 @@ template <> struct DtypeOf<bool> { static constexpr whet_dtype value = WHET_DTYP
 
 using Shape = std::vector<std::int64_t>;
 
-// A dense tensor that owns its memory, or a view of memory that someone else owns.
+// A dense tensor, sequence, optional or map that owns its memory, or a view of memory that someone
+// else owns.
 class Tensor {
 public:
     Tensor() : t_() {}
@@ -105,6 +108,51 @@ public:
         if (t_.bytes) std::memcpy(t_.data, values.data(), t_.bytes);
     }
 
+    // Texts, which are copied.
+    Tensor(const Shape &shape, const std::vector<std::string> &values)
+        : Tensor(WHET_DTYPE_STRING, shape) {
+        if (values.size() * sizeof(whet_text) != t_.bytes)
+            throw Error(WHET_E_BUFFER, "the texts given are not as many as the shape says");
+        std::size_t at = t_.bytes, size = at;
+        for (const std::string &v : values) size += v.size();
+        owned_.resize(size);
+        t_.data = owned_.data();
+        for (std::size_t i = 0; i < values.size(); i++) {
+            char *to = reinterpret_cast<char *>(owned_.data()) + at;
+            if (!values[i].empty()) std::memcpy(to, values[i].data(), values[i].size());
+            static_cast<whet_text *>(t_.data)[i] = {to, values[i].size()};
+            at += values[i].size();
+        }
+    }
+
+    // Values that are no tensors, out of items that they take over. Items of a sequence are of one
+    // type; keys of a map are i64 or string.
+    static Tensor sequence(std::vector<Tensor> items) {
+        return Tensor(Kind{WHET_DTYPE_SEQUENCE}, std::move(items));
+    }
+    static Tensor optional() { return Tensor(Kind{WHET_DTYPE_OPTIONAL}, std::vector<Tensor>()); }
+    static Tensor optional(Tensor item) {
+        std::vector<Tensor> items;
+        items.push_back(std::move(item));
+        return Tensor(Kind{WHET_DTYPE_OPTIONAL}, std::move(items));
+    }
+    static Tensor map(Tensor keys, Tensor values) {
+        std::vector<Tensor> items;
+        items.push_back(std::move(keys));
+        items.push_back(std::move(values));
+        return Tensor(Kind{WHET_DTYPE_MAP}, std::move(items));
+    }
+    template <class K, class V> static Tensor map(const std::map<K, V> &from) {
+        std::vector<K> keys;
+        std::vector<V> values;
+        for (const auto &[key, value] : from) {
+            keys.push_back(key);
+            values.push_back(value);
+        }
+        Shape shape{static_cast<std::int64_t>(from.size())};
+        return map(Tensor(shape, keys), Tensor(shape, values));
+    }
+
     // Memory that stays the caller's.
     static Tensor view(whet_dtype dtype, const Shape &shape, void *data) {
         Tensor t;
@@ -123,9 +171,15 @@ public:
     Tensor(const Tensor &) = delete;
     Tensor &operator=(const Tensor &) = delete;
 
-    // A copy that owns its memory.
+    // A copy that owns its memory, with all that is in it.
     Tensor clone() const {
         Tensor t;
+        if (t_.dtype == WHET_DTYPE_STRING && t_.data) return Tensor(shape(), texts());
+        if (is_object() && t_.data) {
+            std::vector<Tensor> copies;
+            for (const Tensor &item : items()) copies.push_back(item.clone());
+            return Tensor(Kind{t_.dtype}, std::move(copies));
+        }
         t.t_ = t_;
         const unsigned char *from = static_cast<const unsigned char *>(t_.data);
         if (from) t.owned_.assign(from, from + t_.bytes);
@@ -154,9 +208,84 @@ public:
         return static_cast<const T *>(t_.data);
     }
 
+    // The texts of a string tensor.
+    std::vector<std::string> texts() const {
+        check_type(WHET_DTYPE_STRING);
+        std::vector<std::string> all;
+        const whet_text *v = static_cast<const whet_text *>(t_.data);
+        for (std::int64_t i = 0, n = count(); i < n; i++)
+            all.emplace_back(v[i].size ? v[i].data : "", v[i].size);
+        return all;
+    }
+
+    bool is_object() const noexcept {
+        return t_.dtype == WHET_DTYPE_SEQUENCE || t_.dtype == WHET_DTYPE_OPTIONAL ||
+               t_.dtype == WHET_DTYPE_MAP;
+    }
+    // NULL for what is no sequence, optional or map.
+    const whet_object *object() const noexcept {
+        return is_object() && t_.data ? *static_cast<const whet_object *const *>(t_.data) : nullptr;
+    }
+    // Views of the items: of a sequence all, of an optional none or one, of a map keys and values.
+    std::vector<Tensor> items() const {
+        if (!is_object())
+            throw Error(WHET_E_DTYPE, std::string("the tensor holds ") +
+                                          whet_dtype_text(t_.dtype) + " and has no items");
+        std::vector<Tensor> all;
+        for (std::int64_t i = 0, n = whet_object_count(object()); i < n; i++) {
+            whet_tensor item;
+            detail::check(whet_object_item(object(), i, &item), nullptr);
+            all.push_back(view(item));
+        }
+        return all;
+    }
+    // A map; V as the values are. Of equal keys the first counts.
+    template <class K, class V> std::map<K, V> to_map() const {
+        check_type(WHET_DTYPE_MAP);
+        std::map<K, V> all;
+        std::vector<Tensor> both = items();
+        if (both.size() != 2) return all;
+        std::vector<K> keys = both[0].values<K>();
+        std::vector<V> values = both[1].values<V>();
+        for (std::size_t i = 0; i < keys.size() && i < values.size(); i++)
+            all.emplace(std::move(keys[i]), std::move(values[i]));
+        return all;
+    }
+    // A copy of the values, which may be texts.
+    template <class T> std::vector<T> values() const {
+        if constexpr (std::is_same_v<T, std::string>) {
+            return texts();
+        } else {
+            const T *v = data<T>();
+            return std::vector<T>(v, v + count());
+        }
+    }
+
     const whet_tensor &get() const noexcept { return t_; }
 
 private:
+    struct Held { // an object and what is in it, at an address that stays
+        std::vector<Tensor> items;
+        whet_object *object = nullptr;
+
+        ~Held() { whet_object_destroy(object); }
+    };
+
+    struct Kind {
+        whet_dtype dtype;
+    };
+    Tensor(Kind kind, std::vector<Tensor> items) : t_(), held_(std::make_unique<Held>()) {
+        std::vector<whet_tensor> c;
+        for (const Tensor &item : items) c.push_back(item.get());
+        held_->items = std::move(items);
+        detail::check(whet_object_create(kind.dtype, c.data(), static_cast<std::int64_t>(c.size()),
+                                         &held_->object),
+                      nullptr);
+        t_.dtype = kind.dtype;
+        t_.data = &held_->object;
+        t_.bytes = sizeof held_->object;
+    }
+
     void set_shape(whet_dtype dtype, const Shape &shape) {
         if (shape.size() > WHET_MAX_RANK) throw Error(WHET_E_LIMIT, "a tensor of too many ranks");
         t_.dtype = dtype;
@@ -182,6 +311,7 @@ private:
 
     whet_tensor t_;
     std::vector<unsigned char> owned_;
+    std::unique_ptr<Held> held_;
 };
 
 // An input or output of an engine. Dimensions that are not fixed are -1.
@@ -191,6 +321,7 @@ struct Io {
     Shape shape;
     std::vector<std::string> dim_names; // "" where there is none
     bool ranked;                        // false: the shape is not known before a run
+    std::uint32_t elem = 0;             // what is in a sequence, optional or map
 };
 
 class Env {
@@ -444,7 +575,7 @@ private:
             detail::check(info_of(get(), i, &info), nullptr);
             std::int32_t rank = info.rank > 0 ? info.rank : 0;
             Io io = {info.name, info.dtype, Shape(info.dims, info.dims + rank), {},
-                     info.rank >= 0};
+                     info.rank >= 0, info.elem};
             for (std::int32_t d = 0; d < rank; d++)
                 io.dim_names.push_back(info.dim_names[d] ? info.dim_names[d] : "");
             all.push_back(std::move(io));
@@ -512,6 +643,11 @@ public:
     }
     void set_time_limit(double seconds) {
         detail::check(whet_context_set_time_limit(get(), seconds), get());
+    }
+
+    // Of the bytes of strings, sequences, optionals and maps in a run; 0: any.
+    void set_object_limit(std::size_t bytes) {
+        detail::check(whet_context_set_object_limit(get(), bytes), get());
     }
 
     // Runs take this profile's plan; -1: the first that holds their shapes.

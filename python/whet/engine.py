@@ -89,10 +89,11 @@ class Context:
         self._allocated = set()  # outputs with an allocator
         self._shapes = {}  # input shapes -> output types, as far as shapes tell them
 
-    def set_limits(self, iterations=100_000_000, seconds=0):
-        """The most iterations of one Loop or Scan, and the longest time, looked at between
-        iterations (0: any), of a run."""
-        self._handle.set_limits(iterations, seconds)
+    def set_limits(self, iterations=100_000_000, seconds=0, object_bytes=1 << 30):
+        """The most iterations of one Loop or Scan, the longest time, looked at between
+        iterations (0: any), and the most memory of strings, sequences, optionals and maps
+        (0: any), of a run. What is not given gets its default."""
+        self._handle.set_limits(iterations, seconds, object_bytes)
 
     def set_profile(self, number=None):
         """Runs take the plan of this profile; None: the first whose bounds hold their shapes."""

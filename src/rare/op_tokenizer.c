@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // tokenizer: the parts of each text between matches of separators, which are taken one after the
 // other, or the matches of one pattern; with "" as the one separator or "." as the pattern, the
-// characters. A match is the longest one from the leftmost place. Tokens are parts of the input's texts, not copies.
+// characters. A match is the longest one from the leftmost place. Tokens are parts of the input's
+// texts, not copies.
 #include <string.h>
 
 #include "base/texts.h"

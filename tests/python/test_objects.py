@@ -13,9 +13,9 @@ def model(text, opset=18):
     return onnx.parser.parse_model(head + text)
 
 
-def context(text, **options):
+def context(text, opset=18, **options):
     """Through the file, so that what is encoded is what runs."""
-    engine = whet.build(model(text), **{"verify": "off", "level": 0, **options})
+    engine = whet.build(model(text, opset), **{"verify": "off", "level": 0, **options})
     return whet.loads(engine.serialize()).context()
 
 
@@ -124,3 +124,15 @@ def test_optionals_may_be_empty():
     assert [a.tolist() for a in run.run({"o": [words("a"), words()]})["s"]] == [["a"], []]
     with pytest.raises(whet.Error, match="the optional is empty"):
         run.run({"o": None})
+
+
+def test_memory_of_objects_is_limited():
+    run = context("g (string[n] x) => (string[n] y) { y = StringConcat (x, x) }", opset=20)
+    run.set_limits(object_bytes=4096)
+    with pytest.raises(whet.Error, match="WHET_E_LIMIT|more than|limit"):
+        run.run({"x": words("a" * 4096)})
+    assert run.run({"x": words("a")})["y"].tolist() == ["aa"]
+    run.set_limits()
+    assert len(run.run({"x": words("a" * 4096)})["y"][0]) == 8192
+    with pytest.raises(whet.Error, match="negative"):
+        run.set_limits(object_bytes=-1)

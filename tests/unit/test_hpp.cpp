@@ -249,6 +249,81 @@ static void profiles(void **) {
     assert_int_equal(status_of([&] { context.set_profile(1); }), WHET_E_RANGE);
 }
 
+static void makes_and_reads_objects(void **) {
+    whet::Tensor words({2, 2}, std::vector<std::string>{"", "a\0b", "\u00e9", std::string("\0", 1)});
+    assert_int_equal(words.dtype(), WHET_DTYPE_STRING);
+    whet::Tensor moved = std::move(words), copy = moved.clone();
+    assert_true(copy.shape() == whet::Shape({2, 2}));
+    assert_true(copy.texts() == std::vector<std::string>({"", "a", "\u00e9", std::string(1, 0)}));
+    assert_ptr_not_equal(copy.raw(), moved.raw());
+    assert_int_equal(status_of([] { whet::Tensor({2}, std::vector<std::string>{"a"}); }),
+                     WHET_E_BUFFER);
+
+    std::map<std::string, float> ages = {{"b", 2.5f}, {"a", 1}};
+    std::vector<whet::Tensor> items;
+    for (int i = 0; i < 2; i++) items.push_back(whet::Tensor::map(ages));
+    whet::Tensor maps = whet::Tensor::sequence(std::move(items)), maps_copy = maps.clone();
+    maps = whet::Tensor();
+    assert_int_equal(whet_object_elem(maps_copy.object()),
+                     WHET_DTYPE_MAP | WHET_DTYPE_STRING << 8 | WHET_DTYPE_F32 << 16);
+    assert_int_equal(maps_copy.items().size(), 2);
+    assert_true((maps_copy.items()[1].to_map<std::string, float>() == ages));
+    assert_int_equal(status_of([&] { maps_copy.items()[0].to_map<std::int64_t, float>(); }),
+                     WHET_E_DTYPE);
+    assert_int_equal(status_of([&] { copy.items(); }), WHET_E_DTYPE);
+    assert_true(whet::Tensor::optional().items().empty());
+    whet::Tensor some = whet::Tensor::optional(whet::Tensor({1}, std::vector<float>{3}));
+    assert_true(some.items()[0].values<float>() == std::vector<float>({3}));
+    std::vector<whet::Tensor> mixed;
+    mixed.push_back(some.clone());
+    mixed.push_back(copy.clone());
+    assert_int_equal(status_of([&] { whet::Tensor::sequence(std::move(mixed)); }), WHET_E_DTYPE);
+}
+
+static whet::Engine build_plain(const whet::Env &env, const char *path) {
+    whet::Builder builder(env);
+    builder.load_onnx(path);
+    whet::Config config(env);
+    config.set("level", "0");
+    return builder.build(config);
+}
+
+static void runs_on_objects(void **) {
+    whet::Env env;
+    whet::Engine engine = build_plain(env, "tests/data/objects_out.onnx");
+    assert_int_equal(engine.outputs()[2].elem,
+                     WHET_DTYPE_MAP | WHET_DTYPE_STRING << 8 | WHET_DTYPE_F32 << 16);
+    whet::Context context(engine);
+    std::vector<whet::Tensor> kept;
+    {
+        std::vector<whet::Tensor> out =
+            context.run(whet::Tensor({1, 2}, std::vector<float>{1, 2}),
+                        whet::Tensor({2}, std::vector<std::string>{"x", "yz"}));
+        for (const whet::Tensor &t : out) kept.push_back(t.clone());
+    }
+    context.run(whet::Tensor({1, 2}, std::vector<float>{5, 6}),
+                whet::Tensor({1}, std::vector<std::string>{"other"}));
+    assert_true(kept[0].items()[1].values<float>() == std::vector<float>({1, 2}));
+    assert_int_equal(kept[1].items().size(), 1);
+    assert_true((kept[2].items()[0].to_map<std::string, float>() ==
+                 std::map<std::string, float>{{"a\"b", 1.0f}, {"c", 2.0f}}));
+    assert_true(kept[3].texts() == std::vector<std::string>({"xx", "yzyz"}));
+    context.set_object_limit(64);
+    assert_int_equal(status_of([&] {
+                         context.run(whet::Tensor({1, 2}, std::vector<float>{5, 6}),
+                                     whet::Tensor({1}, std::vector<std::string>{
+                                                           std::string(200, 'a')}));
+                     }),
+                     WHET_E_LIMIT);
+
+    whet::Engine counts = build_plain(env, "tests/data/object_in.onnx");
+    whet::Context counter(counts);
+    std::vector<whet::Tensor> items;
+    for (int i = 0; i < 3; i++) items.push_back(whet::Tensor({1}, std::vector<float>{1}));
+    std::vector<whet::Tensor> n = counter.run(whet::Tensor::sequence(std::move(items)));
+    assert_int_equal(n[0].data<std::int64_t>()[0], 3);
+}
+
 static whet::Plugin times_plugin() {
     whet::Plugin p("mydomain", "Times");
     p.input("x").output("y").attribute("factor", 2.0).attribute("text", "a");
@@ -292,7 +367,8 @@ static void plugins(void **) {
 int main() {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(builds_and_runs),      cmocka_unit_test(plugins),
-        cmocka_unit_test(allocators),
+        cmocka_unit_test(allocators),           cmocka_unit_test(makes_and_reads_objects),
+        cmocka_unit_test(runs_on_objects),
         cmocka_unit_test(profiles),               cmocka_unit_test(writes_to_given_memory),
         cmocka_unit_test(throws_errors),        cmocka_unit_test(calls_back),
         cmocka_unit_test(passes_exceptions_on), cmocka_unit_test(saves_loads_and_tunes),

@@ -132,6 +132,7 @@ bool whet_cli_next_range(const char **at, whet_cli_range *range, bool *bad);
 void whet_cli_print_type(char *text, size_t size, whet_dtype dtype, int32_t rank,
                          const int64_t *dims, const char *const *names);
 void whet_cli_print_json_string(FILE *out, const char *text);
+void whet_cli_print_json_text(FILE *out, whet_text text);
 // JSON as indented lines of text.
 void whet_cli_print_json_as_text(FILE *out, const char *json);
 

@@ -182,3 +182,44 @@ bool whet_cli_write_npy(const char *path, const whet_tensor *t) {
     size_t sizes[] = {total, t->bytes};
     return whet_cli_write_file(path, pieces, sizes, 2);
 }
+
+// ---- lines ----
+
+bool whet_cli_parse_lines(const char *path, void **memory, size_t size, whet_tensor *t) {
+    const char *p = *memory, *end = p + size;
+    int64_t n = 0;
+    for (const char *at = p; at < end; n++) {
+        const char *stop = memchr(at, '\n', (size_t)(end - at));
+        at = stop ? stop + 1 : end;
+    }
+    size_t begin = (size + sizeof(whet_text) - 1) / sizeof(whet_text) * sizeof(whet_text);
+    char *grown = realloc(*memory, begin + ((size_t)n + 1) * sizeof(whet_text));
+    if (!grown) return bad_npy(path, "out of memory");
+    *memory = grown;
+    whet_text *v = (whet_text *)(grown + begin);
+    const char *at = grown;
+    for (int64_t i = 0; i < n; i++) {
+        const char *stop = memchr(at, '\n', (size_t)(grown + size - at));
+        v[i] = (whet_text){at, (size_t)((stop ? stop : grown + size) - at)};
+        at += v[i].size + 1;
+    }
+    *t = (whet_tensor){WHET_DTYPE_STRING, 1, {n}, v, (size_t)n * sizeof *v};
+    return true;
+}
+
+bool whet_cli_write_lines(const char *path, const whet_tensor *t) {
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    if (!out) return bad_npy(path, "out of memory");
+    const whet_text *v = t->data;
+    for (size_t i = 0; i < t->bytes / sizeof *v; i++) {
+        if (v[i].size) fwrite(v[i].data, 1, v[i].size, out);
+        fputc('\n', out);
+    }
+    bool good = !fclose(out) || bad_npy(path, "out of memory");
+    const void *piece = text;
+    good = good && whet_cli_write_file(path, &piece, &size, 1);
+    free(text);
+    return good;
+}

@@ -39,8 +39,16 @@ int32_t whet_cli_find_io(const whet_engine *engine, bool input, const char *text
 // `whet_cli_fail` with the names that there are.
 bool whet_cli_fail_io(const whet_engine *engine, bool input, const char *text);
 
+bool whet_cli_is_int(whet_dtype dtype);
+// Whether whet_cli_value tells its values.
+bool whet_cli_is_number(whet_dtype dtype);
+bool whet_cli_is_object(whet_dtype dtype); // a sequence, an optional, a map
 double whet_cli_value(const whet_tensor *t, int64_t i);
-// "name f32[1,2]: 0.5 1.5 ..."
+// "name f32[1,2]: 0.5 1.5 ...", texts as JSON has them; items of objects on lines of their own
+// The lines of a file as a string tensor of one dimension. The memory, of malloc, gets larger: the
+// elements lie behind the bytes. False: printed.
+bool whet_cli_parse_lines(const char *path, void **memory, size_t size, whet_tensor *tensor);
+bool whet_cli_write_lines(const char *path, const whet_tensor *tensor);
 void whet_cli_print_tensor(FILE *out, const char *name, const whet_tensor *t, int64_t most);
 
 #endif

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a run is fed: files, or random values.
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,10 +56,14 @@ static void store_int(whet_tensor *t, int64_t i, int64_t v) {
     }
 }
 
-static bool is_int(whet_dtype t) {
+bool whet_cli_is_int(whet_dtype t) {
     return t == WHET_DTYPE_I64 || t == WHET_DTYPE_U64 || t == WHET_DTYPE_I32 ||
            t == WHET_DTYPE_U32 || t == WHET_DTYPE_I16 || t == WHET_DTYPE_U16 ||
            t == WHET_DTYPE_I8 || t == WHET_DTYPE_U8;
+}
+
+bool whet_cli_is_object(whet_dtype t) {
+    return t == WHET_DTYPE_SEQUENCE || t == WHET_DTYPE_OPTIONAL || t == WHET_DTYPE_MAP;
 }
 
 // Whether numbers for an input can only be its contents: an integer tensor of so many elements.
@@ -72,7 +75,7 @@ static bool are_contents(const whet_io_info *info, const whet_cli_shape *s) {
         same = same && (s->dims[d] < 0 || s->dims[d] == info->dims[d]);
         if (__builtin_mul_overflow(count, info->dims[d], &count)) return false;
     }
-    return is_int(info->dtype) && info->rank >= 0 && !same && count == s->rank;
+    return whet_cli_is_int(info->dtype) && info->rank >= 0 && !same && count == s->rank;
 }
 
 static bool set_contents(const whet_io_info *info, const int64_t *v, int32_t n, whet_tensor *t,
@@ -111,11 +114,22 @@ static bool apply_shapes(const whet_engine *engine, const char *shapes, whet_cli
     return !bad;
 }
 
+// One text a line; a shape that was said holds.
+static bool load_lines(const char *path, void **memory, size_t size, whet_tensor *t) {
+    whet_tensor said = *t;
+    if (!whet_cli_parse_lines(path, memory, size, t)) return false;
+    if (said.rank < 0) return true;
+    t->rank = said.rank;
+    memcpy(t->dims, said.dims, sizeof t->dims);
+    return true;
+}
+
 static bool load_file(const char *path, const whet_io_info *info, whet_tensor *t, void **memory) {
     size_t size = 0;
     *memory = whet_cli_read_file(path, &size);
     if (!*memory) return false;
     if (whet_cli_is_npy(path)) return whet_cli_parse_npy(path, *memory, size, t);
+    if (info->dtype == WHET_DTYPE_STRING) return load_lines(path, memory, size, t);
     t->data = *memory; // its shape must come from elsewhere
     t->bytes = size;
     t->dtype = info->dtype;
@@ -179,7 +193,7 @@ static uint64_t next(uint64_t *state) {
     return z ^ z >> 31;
 }
 
-// Uniform in [-1, 1) for floats; 0 for the others, which may be indices or lengths.
+// Uniform in [-1, 1) for floats; 0 for the others, which may be indices or lengths; empty texts.
 static void fill_random(whet_tensor *t, int64_t count, uint64_t *state) {
     memset(t->data, 0, t->bytes);
     for (int64_t i = 0; i < count; i++) {
@@ -217,6 +231,10 @@ static bool make_one(const whet_engine *engine, const whet_cli_feed *feed, whet_
         int32_t n = whet_engine_profile_value_count(engine, feed->profile, i);
         return set_contents(&info, values, n, t, &in->memory[i]);
     }
+    if (whet_cli_is_object(info.dtype))
+        return whet_cli_fail("input \"%s\" is a %s, which the command line cannot make; run the "
+                             "engine from C, C++ or Python", info.name,
+                             whet_dtype_text(info.dtype)), false;
     if (!file && !feed->random)
         return whet_cli_fail("input \"%s\" (%s) is missing; give --input=%s:FILE or --random",
                              info.name, type, info.name), false;
@@ -225,6 +243,9 @@ static bool make_one(const whet_engine *engine, const whet_cli_feed *feed, whet_
         return false;
     if (file && bytes != t->bytes) {
         whet_cli_print_type(type, sizeof type, t->dtype, t->rank, t->dims, NULL);
+        if (t->dtype == WHET_DTYPE_STRING)
+            return whet_cli_fail("input \"%s\" has %zu texts, %s takes %lld", info.name,
+                                 t->bytes / sizeof(whet_text), type, (long long)count), false;
         return whet_cli_fail("input \"%s\" has %zu bytes, %s takes %zu", info.name, t->bytes, type,
                              bytes), false;
     }
@@ -245,6 +266,10 @@ static bool load_files(const whet_engine *engine, const whet_cli_list *files,
         whet_io_info info = io(engine, true, i);
         if (in->memory[i])
             return whet_cli_fail("input \"%s\" is given more than once", info.name), false;
+        if (whet_cli_is_object(info.dtype))
+            return whet_cli_fail("input \"%s\": a %s cannot be read from a file; run the "
+                                 "engine from C, C++ or Python", info.name,
+                                 whet_dtype_text(info.dtype)), false;
         whet_tensor *t = &in->v[i], shaped = *t;
         if (!load_file(path, &info, t, &in->memory[i])) return false;
         bool npy = whet_cli_is_npy(path), differ = shaped.rank >= 0 && t->rank != shaped.rank;
@@ -276,55 +301,4 @@ void whet_cli_free_inputs(whet_cli_inputs *in) {
     for (int32_t i = 0; i < in->n && in->memory; i++) free(in->memory[i]);
     free(in->memory);
     free(in->v);
-}
-
-// ---- printing ----
-
-static double half_value(uint16_t h) {
-    double sign = h & 0x8000 ? -1 : 1;
-    int e = h >> 10 & 31, m = h & 0x3ff;
-    if (e == 31) return m ? NAN : sign * INFINITY;
-    return sign * (e ? ldexp(1024 + m, e - 25) : ldexp(m, -24));
-}
-
-double whet_cli_value(const whet_tensor *t, int64_t i) {
-    uint32_t bits;
-    float v;
-    switch (t->dtype) {
-    case WHET_DTYPE_F32: return (double)((const float *)t->data)[i];
-    case WHET_DTYPE_F64: return ((const double *)t->data)[i];
-    case WHET_DTYPE_F16: return half_value(((const uint16_t *)t->data)[i]);
-    case WHET_DTYPE_BF16:
-        bits = (uint32_t)((const uint16_t *)t->data)[i] << 16;
-        memcpy(&v, &bits, sizeof v);
-        return (double)v;
-    case WHET_DTYPE_U8:
-    case WHET_DTYPE_BOOL: return ((const uint8_t *)t->data)[i];
-    case WHET_DTYPE_I8: return ((const int8_t *)t->data)[i];
-    case WHET_DTYPE_U16: return ((const uint16_t *)t->data)[i];
-    case WHET_DTYPE_I16: return ((const int16_t *)t->data)[i];
-    case WHET_DTYPE_U32: return ((const uint32_t *)t->data)[i];
-    case WHET_DTYPE_I32: return ((const int32_t *)t->data)[i];
-    case WHET_DTYPE_U64: return (double)((const uint64_t *)t->data)[i];
-    case WHET_DTYPE_I64: return (double)((const int64_t *)t->data)[i];
-    default: break;
-    }
-    return NAN;
-}
-
-void whet_cli_print_tensor(FILE *out, const char *name, const whet_tensor *t, int64_t most) {
-    char type[512];
-    whet_cli_print_type(type, sizeof type, t->dtype, t->rank, t->dims, NULL);
-    int64_t n = 1;
-    for (int32_t d = 0; d < t->rank; d++) n *= t->dims[d];
-    fprintf(out, "%s %s:", name, type);
-    for (int64_t i = 0; i < n && i < most; i++) {
-        if (t->dtype == WHET_DTYPE_I64)
-            fprintf(out, " %lld", (long long)((const int64_t *)t->data)[i]);
-        else if (t->dtype == WHET_DTYPE_U64)
-            fprintf(out, " %llu", (unsigned long long)((const uint64_t *)t->data)[i]);
-        else
-            fprintf(out, " %.6g", whet_cli_value(t, i));
-    }
-    fprintf(out, "%s\n", n > most ? " ..." : "");
 }

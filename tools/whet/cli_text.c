@@ -19,14 +19,19 @@ void whet_cli_print_type(char *text, size_t size, whet_dtype dtype, int32_t rank
     if (at < size) snprintf(text + at, size - at, "]");
 }
 
-void whet_cli_print_json_string(FILE *out, const char *text) {
+void whet_cli_print_json_text(FILE *out, whet_text text) {
     fputc('"', out);
-    for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
-        if (*p == '"' || *p == '\\') fprintf(out, "\\%c", *p);
-        else if (*p < 0x20) fprintf(out, "\\u%04x", *p);
-        else fputc(*p, out);
+    for (size_t i = 0; i < text.size; i++) {
+        unsigned char c = (unsigned char)text.data[i];
+        if (c == '"' || c == '\\') fprintf(out, "\\%c", c);
+        else if (c < 0x20) fprintf(out, "\\u%04x", c);
+        else fputc(c, out);
     }
     fputc('"', out);
+}
+
+void whet_cli_print_json_string(FILE *out, const char *text) {
+    whet_cli_print_json_text(out, (whet_text){text, strlen(text)});
 }
 
 // Lists of plain values stay on one line: "name: a, b"; objects are indented below their name.

@@ -100,8 +100,7 @@ static void free_values(values *all) {
 
 static void want_value(void *user, const char *name, const whet_tensor *t) {
     values *all = user;
-    (void)t;
-    if (find(all, name)) return;
+    if (!whet_cli_is_number(t->dtype) || find(all, name)) return;
     char *copy = (all->n < all->cap || grow(all)) ? strdup(name) : NULL;
     if (!copy) {
         all->failed = true;

@@ -15,14 +15,15 @@ typedef struct {
 
 static const whet_cli_option options[] = {
     {"input", 'i', "NAME:FILE", WHET_CLI_LIST, offsetof(run_args, inputs),
-     "values of an input: a .npy file, or the bytes of its values; once for each input"},
+     "values of an input: a .npy file, or the bytes of its values, of texts one a line; once for "
+     "each input"},
     {"random", 0, NULL, WHET_CLI_FLAG, offsetof(run_args, random),
-     "fill inputs without a file: floats from -1 to 1, zeros for other types"},
+     "fill inputs without a file: floats from -1 to 1, empty texts, zeros for other types"},
     {"seed", 0, "N", WHET_CLI_INT, offsetof(run_args, seed), "start of the random values"},
     {"shapes", 0, "INPUT:1x3x8,...", WHET_CLI_TEXT, offsetof(run_args, shapes),
      "shapes of inputs whose file or model does not say them"},
     {"output", 'o', "NAME:FILE", WHET_CLI_LIST, offsetof(run_args, outputs),
-     "write an output: as .npy, or as bytes when the file is called otherwise"},
+     "write an output: as .npy, or as bytes (texts: lines) when the file is called otherwise"},
 };
 
 static bool check_outputs(const whet_engine *engine, const whet_cli_list *l) {
@@ -39,6 +40,13 @@ static bool write_outputs(const whet_engine *engine, const whet_cli_list *l,
         const char *path = "";
         const whet_tensor *t = &outputs[whet_cli_find_io(engine, false, l->v[i], &path)];
         const void *data = t->data;
+        if (whet_cli_is_object(t->dtype))
+            return whet_cli_fail("%s: a %s cannot be written to a file", path,
+                                 whet_dtype_text(t->dtype)), false;
+        if (t->dtype == WHET_DTYPE_STRING && !whet_cli_is_npy(path)) {
+            if (!whet_cli_write_lines(path, t)) return false;
+            continue;
+        }
         if (whet_cli_is_npy(path) ? !whet_cli_write_npy(path, t)
                                   : !whet_cli_write_file(path, &data, &t->bytes, 1))
             return false;

@@ -54,6 +54,10 @@ static void print_value(FILE *out, const whet_tensor *t, int64_t i) {
         fprintf(out, "%lld", (long long)((const int64_t *)t->data)[i]);
     else if (t->dtype == WHET_DTYPE_U64)
         fprintf(out, "%llu", (unsigned long long)((const uint64_t *)t->data)[i]);
+    else if (t->dtype == WHET_DTYPE_STRING)
+        whet_cli_print_json_text(out, ((const whet_text *)t->data)[i]);
+    else if (!whet_cli_is_number(t->dtype))
+        fputs("null", out);
     else if (isfinite(v = whet_cli_value(t, i)))
         fprintf(out, "%.*g", t->dtype == WHET_DTYPE_F64 ? 17 : 10, v);
     else
