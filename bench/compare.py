@@ -1,97 +1,262 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Latency of whet and onnxruntime on the same models, interleaved in one process; medians, ratios.
+"""Latency of whet and its peers on the same models: one process each, interleaved; medians, ratios.
 
-usage: compare.py MODEL.onnx ... [--threads 1,2] [--level 3] [--rounds 6] [--seconds 0.5] [--json F]
+usage: compare.py MODEL.onnx ... [--peers onnxruntime,openvino] [--threads 1,2] [--batch 1,8]
+                  [--precision fp32] [--level 3] [--runs 3] [--rounds 4] [--seconds 0.3]
+                  [--bound 1.05] [--clock wall] [--json FILE]
 
-A round visits both; each visit runs for --seconds (at least 3 runs). The ratio is that of the
-medians over all rounds. Needs what ./test.sh leaves in .venv."""
+A cell is a model, batch and thread count. In a round every process is visited once and runs for
+--seconds (at least 3 times); the others sleep. The ratio of a run is that of whet's median to the
+median of the fastest peer. A cell fails when its ratio is above --bound in all runs; it ends
+early when a run is not above. --batch sets dimensions that the model leaves open.
+Peers that are not installed are named and left out. --option NAME=VALUE goes to whet's build,
+as --openvino NAME=VALUE goes to openvino. --clock cpu counts processor time, of all threads: for
+one thread on a machine that others use. Needs what ./test.sh leaves in .venv."""
 
 import argparse
+import importlib.util
 import json
+import math
 import pathlib
 import resource
+import statistics
+import subprocess
+import sys
+import tempfile
 import time
 
 import numpy as np
-import onnxruntime
 
-import whet
+PEERS = ("onnxruntime", "openvino")
+TYPES = {"tensor(float)": np.float32, "tensor(int64)": np.int64, "tensor(int32)": np.int32,
+         "tensor(uint8)": np.uint8, "tensor(int8)": np.int8, "tensor(float16)": np.float16}
 
-TYPES = {"tensor(float)": np.float32, "tensor(int64)": np.int64, "tensor(int32)": np.int32}
 
-
-def make_inputs(session):
-    """Normal random numbers; zeros for masks and integers; 1 for dimensions left open."""
+def make_input(name, shape, dtype, batch):
+    """Random numbers, normal or small integers; zeros for masks. Open dimensions: the batch."""
     rng = np.random.default_rng(1)
-    inputs = {}
-    for i in session.get_inputs():
-        shape = [d if isinstance(d, int) and d > 0 else 1 for d in i.shape]
-        zeros = "mask" in i.name or TYPES[i.type] != np.float32
-        inputs[i.name] = (np.zeros(shape, TYPES[i.type]) if zeros
-                          else rng.standard_normal(shape, dtype=np.float32))
-    return inputs
+    shape = [d if isinstance(d, int) and d > 0 else batch for d in shape]
+    if "mask" in name:
+        return np.zeros(shape, dtype)
+    if np.dtype(dtype).kind in "iu":
+        return rng.integers(0, 100, shape).astype(dtype)
+    return rng.standard_normal(shape, dtype=np.float32).astype(dtype)
 
 
-def visit(call, seconds):
-    times = []
-    end = time.perf_counter() + seconds
-    while len(times) < 3 or time.perf_counter() < end:
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return times
+def start_whet(cell):
+    import whet
+    options = dict(o.split("=", 1) for o in cell["option"])
+    engine = whet.build(cell["model"], threads=cell["threads"], level=cell["level"],
+                        precision=cell["precision"], options=options,
+                        shapes=cell["shapes"] or None)
+    context = engine.context(cell["threads"])
+    inputs = {k: make_input(k, shape, dtype, cell["batch"])
+              for k, (dtype, shape) in engine.inputs.items()}
+    return lambda: list(context.run(inputs).values())
 
 
-def compare(path, threads, options):
-    session_options = onnxruntime.SessionOptions()
-    session_options.intra_op_num_threads = threads
-    session_options.inter_op_num_threads = 1
-    session_options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(path, session_options,
+def start_onnxruntime(cell):
+    import onnxruntime
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = cell["threads"]
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(cell["model"], options,
                                            providers=["CPUExecutionProvider"])
-    inputs = make_inputs(session)
-    start = time.perf_counter()
-    engine = whet.build(path, threads=threads, level=options.level)
-    build = time.perf_counter() - start
-    context = engine.context(threads)
-    want = session.run(None, inputs)
-    got = list(context.run(inputs).values())
-    error = max(float(np.abs(a - b).max() / np.abs(b).max()) for a, b in zip(got, want))
-    ours, theirs = [], []
+    inputs = {i.name: make_input(i.name, i.shape, TYPES[i.type], cell["batch"])
+              for i in session.get_inputs()}
+    return lambda: session.run(None, inputs)
+
+
+def start_openvino(cell):
+    import openvino
+    core = openvino.Core()
+    model = core.read_model(cell["model"])
+    if cell["shapes"]:
+        model.reshape({k: list(v) for k, v in cell["shapes"].items()})
+    config = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1",
+              "INFERENCE_NUM_THREADS": cell["threads"],
+              "INFERENCE_PRECISION_HINT": "f32" if cell["precision"] == "fp32" else "bf16"}
+    config.update(o.split("=", 1) for o in cell["openvino"])
+    compiled = core.compile_model(model, "CPU", config)
+    inputs = {k: make_input(i.get_any_name(), list(i.get_shape()), i.get_element_type().to_dtype(),
+                            cell["batch"]) for k, i in enumerate(compiled.inputs)}
+    request = compiled.create_infer_request()
+    return lambda: list(request.infer(inputs, share_inputs=True, share_outputs=True).values())
+
+
+STARTS = {"whet": start_whet, "onnxruntime": start_onnxruntime, "openvino": start_openvino}
+
+
+def serve(cell):
+    """A worker: gets ready, then times runs for as many seconds as each line says."""
+    begin = time.perf_counter()
+    call = STARTS[cell["peer"]](cell)
+    ready = time.perf_counter() - begin
+    np.savez(cell["outputs"], *[np.asarray(a) for a in call()])
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"ready_s": ready, "peak_mb": peak}), flush=True)
+    clock = time.process_time if cell["clock"] == "cpu" else time.perf_counter
+    for line in sys.stdin:
+        seconds, times = float(line), []
+        call()
+        end = time.perf_counter() + seconds
+        while len(times) < 3 or time.perf_counter() < end:
+            start = clock()
+            call()
+            times.append(clock() - start)
+        print(json.dumps(times), flush=True)
+
+
+class Worker:
+    def __init__(self, cell, peer, outputs):
+        self.outputs = outputs
+        cell = {**cell, "peer": peer, "outputs": outputs}
+        self.process = subprocess.Popen([sys.executable, __file__, "--serve", json.dumps(cell)],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.info = self.answer()
+
+    def answer(self):
+        line = self.process.stdout.readline()
+        while line and not line.startswith(("{", "[")):
+            line = self.process.stdout.readline()
+        return json.loads(line) if line else None
+
+    def visit(self, seconds):
+        self.process.stdin.write(f"{seconds}\n")
+        self.process.stdin.flush()
+        times = self.answer()
+        time.sleep(0.02)  # threads of theirs that spin after a run
+        return times
+
+    def results(self):
+        with np.load(self.outputs) as f:
+            return [f[k].astype(np.float64) for k in f.files]
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def difference(got, want):
+    return max(float(np.abs(a - b).max() / max(np.abs(b).max(), 1e-30))
+               for a, b in zip(got, want) if a.size)
+
+
+def time_run(workers, options):
+    times = {k: [] for k in workers}
     for i in range(options.rounds):
-        for times, call in ((ours, lambda: context.run(inputs)),
-                            (theirs, lambda: session.run(None, inputs)))[:: 1 if i % 2 else -1]:
-            times += visit(call, options.seconds)
-    return {
-        "model": pathlib.Path(path).stem, "threads": threads, "level": options.level,
-        "whet_ms": float(np.median(ours)) * 1e3, "onnxruntime_ms": float(np.median(theirs)) * 1e3,
-        "ratio": float(np.median(ours) / np.median(theirs)), "error": error, "build_s": build,
-        "file_over_model": len(engine.serialize()) / pathlib.Path(path).stat().st_size,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-    }
+        for name in list(workers)[:: 1 if i % 2 else -1]:
+            times[name] += workers[name].visit(options.seconds)
+    return {k: statistics.median(v) * 1e3 for k, v in times.items()}
+
+
+def open_shapes(path, batch):
+    """The inputs of a model that leaves dimensions open, and their shapes at this batch."""
+    import whet
+    shapes = {}
+    for text in whet.check(path)["inputs"]:  # name: f32[N,3,224,224]
+        name, _, shape = text.rpartition(": ")
+        dims = [d for d in shape.partition("[")[2].rstrip("]").split(",") if d]
+        if not all(d.isdigit() for d in dims):
+            shapes[name] = [int(d) if d.isdigit() else batch for d in dims]
+    return shapes
+
+
+def compare(path, threads, batch, options):
+    cell = {"model": path, "threads": threads, "batch": batch, "level": options.level,
+            "precision": options.precision, "option": options.option,
+            "openvino": options.openvino, "clock": options.clock,
+            "shapes": open_shapes(path, batch)}
+    row = {"model": pathlib.Path(path).stem, "threads": threads, "precision": options.precision,
+           "level": options.level, "runs": []}
+    if cell["shapes"]:
+        row["batch"] = batch
+    with tempfile.TemporaryDirectory() as folder:
+        workers = {}
+        for peer in ["whet"] + options.peers:
+            worker = Worker(cell, peer, f"{folder}/{peer}.npz")
+            if worker.info:
+                workers[peer] = worker
+            else:
+                print(f"{row['model']}: {peer} failed", flush=True)
+                worker.close()
+        if "whet" not in workers:
+            return None
+        row["build_s"] = workers["whet"].info["ready_s"]
+        row["peak_mb"] = {k: w.info["peak_mb"] for k, w in workers.items()}
+        got = workers["whet"].results()
+        row["difference"] = {k: difference(got, w.results()) for k, w in workers.items()
+                             if k != "whet"}
+        while len(row["runs"]) < options.runs:
+            row["runs"].append(time_run(workers, options))
+            if ratio(row["runs"][-1]) <= options.bound:
+                break
+        for worker in workers.values():
+            worker.close()
+    best = min(row["runs"], key=ratio)
+    row.update(ms=best, ratio=ratio(best), fails=ratio(best) > options.bound)
+    return row
+
+
+def ratio(run):
+    peers = [v for k, v in run.items() if k != "whet"]
+    return run["whet"] / min(peers) if peers else 1.0
+
+
+def show(row):
+    times = "  ".join(f"{k} {v:8.2f}" for k, v in row["ms"].items())
+    error = max(row["difference"].values(), default=0)
+    batch = f" batch {row['batch']}" if "batch" in row else ""
+    print(f"{row['model'] + batch:26} {row['threads']} threads  {times} ms  "
+          f"ratio {row['ratio']:.3f}{' FAILS' if row['fails'] else ''}  "
+          f"difference {error:.1e}  build {row['build_s']:.1f} s", flush=True)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("models", nargs="+")
+    parser.add_argument("--peers", default=",".join(PEERS))
     parser.add_argument("--threads", default="1,2")
+    parser.add_argument("--batch", default="1")
+    parser.add_argument("--precision", default="fp32")
     parser.add_argument("--level", type=int, default=3)
-    parser.add_argument("--rounds", type=int, default=6)
-    parser.add_argument("--seconds", type=float, default=0.5)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--seconds", type=float, default=0.3)
+    parser.add_argument("--bound", type=float, default=1.05)
+    parser.add_argument("--clock", choices=("wall", "cpu"), default="wall")
+    parser.add_argument("--option", action="append", default=[])
+    parser.add_argument("--openvino", action="append", default=[])
     parser.add_argument("--json")
     options = parser.parse_args()
+    asked = [p for p in options.peers.split(",") if p]
+    options.peers = [p for p in asked if importlib.util.find_spec(p)]
+    for peer in asked:
+        if peer not in options.peers:
+            print(f"{peer} is not installed")
     rows = []
     for path in options.models:
-        for threads in (int(t) for t in options.threads.split(",")):
-            row = compare(path, threads, options)
-            rows.append(row)
-            print(f"{row['model']:20} {threads} threads  whet {row['whet_ms']:8.2f} ms  "
-                  f"onnxruntime {row['onnxruntime_ms']:8.2f} ms  ratio {row['ratio']:.2f}  "
-                  f"error {row['error']:.1e}  build {row['build_s']:.1f} s  "
-                  f"file {row['file_over_model']:.2f}x", flush=True)
-    if options.json:
-        pathlib.Path(options.json).write_text(json.dumps(rows, indent=1), encoding="utf-8")
+        for batch in (int(b) for b in options.batch.split(",")):
+            for threads in (int(t) for t in options.threads.split(",")):
+                row = compare(path, threads, batch, options)
+                if row is None:
+                    continue
+                rows.append(row)
+                show(row)
+                if options.json:
+                    pathlib.Path(options.json).write_text(json.dumps(rows, indent=1) + "\n",
+                                                          encoding="utf-8")
+            if rows and "batch" not in rows[-1]:
+                break  # the model's own batch
+    if rows:
+        mean = math.exp(statistics.fmean(math.log(r["ratio"]) for r in rows))
+        print(f"{len(rows)} cells, geometric mean {mean:.3f}, worst "
+              f"{max(r['ratio'] for r in rows):.3f}, {sum(r['fails'] for r in rows)} fail")
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["--serve"]:
+        serve(json.loads(sys.argv[2]))
+    else:
+        main()

@@ -20,6 +20,7 @@ typedef struct conv_plan {
     int64_t pitch;          // floats between rows of weights
     int64_t panels, tiles;  // of the pixels, of the output channels of a group
     int64_t block, blocks;  // tiles a task
+    bool flat;              // 1x1 without stride or padding: panels are columns of the input
     whet_epi_plan epi;
 } conv_plan;
 
@@ -39,6 +40,7 @@ static bool plan_init(conv_plan *c, const whet_problem *p) {
     if (c->blocks > c->tiles) c->blocks = c->tiles;
     c->block = CEIL(c->tiles, c->blocks);
     c->blocks = CEIL(c->tiles, c->block);
+    c->flat = g->taps == 1 && g->in_size == g->out_size && !whet_conv_padded(g);
     c->epi = whet_epilogue_plan(&p->epi);
     return true;
 }
@@ -79,12 +81,31 @@ V_FN void gather_row(float *dst, const float *row, int64_t size, int64_t x, int6
     for (int64_t i = 0; i < count; i++, x += stride) dst[i] = x >= 0 && x < size ? row[x] : 0;
 }
 
+// The same where every pixel is its own window; lanes that are not there become zeros.
+static void copy_columns(const whet_conv_geom *g, float *panel, const float *src, int64_t pixel,
+                         int64_t width) {
+    int64_t left = g->in_size - pixel;
+    src += pixel;
+    if (left >= width) {
+        for (int64_t ch = 0; ch < g->cg; ch++, src += g->in_size, panel += width)
+            for (int64_t v = 0; v < width; v += V_W) v_store(panel + v, v_load(src + v));
+        return;
+    }
+    for (int64_t ch = 0; ch < g->cg; ch++, src += g->in_size, panel += width)
+        for (int64_t v = 0; v < width; v += V_W)
+            v_store(panel + v, left > v ? v_load_n(src + v, left - v) : v_zero());
+}
+
 // panel [channel, tap][width] of a group's input.
 static void gather(const conv_plan *c, float *panel, const float *src, int64_t pixel,
                    int64_t width) {
     const whet_conv_geom *g = &c->g;
     segment s[PANEL];
     int64_t left = g->out_size - pixel, count = left < width ? left : width;
+    if (c->flat) {
+        copy_columns(g, panel, src, pixel, width);
+        return;
+    }
     int n = find_segments(g, pixel, count, s);
     for (int64_t ch = 0; ch < g->cg; ch++, src += g->in_size)
         for (int64_t z = 0; z < g->ker[0]; z++)
@@ -194,7 +215,8 @@ static double conv_cost(const whet_problem *p, const int32_t *params) {
     double panels = (double)(g->n * g->groups * c.panels), depth = (double)c.depth;
     double flops = 2.0 * panels * depth * (double)(g->kg * PANEL);
     double lines = (double)CEIL(PANEL, g->out[2] < PANEL ? g->out[2] : PANEL);
-    double gathered = panels * depth * (double)c.blocks * (4e-9 * lines + 8e-9);
+    double each = c.flat ? 1e-9 : 4e-9 * lines + 8e-9;
+    double gathered = panels * depth * (double)c.blocks * each;
     double threads = p->threads > 1 ? p->threads : 1;
     if (panels * (double)c.blocks < threads) threads = panels * (double)c.blocks;
     return (flops / (KERN_PEAK * share) + gathered) / threads +
@@ -204,7 +226,7 @@ static double conv_cost(const whet_problem *p, const int32_t *params) {
 const whet_kernel V_CAT(V_CAT(whet_kernel_conv_f32_, TILE_ID), _im2col) = {
     .name = "conv_f32_" TILE_NAME "_im2col",
     .op = "conv",
-    .revision = 1,
+    .revision = 2,
     .cpu = V_CPU,
     .accepts = conv_accepts,
     .cost = conv_cost,
