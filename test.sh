@@ -25,7 +25,7 @@ if [ -n "$(find tests -name 'test_*.py' -print -quit)" ]; then
     pytest=(.venv/bin/python -m pytest -q -p no:cacheprovider)
     { scripts/make_venv.sh && "${pytest[@]}" tests --junit-xml=build/pytest.xml
       PYTHONPATH=.venv/newest "${pytest[@]}" tests/python/test_onnx_backend.py \
-        tests/python/test_open_shapes.py \
+        tests/python/test_open_shapes.py tests/python/test_types.py \
         --junit-xml=build/pytest-newest.xml; } >build/pytest.log 2>&1 &
 fi
 ctest --test-dir build -j "$jobs" --output-on-failure --output-junit ctest.xml \

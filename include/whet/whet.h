@@ -140,6 +140,8 @@ WHET_API const char *whet_error_text(const void *handle);
     X(F8E8M0, 24, "f8e8m0", 8)                                                                     \
     X(U2, 25, "u2", 2)                                                                             \
     X(I2, 26, "i2", 2)                                                                             \
+    X(F6E2M3, 27, "f6e2m3", 6)                                                                     \
+    X(F6E3M2, 28, "f6e3m2", 6)                                                                     \
     X(SEQUENCE, 60, "sequence", 64)                                                                \
     X(OPTIONAL, 61, "optional", 64)                                                                \
     X(MAP, 62, "map", 64)

@@ -26,6 +26,8 @@ _EXTRA = {
     _whet.DTYPE_F4E2M1: ("float4_e2m1fn", np.uint8),
     _whet.DTYPE_U4: ("uint4", np.uint8), _whet.DTYPE_I4: ("int4", np.int8),
     _whet.DTYPE_U2: ("uint2", np.uint8), _whet.DTYPE_I2: ("int2", np.int8),
+    _whet.DTYPE_F6E2M3: ("float6_e2m3fn", np.uint8),
+    _whet.DTYPE_F6E3M2: ("float6_e3m2fn", np.uint8),
 }
 _OBJECTS = (_whet.DTYPE_STRING, _whet.DTYPE_SEQUENCE, _whet.DTYPE_OPTIONAL, _whet.DTYPE_MAP)
 _NUMBERS = {dtype: number for number, dtype in _NUMPY.items()}
@@ -39,9 +41,9 @@ for _number, (_name, _bits) in _EXTRA.items():
         _NUMBERS[_NUMPY[_number]] = _number
     else:
         _NUMPY[_number] = np.dtype(_bits)
-# Elements in a byte where that is more than one.
-_PACKED = {_whet.DTYPE_U4: 2, _whet.DTYPE_I4: 2, _whet.DTYPE_F4E2M1: 2,
-           _whet.DTYPE_U2: 4, _whet.DTYPE_I2: 4}
+# Bits of an element where they are less than a byte.
+_PACKED = {_whet.DTYPE_U4: 4, _whet.DTYPE_I4: 4, _whet.DTYPE_F4E2M1: 4,
+           _whet.DTYPE_U2: 2, _whet.DTYPE_I2: 2, _whet.DTYPE_F6E2M3: 6, _whet.DTYPE_F6E3M2: 6}
 
 
 def number_of(dtype, wanted=None):
@@ -68,17 +70,14 @@ def buffer_of(array, number=None):
     """What holds an array's elements for the library: the array itself, a view that exports a
     buffer, or packed bytes."""
     if number in _PACKED:
-        per_byte = _PACKED[number]
-        bits = 8 // per_byte
-        flat = np.zeros(-(-array.size // per_byte) * per_byte, np.uint8)
-        flat[:array.size] = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+        bits = _PACKED[number]
+        flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
         if array.dtype.name in ("int8", "uint8"):
             low = -(1 << bits - 1) if array.dtype == np.int8 else 0
             if array.size and (array.min() < low or array.max() >= low + (1 << bits)):
                 raise ValueError(f"a value does not fit {bits} bits")
-        flat &= (1 << bits) - 1
-        parts = flat.reshape(-1, per_byte) << (np.arange(per_byte, dtype=np.uint8) * bits)
-        return np.bitwise_or.reduce(parts, axis=1, dtype=np.uint8)
+        loose = np.unpackbits(flat[:, None], axis=1, bitorder="little", count=bits)
+        return np.packbits(loose, bitorder="little")
     if number in _EXTRA:
         return array.view(_EXTRA[number][1])
     return array
@@ -87,7 +86,7 @@ def buffer_of(array, number=None):
 def buffer_for(array, number):
     """A buffer for the library to write an output into, which `finish` makes the array's."""
     if number in _PACKED:
-        return np.empty(-(-array.size // _PACKED[number]), np.uint8)
+        return np.empty(-(-array.size * _PACKED[number] // 8), np.uint8)
     return buffer_of(array, number)
 
 
@@ -106,10 +105,9 @@ def array_of(data, number, shape):
     """An array of its own from the bytes of a tensor."""
     if number not in _PACKED:
         return np.frombuffer(bytearray(data), _NUMPY[number]).reshape(shape)
-    per_byte = _PACKED[number]
-    bits = 8 // per_byte
-    parts = np.frombuffer(data, np.uint8)[:, None] >> (np.arange(per_byte, dtype=np.uint8) * bits)
-    values = (parts & ((1 << bits) - 1)).reshape(-1)[:int(np.prod(shape, dtype=np.int64))]
+    bits, count = _PACKED[number], int(np.prod(shape, dtype=np.int64))
+    loose = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little", count=count * bits)
+    values = np.packbits(loose.reshape(count, bits), axis=1, bitorder="little").reshape(-1)
     if number in (_whet.DTYPE_I4, _whet.DTYPE_I2):  # with their signs
         values = ((values ^ (1 << (bits - 1))) - (1 << (bits - 1))).astype(np.int8)
     return values.view(_NUMPY[number]).reshape(shape)

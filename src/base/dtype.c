@@ -30,7 +30,8 @@ static bool in_set(whet_dtype dtype, uint64_t set) {
     return whet_dtype_known((int32_t)dtype) && (set >> dtype & 1);
 }
 #define SMALL_FLOATS                                                                               \
-    (WHET_DTYPES_FLOAT8 | WHET_DTYPE_BIT(WHET_DTYPE_F4E2M1) | WHET_DTYPE_BIT(WHET_DTYPE_F8E8M0))
+    (WHET_DTYPES_FLOAT8 | WHET_DTYPES_FLOAT6 | WHET_DTYPE_BIT(WHET_DTYPE_F4E2M1) |                 \
+     WHET_DTYPE_BIT(WHET_DTYPE_F8E8M0))
 #define SMALL_SIGNED (WHET_DTYPE_BIT(WHET_DTYPE_I4) | WHET_DTYPE_BIT(WHET_DTYPE_I2))
 #define SMALL_UNSIGNED (WHET_DTYPE_BIT(WHET_DTYPE_U4) | WHET_DTYPE_BIT(WHET_DTYPE_U2))
 bool whet_dtype_is_float(whet_dtype dtype) {

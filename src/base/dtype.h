@@ -28,9 +28,10 @@
      WHET_DTYPE_BIT(WHET_DTYPE_F8E5M2) | WHET_DTYPE_BIT(WHET_DTYPE_F8E5M2FNUZ))
 #define WHET_DTYPES_INT4 (WHET_DTYPE_BIT(WHET_DTYPE_U4) | WHET_DTYPE_BIT(WHET_DTYPE_I4))
 #define WHET_DTYPES_INT2 (WHET_DTYPE_BIT(WHET_DTYPE_U2) | WHET_DTYPE_BIT(WHET_DTYPE_I2))
+#define WHET_DTYPES_FLOAT6 (WHET_DTYPE_BIT(WHET_DTYPE_F6E2M3) | WHET_DTYPE_BIT(WHET_DTYPE_F6E3M2))
 // Those of less than a byte.
 #define WHET_DTYPES_PACKED                                                                         \
-    (WHET_DTYPES_INT4 | WHET_DTYPES_INT2 | WHET_DTYPE_BIT(WHET_DTYPE_F4E2M1))
+    (WHET_DTYPES_INT4 | WHET_DTYPES_INT2 | WHET_DTYPES_FLOAT6 | WHET_DTYPE_BIT(WHET_DTYPE_F4E2M1))
 #define WHET_DTYPES_SMALL                                                                          \
     (WHET_DTYPES_PACKED | WHET_DTYPES_FLOAT8 | WHET_DTYPE_BIT(WHET_DTYPE_F8E8M0))
 // Whatever an element of a tensor can be, and the values that are no tensors.
@@ -76,9 +77,9 @@ float whet_bf16_to_f32(uint16_t v);
 uint16_t whet_f64_to_f16(double v);
 uint16_t whet_f64_to_bf16(double v);
 
-// Floats of 8 and 4 bits (base/float8.c); `bits` are the low ones. Rounding is to nearest even.
-// What is too large becomes the largest number when `saturate`, else infinity, else NaN; f4e2m1
-// always saturates and takes NaN for -0.
+// Floats of 8, 6 and 4 bits (base/float8.c); `bits` are the low ones. Rounding is to nearest even.
+// What is too large becomes the largest number when `saturate`, else infinity, else NaN; those of 6
+// and 4 bits always saturate and take NaN for -0.
 double whet_float8_load(whet_dtype dtype, uint8_t bits);
 uint8_t whet_float8_store(whet_dtype dtype, double v, bool saturate);
 // Powers of two.

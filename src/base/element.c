@@ -6,17 +6,21 @@
 
 // ---- elements of less than a byte ----
 
+// Those of 6 bits may lie in two bytes.
 static uint8_t packed_load(const void *data, int32_t bits, int64_t i) {
-    int64_t per_byte = 8 / bits;
-    int32_t shift = (int32_t)(i % per_byte) * bits;
-    return (uint8_t)(((const uint8_t *)data)[i / per_byte] >> shift & ((1 << bits) - 1));
+    const uint8_t *byte = (const uint8_t *)data + i * bits / 8;
+    int32_t shift = (int32_t)(i * bits % 8);
+    uint32_t v = *byte;
+    if (shift + bits > 8) v |= (uint32_t)byte[1] << 8;
+    return (uint8_t)(v >> shift & ((1u << bits) - 1));
 }
 
 static void packed_store(void *data, int32_t bits, int64_t i, uint8_t v) {
-    int64_t per_byte = 8 / bits;
-    int32_t shift = (int32_t)(i % per_byte) * bits;
-    uint8_t *byte = (uint8_t *)data + i / per_byte, mask = (uint8_t)(((1 << bits) - 1) << shift);
-    *byte = (uint8_t)((*byte & ~mask) | (v << shift & mask));
+    uint8_t *byte = (uint8_t *)data + i * bits / 8;
+    int32_t shift = (int32_t)(i * bits % 8);
+    uint32_t mask = ((1u << bits) - 1) << shift, put = (uint32_t)v << shift & mask;
+    *byte = (uint8_t)((*byte & ~mask) | put);
+    if (shift + bits > 8) byte[1] = (uint8_t)((byte[1] & ~(mask >> 8)) | put >> 8);
 }
 
 static int64_t with_sign(uint8_t v, int32_t bits) {
@@ -67,6 +71,8 @@ double whet_load_f64(const void *data, whet_dtype dtype, int64_t i) {
         LOAD(uint8_t, F8E5M2FNUZ, whet_float8_load(dtype, v))
         LOAD(uint8_t, F8E8M0, whet_float8_load(dtype, v))
     case WHET_DTYPE_F4E2M1: return whet_float8_load(dtype, packed_load(data, 4, i));
+    case WHET_DTYPE_F6E2M3:
+    case WHET_DTYPE_F6E3M2: return whet_float8_load(dtype, packed_load(data, 6, i));
     case WHET_DTYPE_U4: return packed_load(data, 4, i);
     case WHET_DTYPE_U2: return packed_load(data, 2, i);
     case WHET_DTYPE_I4: return (double)with_sign(packed_load(data, 4, i), 4);
@@ -171,6 +177,8 @@ void whet_store_f64(void *data, whet_dtype dtype, int64_t i, double v) {
     case WHET_DTYPE_I2: packed_store(data, 2, i, (uint8_t)f64_to_i64(v, -2, 1)); break;
     case WHET_DTYPE_U2: packed_store(data, 2, i, (uint8_t)f64_to_i64(v, 0, 3)); break;
     case WHET_DTYPE_F4E2M1: packed_store(data, 4, i, whet_float8_store(dtype, v, true)); break;
+    case WHET_DTYPE_F6E2M3:
+    case WHET_DTYPE_F6E3M2: packed_store(data, 6, i, whet_float8_store(dtype, v, true)); break;
     case WHET_DTYPE_F8E4M3FN:
     case WHET_DTYPE_F8E4M3FNUZ:
     case WHET_DTYPE_F8E5M2:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Floats of 8 and 4 bits. They differ in exponent bias and in which codes are infinity and NaN.
+// Floats of 8, 6 and 4 bits. They differ in exponent bias and in which codes are infinity and NaN.
 #include <math.h>
 
 #include "base/dtype.h"
@@ -23,6 +23,8 @@ static format format_of(whet_dtype dtype) {
     case WHET_DTYPE_F8E4M3FNUZ: return (format){4, 3, 8, NAN_80, 240};
     case WHET_DTYPE_F8E5M2: return (format){5, 2, 15, IEEE, 57344};
     case WHET_DTYPE_F8E5M2FNUZ: return (format){5, 2, 16, NAN_80, 57344};
+    case WHET_DTYPE_F6E2M3: return (format){2, 3, 1, FINITE, 7.5};
+    case WHET_DTYPE_F6E3M2: return (format){3, 2, 3, FINITE, 28};
     default: return (format){2, 1, 1, FINITE, 6};
     }
 }
@@ -53,7 +55,7 @@ static uint8_t nan_of(const format *f, uint8_t sign) {
     case IEEE: return sign | 0x7e;
     case NAN_7F: return sign | 0x7f;
     case NAN_80: return 0x80;
-    default: return 0x8; // -0
+    default: return (uint8_t)(1 << (f->mantissa + f->exponent)); // -0
     }
 }
 

@@ -25,8 +25,12 @@ static typed_field field_of(whet_dtype dtype) {
     }
 }
 
-// What one number of the field fills: half a complex number, a byte of packed elements.
+static bool is_float6(whet_dtype dtype) { return WHET_DTYPES_FLOAT6 >> dtype & 1; }
+
+// What one number of the field fills: half a complex number, a byte of packed elements; those of 6
+// bits are numbers of their own there.
 static int64_t numbers_of(whet_dtype dtype, int64_t count) {
+    if (is_float6(dtype)) return count;
     if (WHET_DTYPES_COMPLEX >> dtype & 1) return count * 2;
     return whet_dtype_bits(dtype) < 8 ? (int64_t)whet_tensor_bytes(dtype, count) : count;
 }
@@ -95,9 +99,14 @@ static whet_status load_typed(const whet_onnx_tensor *t, whet_arena *arena, int6
         WHET_FAIL(err, WHET_E_MODEL,
                   "tensor '%s': its shape takes %lld numbers, but %s holds %lld", t->name,
                   (long long)count, field_of(out->dtype).name, (long long)found);
+    whet_tensor loose = *out; // its elements a byte each
+    size_t room = is_float6(out->dtype) ? (size_t)count : out->bytes;
     out->data = whet_arena_alloc_raw(arena, out->bytes);
-    if (!out->data) return WHET_NOMEM(err);
-    return walk_typed(t, out, &found, err);
+    loose.data = is_float6(out->dtype) ? whet_arena_alloc_raw(arena, room) : out->data;
+    if (!out->data || !loose.data) return WHET_NOMEM(err);
+    WHET_TRY(walk_typed(t, &loose, &found, err));
+    if (is_float6(out->dtype)) whet_pack(out->data, out->dtype, loose.data, count);
+    return WHET_OK;
 }
 
 // Elements of string_data, in place.

@@ -210,6 +210,8 @@ static int64_t type_version(whet_dtype dtype) {
     case WHET_DTYPE_I2: return 25;
     case WHET_DTYPE_F8E8M0: return 24;
     case WHET_DTYPE_F4E2M1: return 23;
+    case WHET_DTYPE_F6E2M3:
+    case WHET_DTYPE_F6E3M2: return 28;
     default: return 0;
     }
 }

@@ -122,7 +122,7 @@ static whet_status quantize_eval(whet_eval *e) {
         if (!real) v = nearbyint(v);
         if (shifted) v += whet_load_f64(z->data, z->dtype, param_at(&gz, i, blocked));
         if (!real) whet_store_f64(y->data, y->dtype, i, v < low ? low : v > high ? high : v);
-        else if (y->dtype == WHET_DTYPE_F4E2M1) whet_store_f64(y->data, y->dtype, i, v);
+        else if (whet_dtype_bits(y->dtype) < 8) whet_store_f64(y->data, y->dtype, i, v);
         else ((uint8_t *)y->data)[i] = whet_float8_store(y->dtype, v, a->saturate);
     }
     return WHET_OK;

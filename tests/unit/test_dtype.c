@@ -15,14 +15,14 @@ static void names_and_numbers(void **state) {
     assert_int_equal(whet_dtype_known(number), number != 0);
     WHET_DTYPE_MAP(ROW)
 #undef ROW
-    static const int32_t unknown[] = {-1, 0, 27, 59, 63, 1000, INT32_MIN, INT32_MAX};
+    static const int32_t unknown[] = {-1, 0, 29, 59, 63, 1000, INT32_MIN, INT32_MAX};
     for (size_t i = 0; i < COUNT(unknown); i++) {
         assert_false(whet_dtype_known(unknown[i]));
         assert_int_equal(whet_dtype_bits((whet_dtype)unknown[i]), 0);
         assert_non_null(whet_dtype_text((whet_dtype)unknown[i]));
         assert_int_equal(whet_tensor_bytes((whet_dtype)unknown[i], 1), SIZE_MAX);
     }
-    assert_string_equal(whet_dtype_text((whet_dtype)27), "?");
+    assert_string_equal(whet_dtype_text((whet_dtype)29), "?");
     assert_int_equal(whet_dtype_parse("f31"), WHET_DTYPE_NONE);
 }
 
@@ -195,10 +195,12 @@ static void small_floats_round_trip(void **state) {
         {WHET_DTYPE_F8E5M2, 57344, 0x1p-16, 0x7e, 0x7c},
         {WHET_DTYPE_F8E5M2FNUZ, 57344, 0x1p-17, 0x80, 0x80},
         {WHET_DTYPE_F4E2M1, 6, 0.5, 8, 7},
+        {WHET_DTYPE_F6E2M3, 7.5, 0x1p-3, 32, 31},
+        {WHET_DTYPE_F6E3M2, 28, 0x1p-4, 32, 31},
     };
     for (size_t r = 0; r < COUNT(rows); r++) {
         whet_dtype t = rows[r].dtype;
-        int codes = t == WHET_DTYPE_F4E2M1 ? 16 : 256;
+        int codes = 1 << whet_dtype_bits(t);
         double above = 0;
         for (int c = 0; c < codes; c++) {
             double v = whet_float8_load(t, (uint8_t)c);
@@ -257,6 +259,25 @@ static void packed_elements_stay_apart(void **state) {
     }
 }
 
+static void six_bits_lie_in_two_bytes(void **state) {
+    (void)state;
+    uint8_t data[6] = {0}, wide[5], again[4];
+    static const uint8_t packed[] = {0x81, 0x30, 0xfc, 0x25}; // 1, 2, 3, 63, 37
+    static const uint8_t codes[] = {1, 2, 3, 63, 37};
+    assert_int_equal(whet_tensor_bytes(WHET_DTYPE_F6E2M3, 5), 4);
+    whet_pack(again, WHET_DTYPE_F6E2M3, codes, 5);
+    assert_memory_equal(again, packed, 4);
+    whet_unpack(wide, packed, WHET_DTYPE_F6E3M2, 5);
+    assert_memory_equal(wide, codes, 5);
+    for (int32_t i = 4; i >= 0; i--)
+        whet_store_f64(data, WHET_DTYPE_F6E2M3, i, whet_float8_load(WHET_DTYPE_F6E2M3, codes[i]));
+    assert_memory_equal(data, packed, 4);
+    for (int32_t i = 0; i < 5; i++)
+        assert_true(whet_load_f64(data, WHET_DTYPE_F6E2M3, i) ==
+                    whet_float8_load(WHET_DTYPE_F6E2M3, codes[i]));
+    assert_int_equal(data[4] | data[5], 0);
+}
+
 static void arrays_agree_with_elements(void **state) {
     (void)state;
     static const whet_dtype types[] = {WHET_DTYPE_F32, WHET_DTYPE_F16, WHET_DTYPE_BF16,
@@ -292,6 +313,7 @@ int main(void) {
         cmocka_unit_test(integers_wrap),
         cmocka_unit_test(small_floats_round_trip),
         cmocka_unit_test(packed_elements_stay_apart),
+        cmocka_unit_test(six_bits_lie_in_two_bytes),
         cmocka_unit_test(arrays_agree_with_elements),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
