@@ -131,7 +131,7 @@ static void ranges_are_checked(void **state) {
     a.choice = 2;
     check_refused(&a, WHET_E_RANGE, "choice");
     a = defaults();
-    a.dtype = 27;
+    a.dtype = 29;
     check_refused(&a, WHET_E_UNSUPPORTED, "data type 27");
 }
 
