@@ -132,7 +132,7 @@ static void ranges_are_checked(void **state) {
     check_refused(&a, WHET_E_RANGE, "choice");
     a = defaults();
     a.dtype = 29;
-    check_refused(&a, WHET_E_UNSUPPORTED, "data type 27");
+    check_refused(&a, WHET_E_UNSUPPORTED, "data type 29");
 }
 
 // Rows of the table: sorted, and each complete.

@@ -116,7 +116,7 @@ static void failures(void **state) {
         {"prelu", "", {"f32[2] 0", "f32[2,2] 0"}, .status = WHET_E_SHAPE, .text = "slope"},
         {"clip_t", "", {"f32[2] 0", "f32[2] 0"}, .status = WHET_E_SHAPE, .text = "single number"},
         {"cast", "", {"f32[2] 0"}, .status = WHET_E_RANGE, .text = "to is missing"},
-        {"cast", "to=29", {"f32[2] 0"}, .status = WHET_E_UNSUPPORTED, .text = "data type 27"},
+        {"cast", "to=29", {"f32[2] 0"}, .status = WHET_E_UNSUPPORTED, .text = "data type 29"},
     };
     op_text_check(cases, COUNT(cases));
 }
