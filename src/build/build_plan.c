@@ -6,8 +6,24 @@
 #include "base/bench.h"
 #include "build/builder_impl.h"
 
+// Parts of the budget: the rest is for packing, writing and verifying.
+#define TUNE_SHARE 0.7
+#define WEIGH_SHARE 0.85
+
 static bool plan_progress(void *user, int32_t done, int32_t total) {
-    return whet_build_report(user, done, total);
+    whet_build *x = user;
+    whet_tuner_share(x->tuner, total - done + x->steps_after);
+    return whet_build_report(x, done, total);
+}
+
+static bool time_left(const whet_build *x, double share) {
+    return !x->c->budget || whet_now() < x->begin + share * (double)x->c->budget;
+}
+
+static int32_t count_nodes(const whet_pgraph *g) {
+    int32_t n = g->n_nodes;
+    for (int32_t i = 0; i < g->n_blocks; i++) n += count_nodes(g->blocks[i]);
+    return n;
 }
 
 static void warn_unknown_dims(whet_build *x) {
@@ -79,6 +95,7 @@ static whet_status pick_plan(whet_build *x, whet_plan_options *o, whet_plan **pl
         tried[n_tried++] = p;
     }
     for (int32_t i = 0; i < n_tried && n_tried > 1 && status == WHET_OK; i++) {
+        if (!time_left(x, WEIGH_SHARE)) break;
         double t = time_plan(x, tried[i]);
         if (t < 0 || (best >= 0 && t >= best)) continue;
         best = t;
@@ -129,6 +146,9 @@ static whet_status log_fallbacks(whet_build *x, const whet_plan *p) {
 static whet_status plan_profile(whet_build *x, whet_plan_options *o, int32_t i) {
     whet_plan *p;
     o->box = x->profiles.n ? &x->profiles.v[i] : NULL;
+    int32_t nodes = count_nodes(x->graph); // fused, about half as many steps
+    x->steps_after = nodes / 2 * (x->profiles.n - i - 1) * (x->profiles.n > 0) +
+                     (nodes - x->graph->n_nodes) / 2;
     if (i > 0) WHET_TRY(whet_build_start(x, "tuning"));
     WHET_TRY(pick_plan(x, o, &p));
     whet_status status = whet_plan_pack(p, x->graph, x->env, x->plans, i, x->err);
@@ -145,6 +165,8 @@ whet_status whet_build_plan(whet_build *x) {
     if (status != WHET_OK) return whet_error_set(x->err, status, "%s", x->env->handle.error.text);
     bool measure = x->c->level > 0 && !x->c->deterministic;
     WHET_TRY(whet_tuner_create(x->env, x->cache, x->threads, measure, &x->tuner, x->err));
+    if (x->c->budget)
+        whet_tuner_set_deadline(x->tuner, x->begin + TUNE_SHARE * (double)x->c->budget);
     whet_cost_source source = {.price = whet_tuner_price, .user = x->tuner,
                                .max_candidates = candidates[x->c->level]};
     whet_plan_options o = {.threads = x->threads, .progress = plan_progress, .progress_user = x,
@@ -162,6 +184,10 @@ whet_status whet_build_plan(whet_build *x) {
     whet_env_log(x->env, WHET_LOG_INFO, "%d steps for %d nodes of the model, %lld kernels timed",
                  x->plans[0]->n_steps, x->graph->imported_nodes,
                  (long long)whet_tuner_measured(x->tuner));
+    if (whet_tuner_skipped(x->tuner))
+        whet_env_log(x->env, WHET_LOG_INFO,
+                     "the budget of %lld s ended before all kernels were timed: the cost model "
+                     "priced the others", (long long)x->c->budget);
     WHET_TRY(log_fallbacks(x, x->plans[0]));
     if (x->c->timing_cache && !x->c->timing_cache_readonly && x->cache->changed) {
         status = whet_timing_cache_save(x->cache, x->c->timing_cache);

@@ -194,6 +194,7 @@ void whet_build_init(whet_build *x, whet_env *env, const whet_config *config, wh
     x->threads = config->threads ? (int32_t)config->threads : env->threads;
     if (x->threads > env->threads) x->threads = env->threads;
     whet_arena_init(&x->arena);
+    x->begin = whet_now();
 }
 
 void whet_build_fini(whet_build *x) {

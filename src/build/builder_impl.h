@@ -43,8 +43,9 @@ typedef struct whet_build {
     whet_timing_cache *cache;
     whet_tuner *tuner;
     whet_arena arena;
+    int32_t steps_after; // about as many are to be tuned after the graph in progress
     const char *phase;
-    double phase_start;
+    double begin, phase_start;
     whet_pass_stats *stats;
 } whet_build;
 void whet_build_init(whet_build *x, whet_env *env, const whet_config *config, whet_error *err);

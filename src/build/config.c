@@ -31,6 +31,9 @@ static const char *const precision_choices[] = {"fp32",  "!tf32", "!bf16", "!fp1
       "step; 5 all", NULL)                                                                         \
     X("threads", OPT_INT, threads, 0, 1024, NULL, "N", "0",                                        \
       "threads to tune for; 0: those of the environment", NULL)                                    \
+    X("budget", OPT_INT, budget, 0, 1 << 30, NULL, "SECONDS", "0",                                 \
+      "most seconds that a build should take; what is not measured by then is priced by the cost " \
+      "model; 0: no bound", NULL)                                                                  \
     X("precision", OPT_CHOICE, precision, 0, 0, precision_choices, "fp32", "fp32",                 \
       "arithmetic of the engine", "this version computes in fp32 only")                            \
     X("verify", OPT_CHOICE, verify, 0, 0, verify_choices, "auto|off", "auto",                      \

@@ -16,7 +16,7 @@ struct whet_config {
     whet_handle handle;
     whet_env *env;
     whet_arena arena;
-    int64_t level, threads;
+    int64_t level, threads, budget;
     int64_t max_nodes, max_depth; // of a model; 0: the importer's
     int32_t verify, portable, precision, plan;
     bool deterministic, timing_cache_readonly;

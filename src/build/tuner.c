@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "build/tuner.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,10 @@
 
 #define MAX_SAMPLES 64
 #define SAMPLE_SECONDS 2e-3 // spent on one candidate beyond its warm-up
+#define LONG_SECONDS 10e-3  // a call of more is sampled less often
+#define SLOWER 1.4          // times the best: not worth sampling ...
+#define TRIES 2             // ... when so many more calls say the same
+#define CALL_SECONDS 20e-6  // what waking the workers may add to one call
 
 typedef struct {
     void *data;
@@ -20,7 +25,10 @@ struct whet_tuner {
     whet_timing_cache *cache;
     int32_t threads;
     bool measure;
-    int64_t measured;
+    int64_t measured, skipped;
+    double deadline, until; // of all, of the step being priced; 0: none
+    double log_all, log_here; // sums of log(time / model), of all and of the problem at hand
+    int64_t n_all, n_here;
     buffer *buffers; // grow-only, handed out in order for each problem
     int32_t n_buffers, next_buffer;
     whet_error *errors;
@@ -54,6 +62,16 @@ void whet_tuner_destroy(whet_tuner *t) {
 }
 
 int64_t whet_tuner_measured(const whet_tuner *t) { return t->measured; }
+
+int64_t whet_tuner_skipped(const whet_tuner *t) { return t->skipped; }
+
+void whet_tuner_set_deadline(whet_tuner *t, double until) { t->deadline = t->until = until; }
+
+void whet_tuner_share(whet_tuner *t, int32_t left) {
+    double now = whet_now();
+    if (t->deadline > 0 && left > 0)
+        t->until = now < t->deadline ? now + (t->deadline - now) / left : t->deadline;
+}
 
 // ---- keys ----
 
@@ -216,9 +234,40 @@ static whet_status alloc_output(whet_eval *e, int32_t i, int32_t rank, const int
     return e->out[i].data ? WHET_OK : WHET_NOMEM(e->err);
 }
 
+static double time_once(once_state *o) {
+    double begin = whet_now();
+    return once(o) ? -1 : whet_now() - begin;
+}
+
+static int by_value(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+// What its first calls show to be clearly slower than the best is not looked at any longer. Of the
+// samples the lower quartile counts: others that use the machine only ever add time.
+static double time_step(once_state *o, double best) {
+    double samples[MAX_SAMPLES], first = time_once(o), fastest = first;
+    if (first < 0) return -1;
+    for (int32_t i = 0; i < TRIES && best > 0 && fastest > SLOWER * best + CALL_SECONDS; i++) {
+        double again = time_once(o);
+        if (again < 0) return -1;
+        if (again < fastest) fastest = again;
+        if (i + 1 == TRIES && fastest > SLOWER * best + CALL_SECONDS) return fastest;
+    }
+    whet_bench_options options = {.warmup_seconds = 0, .seconds = SAMPLE_SECONDS, .min_runs = 5,
+                                  .max_runs = MAX_SAMPLES, .calls = 0};
+    if (fastest > LONG_SECONDS) options.min_runs = 3;
+    whet_bench_result r;
+    if (whet_bench_run(once, o, &options, samples, MAX_SAMPLES, &r)) return -1;
+    qsort(samples, (size_t)r.n, sizeof *samples, by_value);
+    return samples[r.n / 4];
+}
+
 static double measure(whet_tuner *t, const whet_problem *p, const whet_kernel *k,
-                      const int32_t *params) {
+                      const int32_t *params, double best) {
     whet_arena_reset(&t->scratch);
+    whet_arena_reset(&t->eval);
     t->next_buffer = 0;
     whet_step s = {.kernel = k, .problem = *p, .name = k->name};
     memcpy(s.params, params, sizeof s.params);
@@ -233,36 +282,48 @@ static double measure(whet_tuner *t, const whet_problem *p, const whet_kernel *k
     run.scratch = take_buffer(t, stride * (size_t)t->threads);
     once_state o = {.run = &run};
     if (!run.scratch || !run.counters) return -1;
-    double samples[MAX_SAMPLES];
-    double begin = whet_now();
-    if (once(&o)) return -1;
-    double first = whet_now() - begin;
-    // something hopeless is not worth more than its first call
-    whet_bench_options options = {.warmup_seconds = 0, .seconds = SAMPLE_SECONDS, .min_runs = 5,
-                                  .max_runs = MAX_SAMPLES, .calls = 0};
-    if (first > 50e-3) options.min_runs = 1, options.seconds = 0;
-    whet_bench_result r;
-    if (whet_bench_run(once, &o, &options, samples, MAX_SAMPLES, &r)) return -1;
-    t->measured++;
-    return r.median;
+    double seconds = time_step(&o, best);
+    if (seconds >= 0) t->measured++;
+    return seconds;
+}
+
+// ---- prices ----
+
+static void learn(whet_tuner *t, double seconds, double model) {
+    if (!(seconds > 0) || !(model > 0)) return;
+    double l = log(seconds / model);
+    t->log_all += l;
+    t->log_here += l;
+    t->n_all++;
+    t->n_here++;
+}
+
+// Of something that is not measured, to be compared with what is.
+static double estimate(const whet_tuner *t, double model) {
+    double l = t->n_here  ? t->log_here / (double)t->n_here
+               : t->n_all ? t->log_all / (double)t->n_all : 0;
+    return model * exp(l);
 }
 
 double whet_tuner_price(void *user, const whet_problem *p, const whet_kernel *k,
-                        const int32_t *params) {
+                        const int32_t *params, double best) {
     whet_tuner *t = user;
+    double model = whet_kernel_cost(k, p, params);
     whet_str key;
+    if (best < 0) t->log_here = 0, t->n_here = 0;
     whet_str_init(&key);
     make_key(t, p, k, params, &key);
     double seconds = key.failed ? -1 : whet_timing_cache_get(t->cache, whet_str_text(&key));
+    bool timed = true;
     if (seconds < 0) {
-        if (!t->measure || k->backend) {
-            seconds = whet_kernel_cost(k, p, params);
-        } else {
-            seconds = measure(t, p, k, params);
-            if (seconds >= 0 && !key.failed)
-                whet_timing_cache_put(t->cache, whet_str_text(&key), seconds);
-        }
+        bool wanted = t->measure && !k->backend;
+        timed = wanted && (t->until <= 0 || whet_now() < t->until);
+        t->skipped += wanted && !timed;
+        seconds = timed ? measure(t, p, k, params, best) : estimate(t, model);
+        if (timed && seconds >= 0 && !key.failed)
+            whet_timing_cache_put(t->cache, whet_str_text(&key), seconds);
     }
+    if (timed) learn(t, seconds, model);
     whet_str_fini(&key);
     return seconds;
 }

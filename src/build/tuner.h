@@ -15,7 +15,13 @@ whet_status whet_tuner_create(whet_env *env, whet_timing_cache *cache, int32_t t
 void whet_tuner_destroy(whet_tuner *t);
 // For whet_cost_source; user is the tuner.
 double whet_tuner_price(void *user, const whet_problem *p, const whet_kernel *k,
-                        const int32_t *params);
+                        const int32_t *params, double best);
+// Nothing is measured after that time (whet_now); what the cache does not hold is then priced by
+// the cost model, scaled by how far off it was where there are times. 0: no bound.
+void whet_tuner_set_deadline(whet_tuner *t, double until);
+// Tells that `left` steps are still to be priced: each may take its share of the time that is left.
+void whet_tuner_share(whet_tuner *t, int32_t left);
 int64_t whet_tuner_measured(const whet_tuner *t); // kernels timed so far
+int64_t whet_tuner_skipped(const whet_tuner *t);  // those that were not, for want of time
 
 #endif

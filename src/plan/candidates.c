@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define MAX_SETTINGS 64 // parameter settings considered for a kernel and layout
+#define HOPELESS 6       // times what the model says of the fastest: is not priced
 
 typedef struct {
     whet_env *env;
@@ -95,10 +96,14 @@ static void select_best(list *l, whet_problem *p) {
         int32_t priced = source->max_candidates && source->max_candidates < l->n
                              ? source->max_candidates : l->n;
         int32_t kept = 0;
+        double best = -1, modelled = -1; // of the fastest so far: its price, what the model says
         for (int32_t i = 0; i < priced; i++) {
+            double model = l->v[i].cost;
+            if (modelled >= 0 && source->max_candidates && model > HOPELESS * modelled) break;
             set_layouts(p, &l->v[i]);
-            double t = source->price(source->user, p, l->v[i].kernel, l->v[i].params);
+            double t = source->price(source->user, p, l->v[i].kernel, l->v[i].params, best);
             if (t < 0) continue;
+            if (best < 0 || t < best) best = t, modelled = model;
             l->v[i].cost = t;
             l->v[kept++] = l->v[i];
         }

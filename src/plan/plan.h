@@ -79,8 +79,11 @@ typedef struct whet_plan {
 } whet_plan;
 
 typedef struct whet_cost_source {
-    // Seconds that the kernel takes for the problem; negative: cannot be had.
-    double (*price)(void *user, const whet_problem *p, const whet_kernel *k, const int32_t *params);
+    // Seconds that the kernel takes for the problem; negative: cannot be had. best: those of the
+    // fastest so far for the same problem, negative for its first; what is clearly slower need not
+    // be priced well.
+    double (*price)(void *user, const whet_problem *p, const whet_kernel *k, const int32_t *params,
+                    double best);
     void *user;
     int32_t max_candidates; // cheapest by the model that get priced; 0: all
 } whet_cost_source;
