@@ -102,12 +102,6 @@ def constants():
     return make(nodes, outputs=[info("y"), info("d", (), T.INT64)])
 
 
-@model
-def constant_string():
-    node = h.make_node("Constant", [], ["y"], value_string="a")
-    return make([node], [], [info("y", (), T.STRING)])
-
-
 def external_model(location, offset=None, length=None):
     t = T(name="w", data_type=T.FLOAT, dims=[4], data_location=T.EXTERNAL)
     entries = {"location": location, "offset": offset, "length": length}
@@ -327,21 +321,13 @@ def attributes():
 @model
 def sparse():
     m = make([h.make_node("Add", ["x", "s"], ["y"])])
-    values, indices = const("s", [1.0]), const("s_i", [2], np.int64)
-    m.graph.sparse_initializer.add().CopyFrom(h.make_sparse_tensor(values, indices, [4]))
+    for name, at, dims in (("s", [2], [4]), ("far", [4], [4]), ("back", [2, 1], [4]),
+                           ("flat", [[1, 2]], [2, 2]), ("short", [1, 2], [4]),
+                           ("huge", [1], [1 << 15, 1 << 15])):
+        values = const(name, [1.0] * (1 if name == "short" else len(at)))
+        m.graph.sparse_initializer.add().CopyFrom(
+            h.make_sparse_tensor(values, const("i", at, np.int64), dims))
     return m
-
-
-@model
-def string_input():
-    return make([h.make_node("Identity", ["x"], ["y"])], [info("x", (2,), T.STRING)],
-                [info("y", (2,), T.STRING)])
-
-
-@model
-def sequence_input():
-    kind = h.make_tensor_sequence_value_info("x", T.FLOAT, None)
-    return make([h.make_node("SequenceLength", ["x"], ["y"])], [kind], [info("y", (), T.INT64)])
 
 
 @model
@@ -460,7 +446,13 @@ def legacy():
 
 @model
 def training():
-    return make([h.make_node("Dropout", ["x", "", "t"], ["y"])], init=[const("t", True, np.bool_)])
+    graph = h.make_graph(
+        [h.make_node("Add", ["a", "b"], ["c"]),
+         h.make_node("Gradient", ["a", "b"], ["da", "db"], domain="ai.onnx.preview.training",
+                     xs=["a", "b"], y="c")],
+        "g", [info("a", (1,)), info("b", (1,))], [info("da", (1,))])
+    return h.make_model(graph, ir_version=7, opset_imports=[
+        h.make_opsetid("", 12), h.make_opsetid("ai.onnx.preview.training", 1)])
 
 
 @model

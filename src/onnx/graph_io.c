@@ -17,37 +17,44 @@ static whet_value *make_constant(whet_importer *imp, const whet_scope *scope, co
     return v;
 }
 
-static void add_constant(whet_importer *imp, whet_scope *scope, const whet_onnx_tensor *t) {
-    whet_binding *b = whet_scope_put(imp, scope, t->name);
-    if (!b) return;
-    if (!*t->name || b->defined) {
+// The binding of a new constant; NULL when it has none, or it has been reported why.
+static whet_binding *name_constant(whet_importer *imp, whet_scope *scope, const char *name) {
+    whet_binding *b = whet_scope_put(imp, scope, name);
+    if (!b) return NULL;
+    if (!*name || b->defined) {
         whet_import_problem_add(imp, NULL, WHET_E_MODEL,
-                                *t->name ? "initializer '%s' is there twice"
-                                         : "an initializer has no name%s",
-                                t->name);
-        return;
+                                *name ? "initializer '%s' is there twice"
+                                      : "an initializer has no name%s",
+                                name);
+        return NULL;
     }
     b->defined = true;
+    return b;
+}
+
+static void add_constant(whet_importer *imp, whet_scope *scope, const whet_onnx_tensor *t,
+                         const whet_onnx_sparse *sparse) {
+    const char *name = t ? t->name : sparse->values.name;
+    whet_binding *b = name_constant(imp, scope, name);
+    whet_external *ext = &imp->import->external;
     whet_tensor data;
-    whet_status status =
-        whet_onnx_tensor_load(t, imp->arena, &imp->import->external, &data, imp->err);
+    if (!b) return;
+    whet_status status = t ? whet_onnx_tensor_load(t, imp->arena, ext, &data, imp->err)
+                           : whet_onnx_sparse_load(sparse, imp->arena, ext, &imp->sparse_room,
+                                                   &data, imp->err);
     if (status != WHET_OK) {
         whet_import_problem_add(imp, NULL, status, "%s", imp->err->text);
         return;
     }
-    b->value = make_constant(imp, scope, t->name, &data);
+    b->value = make_constant(imp, scope, name, &data);
 }
 
 void whet_import_constants(whet_importer *imp, whet_scope *scope) {
     const whet_onnx_graph *g = scope->graph;
     for (int32_t i = 0; i < g->n_initializers && !imp->stopped; i++)
-        add_constant(imp, scope, &g->initializers[i]);
-    for (int32_t i = 0; i < g->n_sparse && !imp->stopped; i++) {
-        whet_import_problem_add(
-            imp, NULL, WHET_E_UNSUPPORTED,
-            "sparse initializer '%s' is not supported; store it as a dense tensor", g->sparse[i]);
-        whet_scope_define(imp, scope, g->sparse[i], NULL, NULL);
-    }
+        add_constant(imp, scope, &g->initializers[i], NULL);
+    for (int32_t i = 0; i < g->n_sparse && !imp->stopped; i++)
+        add_constant(imp, scope, NULL, &g->sparse[i]);
 }
 
 // ---- declared types ----

@@ -9,6 +9,10 @@
 
 static int64_t or_default(int64_t limit, int64_t def) { return limit > 0 ? limit : def; }
 
+// Dense bytes that the sparse tensors of a model may take, and for each byte of the model.
+#define DENSE_BYTES ((size_t)64 << 20)
+#define DENSE_GROWTH 256
+
 static void importer_init(whet_importer *imp, whet_import *import, const void *data, size_t size,
                           const whet_import_options *options, whet_error *read_err) {
     const whet_import_limits *l = &options->limits;
@@ -19,6 +23,7 @@ static void importer_init(whet_importer *imp, whet_import *import, const void *d
         .max_text = or_default(l->max_text, INT64_C(1) << 28),
     };
     imp->max_depth = (int32_t)or_default(l->max_depth < 1000 ? l->max_depth : 1000, 64);
+    imp->sparse_room = DENSE_BYTES + size * DENSE_GROWTH;
     imp->reader = (whet_onnx_reader){.arena = imp->arena, .budget = &imp->budget};
     whet_wire_init(&imp->reader.w, data, size, read_err);
 }

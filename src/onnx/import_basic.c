@@ -22,6 +22,22 @@ static void from_tensor(whet_import_node *n, whet_span span) {
     else whet_import_result(n, 0, whet_import_constant(n, &data, false));
 }
 
+static void from_sparse(whet_import_node *n, whet_span span) {
+    whet_importer *imp = n->imp;
+    whet_onnx_sparse t;
+    whet_tensor data;
+    whet_status status = whet_onnx_sparse_read(&imp->reader, span, &t);
+    if (status != WHET_OK) {
+        whet_import_fail(n, status, "%s", imp->reader.w.err->text);
+        imp->stopped = true;
+        return;
+    }
+    status = whet_onnx_sparse_load(&t, imp->arena, &imp->import->external, &imp->sparse_room, &data,
+                                   imp->err);
+    if (status != WHET_OK) whet_import_fail(n, status, "%s", imp->err->text);
+    else whet_import_result(n, 0, whet_import_constant(n, &data, false));
+}
+
 static void from_array(whet_import_node *n, whet_dtype dtype, int32_t rank, int64_t count,
                        const void *v) {
     whet_tensor t = {dtype, rank, {count}, (void *)(uintptr_t)v, 0};
@@ -47,6 +63,9 @@ void whet_import_constant_op(whet_import_node *n) {
     const whet_onnx_attr *a;
     if (!strcmp(name, "value") && (a = whet_import_attr_of(n, name, WHET_ONNX_TENSOR)))
         from_tensor(n, a->t);
+    else if (!strcmp(name, "sparse_value") &&
+             (a = whet_import_attr_of(n, name, WHET_ONNX_SPARSE_TENSOR)))
+        from_sparse(n, a->sparse);
     else if (!strcmp(name, "value_int") && (a = whet_import_attr_of(n, name, WHET_ONNX_INT)))
         from_array(n, WHET_DTYPE_I64, 0, 0, &a->i);
     else if (!strcmp(name, "value_float") && (a = whet_import_attr_of(n, name, WHET_ONNX_FLOAT)))

@@ -18,7 +18,8 @@ const whet_onnx_attr *whet_import_attr(whet_import_node *n, const char *name) {
 
 const whet_onnx_attr *whet_import_attr_of(whet_import_node *n, const char *name, int32_t type) {
     const whet_onnx_attr *a = whet_import_attr(n, name);
-    if (a && type == WHET_ONNX_TENSOR && a->type == type && !a->t.data) {
+    if (a && a->type == type && ((type == WHET_ONNX_TENSOR && !a->t.data) ||
+                                 (type == WHET_ONNX_SPARSE_TENSOR && !a->sparse.data))) {
         whet_import_fail(n, WHET_E_MODEL, "attribute '%s' has no value", name);
         return NULL;
     }

@@ -94,6 +94,7 @@ typedef struct whet_importer {
     whet_import_claim *claims; // names given in readings that may be taken back
     int32_t n_claims, cap_claims, trials;
     int32_t rereading;     // operators have been counted before
+    size_t sparse_room;    // bytes that dense forms of sparse tensors may still take
     int64_t text;          // bytes of made-up names
     int32_t max_depth;
     bool stopped;          // nothing more can be done: out of memory or above a limit

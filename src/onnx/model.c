@@ -237,21 +237,13 @@ static void read_initializer(whet_onnx_reader *r, whet_wire *w, const whet_field
         whet_onnx_reader_nomem(r);
 }
 
-// Only its name, that of its `values` tensor, is wanted: it is refused.
-static void read_sparse(whet_onnx_reader *r, whet_wire *outer, const whet_field *field,
+static void read_sparse(whet_onnx_reader *r, whet_wire *w, const whet_field *f,
                         whet_onnx_graph *g) {
-    if (!whet_wire_is(outer, field, WHET_WIRE_BYTES, "sparse initializer")) return;
-    whet_wire w = whet_wire_open(outer, field->bytes);
-    whet_field f;
-    const char *name = "";
-    while (whet_wire_next(&w, &f)) {
-        whet_onnx_tensor t;
-        if (f.number == 1 && whet_wire_is(&w, &f, WHET_WIRE_BYTES, "values") &&
-            whet_onnx_tensor_read(r, f.bytes, &t) == WHET_OK)
-            name = t.name;
-    }
-    if (w.err->status != WHET_OK || !count_value(r, field->bytes.data)) return;
-    if (!WHET_ARENA_PUSH(r->arena, g->sparse, g->n_sparse, g->cap_sparse, name))
+    whet_onnx_sparse t;
+    if (!whet_wire_is(w, f, WHET_WIRE_BYTES, "sparse initializer") ||
+        whet_onnx_sparse_read(r, f->bytes, &t) != WHET_OK || !count_value(r, f->bytes.data))
+        return;
+    if (!WHET_ARENA_PUSH(r->arena, g->sparse, g->n_sparse, g->cap_sparse, t))
         whet_onnx_reader_nomem(r);
 }
 

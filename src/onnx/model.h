@@ -19,6 +19,7 @@ enum {
     WHET_ONNX_FLOATS = 6,
     WHET_ONNX_INTS = 7,
     WHET_ONNX_STRINGS = 8,
+    WHET_ONNX_SPARSE_TENSOR = 11,
     WHET_ONNX_TYPE_PROTO = 13,
 };
 const char *whet_onnx_attr_type_text(int32_t type); // "FLOAT", ...; "?" when unknown
@@ -41,12 +42,18 @@ typedef struct whet_onnx_tensor {
     int64_t offset, length; // -1: absent
 } whet_onnx_tensor;
 
+typedef struct whet_onnx_sparse {
+    whet_onnx_tensor values, indices; // the name of `values` is its name
+    int64_t rank;                     // may be above WHET_MAX_RANK; dims are then cut
+    int64_t dims[WHET_MAX_RANK];
+} whet_onnx_sparse;
+
 typedef struct whet_onnx_attr {
     const char *name, *ref; // ref NULL: a value of its own
     int32_t type;           // where the file gives none: from the fields that are there, or 0
     int64_t i;
     float f;
-    whet_span s, t, g, tp;
+    whet_span s, t, g, tp, sparse;
     whet_ints ints;
     whet_floats floats;
     const whet_span *strings;
@@ -80,7 +87,7 @@ typedef struct whet_onnx_graph {
     whet_onnx_node *nodes;
     whet_onnx_tensor *initializers;
     whet_onnx_value *inputs, *outputs, *infos;
-    const char **sparse; // names of sparse initializers
+    whet_onnx_sparse *sparse; // sparse initializers
     int32_t n_nodes, n_initializers, n_inputs, n_outputs, n_infos, n_sparse;
     int32_t cap_nodes, cap_initializers, cap_inputs, cap_outputs, cap_infos, cap_sparse;
 } whet_onnx_graph;
@@ -127,6 +134,7 @@ whet_status whet_onnx_model_read(whet_onnx_reader *r, whet_onnx_model *model);
 // A GraphProto, TensorProto or TypeProto message found in the model's bytes.
 whet_status whet_onnx_graph_read(whet_onnx_reader *r, whet_span span, whet_onnx_graph *graph);
 whet_status whet_onnx_tensor_read(whet_onnx_reader *r, whet_span span, whet_onnx_tensor *tensor);
+whet_status whet_onnx_sparse_read(whet_onnx_reader *r, whet_span span, whet_onnx_sparse *sparse);
 // A TypeProto message, into a value without name.
 whet_status whet_onnx_type_read(whet_onnx_reader *r, whet_span span, whet_onnx_value *value);
 // A copy with NUL; a failure when it holds a NUL or is not UTF-8. what: for messages.

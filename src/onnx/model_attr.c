@@ -101,6 +101,9 @@ static void read_attr_field(whet_onnx_reader *r, whet_wire *w, const whet_field 
     case 14:
         if (whet_wire_is(w, f, WHET_WIRE_BYTES, "tp")) a->tp = f->bytes;
         break;
+    case 22:
+        if (whet_wire_is(w, f, WHET_WIRE_BYTES, "sparse_tensor")) a->sparse = f->bytes;
+        break;
     case 20:
         if (whet_wire_is(w, f, WHET_WIRE_VARINT, "attribute type")) a->type = (int32_t)f->value;
         break;
@@ -159,12 +162,12 @@ static void read_external(whet_onnx_reader *r, whet_wire *outer, const whet_fiel
         whet_wire_fail(&w, field, WHET_E_PARSE, "length of external data is not a number");
 }
 
-static void read_dims(whet_wire *w, const whet_field *f, whet_onnx_tensor *t) {
+static void read_dims(whet_wire *w, const whet_field *f, int64_t *rank, int64_t *dims) {
     whet_numbers it = whet_wire_numbers(w, f, WHET_WIRE_VARINT, "dims");
     uint64_t v;
     while (whet_numbers_next(&it, &v)) {
-        if (t->rank < WHET_MAX_RANK) t->dims[t->rank] = (int64_t)v;
-        t->rank++;
+        if (*rank < WHET_MAX_RANK) dims[*rank] = (int64_t)v;
+        ++*rank;
     }
 }
 
@@ -174,7 +177,7 @@ whet_status whet_onnx_tensor_read(whet_onnx_reader *r, whet_span span, whet_onnx
     whet_field f;
     while (whet_wire_next(&w, &f)) {
         switch (f.number) {
-        case 1: read_dims(&w, &f, t); break;
+        case 1: read_dims(&w, &f, &t->rank, t->dims); break;
         case 2:
             if (whet_wire_is(&w, &f, WHET_WIRE_VARINT, "data_type"))
                 t->data_type = (int32_t)f.value;
@@ -189,6 +192,24 @@ whet_status whet_onnx_tensor_read(whet_onnx_reader *r, whet_span span, whet_onnx
         case 14:
             if (whet_wire_is(&w, &f, WHET_WIRE_VARINT, "data_location")) t->external = f.value == 1;
             break;
+        default: break;
+        }
+    }
+    return w.err->status;
+}
+
+whet_status whet_onnx_sparse_read(whet_onnx_reader *r, whet_span span, whet_onnx_sparse *t) {
+    *t = (whet_onnx_sparse){.values = {.name = ""}, .indices = {.name = ""}};
+    whet_wire w = whet_wire_open(&r->w, span);
+    whet_field f;
+    while (whet_wire_next(&w, &f)) {
+        switch (f.number) {
+        case 1:
+        case 2:
+            if (whet_wire_is(&w, &f, WHET_WIRE_BYTES, f.number == 1 ? "values" : "indices"))
+                whet_onnx_tensor_read(r, f.bytes, f.number == 1 ? &t->values : &t->indices);
+            break;
+        case 3: read_dims(&w, &f, &t->rank, t->dims); break;
         default: break;
         }
     }

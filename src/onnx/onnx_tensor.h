@@ -12,4 +12,9 @@
 whet_status whet_onnx_tensor_load(const whet_onnx_tensor *t, whet_arena *arena,
                                   whet_external *ext, whet_tensor *out, whet_error *err);
 
+// The dense tensor that a sparse one stands for. *room: bytes that such tensors may still take;
+// this one's are subtracted. WHET_E_LIMIT when they are more; besides the statuses above.
+whet_status whet_onnx_sparse_load(const whet_onnx_sparse *t, whet_arena *arena, whet_external *ext,
+                                  size_t *room, whet_tensor *out, whet_error *err);
+
 #endif
