@@ -571,6 +571,17 @@ def object_in():
 
 
 @model
+def libraries():
+    """A plugin of libwhet_plugins.so and an operator of libwhet_ops.so."""
+    nodes = [h.make_node("CustomGeluPluginDynamic", ["x"], ["y"], domain="trt.plugins",
+                         plugin_version="1", type_id=0),
+             h.make_node("ImageDecoder", ["image"], ["pixels"])]
+    return make(nodes, [info("x", (1, 1, 2, 1, 1)), info("image", ("n",), T.UINT8)],
+                [info("y", None), info("pixels", ("h", "w", 3), T.UINT8)],
+                opsets=[h.make_opsetid("", 20), h.make_opsetid("trt.plugins", 1)])
+
+
+@model
 def loop_product():
     """Products with a constant and with a captured matrix in a Loop, and one before it."""
     body = h.make_graph(

@@ -251,13 +251,13 @@ WHET_API whet_status whet_env_set_plugin_options(whet_env *env, bool plugin_over
                                                  bool engine_libraries);
 
 /* Opens a plugin library (whet/plugin.h) and registers its plugins, all or none; the same library
- * again does nothing. A name without a slash is looked for in the folder at hand, then where the
- * system looks for libraries. env NULL: the default environment. Any thread. The variable
- * WHET_PLUGINS (paths with ':' between them) does this for every environment that is made; what
- * fails there is logged. WHET_E_IO (cannot be opened), WHET_E_INVALID (no plugin library, or a
- * plugin that cannot be or is there already), WHET_E_VERSION (built against a newer interface),
- * WHET_E_UNSUPPORTED (it refuses this library, or computes on CUDA only), WHET_E_NOMEM. The error
- * text is on the environment. */
+ * again does nothing. A name without a slash is looked for in the folder at hand, beside this
+ * library, then where the system looks for libraries. env NULL: the default environment. Any
+ * thread. The variable WHET_PLUGINS (paths with ':' between them) does this for every environment
+ * that is made; what fails there is logged. WHET_E_IO (cannot be opened), WHET_E_INVALID (no plugin
+ * library, or a plugin that cannot be or is there already), WHET_E_VERSION (built against a newer
+ * interface), WHET_E_UNSUPPORTED (it refuses this library, or computes on CUDA only), WHET_E_NOMEM.
+ * The error text is on the environment. */
 WHET_API whet_status whet_env_load_plugins(whet_env *env, const char *path);
 
 /* What this library and machine offer, as JSON text (library version, instruction sets, CPU, cache

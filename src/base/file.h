@@ -27,4 +27,8 @@ typedef struct whet_piece {
 // (full disk, kill) the former `path` is untouched and the temporary file is removed when possible.
 whet_status whet_file_write(const char *path, const whet_piece *pieces, size_t n, whet_error *err);
 
+// The path of a file that is installed with this library: beside the library or program that this
+// code is in, or in ../lib from there. False: not there.
+bool whet_file_beside(const char *name, char *path, size_t size);
+
 #endif

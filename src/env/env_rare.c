@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Operators of libwhet_ops.so, which is opened when the first of them is asked for.
-#define _GNU_SOURCE // dladdr
 #include <dlfcn.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "base/file.h"
 #include "env/env.h"
 #include "env/rare.h"
 
@@ -24,21 +22,10 @@ static int32_t rare_index(const char *name) {
 
 // ---- opening ----
 
-// Beside this library or program, then in ../lib from there. False: not there.
-static bool beside(const char *folder, char *path, size_t size) {
-    Dl_info info;
-    if (!dladdr((void *)(uintptr_t)rare_index, &info) || !info.dli_fname) return false;
-    const char *end = strrchr(info.dli_fname, '/');
-    if (!end) return false;
-    int n = snprintf(path, size, "%.*s/%s" WHET_RARE_FILE, (int)(end - info.dli_fname),
-                     info.dli_fname, folder);
-    return n > 0 && (size_t)n < size && !access(path, R_OK);
-}
-
 static void *open_library(const whet_env *env) {
     char path[4096];
     if (env->ops_library) return dlopen(env->ops_library, RTLD_NOW | RTLD_LOCAL);
-    if (beside("", path, sizeof path) || beside("../lib/", path, sizeof path))
+    if (whet_file_beside(WHET_RARE_FILE, path, sizeof path))
         return dlopen(path, RTLD_NOW | RTLD_LOCAL);
     return dlopen(WHET_RARE_FILE, RTLD_NOW | RTLD_LOCAL);
 }

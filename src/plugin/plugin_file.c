@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "plugin/plugin_entry.h"
 
 #define MAX_PLUGINS 4096
@@ -69,6 +70,8 @@ whet_status whet_plugin_file_open(whet_plugin_file *f, const char *path, whet_er
     const char *name = path;
     if (!strchr(path, '/') && strlen(path) < sizeof here - 3 && !access(path, F_OK)) {
         snprintf(here, sizeof here, "./%s", path);
+        path = here;
+    } else if (!strchr(path, '/') && whet_file_beside(path, here, sizeof here)) {
         path = here;
     }
     whet_status status = open_handle(f, name, path, err);

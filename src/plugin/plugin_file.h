@@ -15,8 +15,8 @@ typedef struct whet_plugin_file {
 } whet_plugin_file;
 
 // Opens and checks; plugins are not looked at yet. A name without a slash is looked for in the
-// folder at hand, then where the system looks for libraries. WHET_E_IO, WHET_E_VERSION,
-// WHET_E_INVALID, WHET_E_UNSUPPORTED (it refuses this host), WHET_E_NOMEM.
+// folder at hand, beside this library, then where the system looks for libraries. WHET_E_IO,
+// WHET_E_VERSION, WHET_E_INVALID, WHET_E_UNSUPPORTED (it refuses this host), WHET_E_NOMEM.
 whet_status whet_plugin_file_open(whet_plugin_file *f, const char *path, whet_error *err);
 // The same from bytes; `name` is for messages.
 whet_status whet_plugin_file_open_memory(whet_plugin_file *f, const char *name, const void *data,

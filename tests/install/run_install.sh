@@ -18,6 +18,15 @@ try cmake --install "$build" --prefix "$prefix"
 "$prefix/bin/whet" version -q >/dev/null || fail "the installed whet does not run"
 try "$prefix/bin/whet" build "$model" -o "$folder/cli.whet" --level=0
 
+# what is opened by name is found beside the library
+printf 'P6 1 1 255\n\1\2\3' >"$folder/pixel.ppm"
+cd "$folder" || exit 1
+got=$("$prefix/bin/whet" run "$here/../data/libraries.onnx" --plugins=libwhet_plugins.so --level=0 \
+    -q --random -i image:pixel.ppm --shapes=image:14) || fail "a library of operators is missing"
+[[ $got == *"pixels u8[1,1,3]: 1 2 3"* ]] || fail "libraries printed \"$got\""
+"$prefix/bin/whet" check "$model" --plugins=libnothing.so 2>"$folder/log" && fail "no libnothing.so"
+grep -q "libnothing.so" "$folder/log" || fail "libnothing.so is not named"
+
 try cmake -S "$here" -B "$folder/cmake" "-DCMAKE_PREFIX_PATH=$prefix"
 try cmake --build "$folder/cmake"
 try "$folder/cmake/consumer_full" "$model" "$folder/a.whet"

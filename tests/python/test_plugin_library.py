@@ -263,3 +263,11 @@ def test_split():
         close(got, want)
     first, second, third = run("Split", {"x": x}, (np.float32,) * 3, axis=0)
     close(np.concatenate([first, second, third]), x)
+
+
+def test_the_library_is_found_by_name(tmp_path, monkeypatch):
+    """Beside whet's own library, in a wheel too, wherever the process is."""
+    monkeypatch.chdir(tmp_path)
+    whet.load_plugins("libwhet_plugins.so")
+    with pytest.raises(whet.Error, match="libnothing.so"):
+        whet.load_plugins("libnothing.so")
