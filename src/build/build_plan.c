@@ -171,9 +171,11 @@ whet_status whet_build_plan(whet_build *x) {
                                .max_candidates = candidates[x->c->level]};
     whet_plan_options o = {.threads = x->threads, .progress = plan_progress, .progress_user = x,
                            .disable_kernels = x->c->disable_kernels,
+                           .bf16 = whet_config_bf16(x->c),
                            .cost = x->c->level > 0 ? &source : NULL};
     if (x->c->plan != WHET_PLAN_TUNED) {
         o.no_fusion = o.plain_only = true;
+        o.bf16 = false;
         o.cost = NULL;
     }
     if (x->c->plan == WHET_PLAN_REFERENCE) o.disable_kernels = "*";

@@ -180,7 +180,8 @@ whet_status whet_build_finish(whet_build *x, whet_engine **engine) {
     whet_status status = WHET_OK;
     if (x->c->verify == WHET_VERIFY_AUTO) {
         status = whet_build_start(x, "verifying");
-        if (status == WHET_OK) status = whet_verify_auto(x->env, e, x->graph, x->threads, x->err);
+        if (status == WHET_OK) status = whet_verify_auto(x->env, e, x->graph, x->threads,
+                                                          whet_config_bf16(x->c), x->err);
     }
     if (status == WHET_OK && !whet_build_report(x, 1, 1))
         status = whet_error_set(x->err, WHET_E_CANCELLED, "the build was cancelled");

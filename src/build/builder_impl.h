@@ -62,7 +62,7 @@ whet_status whet_build_finish(whet_build *x, whet_engine **engine);
 
 // Compares the engine with a plan without fusions in plain layout on one sample. WHET_E_VERIFY.
 whet_status whet_verify_auto(whet_env *env, whet_engine *engine, whet_pgraph *graph,
-                             int32_t threads, whet_error *err);
+                             int32_t threads, bool bf16, whet_error *err);
 
 #define WHET_SAMPLE_ITERATIONS 10000 // of a loop, when a sample runs
 

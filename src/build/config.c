@@ -7,21 +7,22 @@
 
 #include "env/env.h"
 
-typedef enum { OPT_INT, OPT_BOOL, OPT_CHOICE, OPT_TEXT } option_type;
+// OPT_SET: names with commas between, a bit for each
+typedef enum { OPT_INT, OPT_BOOL, OPT_CHOICE, OPT_SET, OPT_TEXT } option_type;
 
 typedef struct {
     const char *name;
     option_type type;
     size_t offset;
     int64_t min, max;
-    const char *const *choices; // OPT_CHOICE; a '!' in front: known but refused, see `refusal`
+    const char *const *choices; // with a '!' in front: known but refused, see `refusal`
     const char *values, *refusal;
 } option;
 
 static const char *const verify_choices[] = {"auto", "off", "!full", NULL};
 static const char *const portable_choices[] = {"full", "none", NULL};
 static const char *const plan_choices[] = {"tuned", "plain", "reference", NULL};
-static const char *const precision_choices[] = {"fp32",  "!tf32", "!bf16", "!fp16",
+static const char *const precision_choices[] = {"fp32",  "!tf32", "bf16",  "!fp16",
                                                 "!int8", "!int4", "!best", NULL};
 
 // X(name, type, field, min, max, choices, values, default, help, why some choices are refused)
@@ -34,8 +35,11 @@ static const char *const precision_choices[] = {"fp32",  "!tf32", "!bf16", "!fp1
     X("budget", OPT_INT, budget, 0, 1 << 30, NULL, "SECONDS", "0",                                 \
       "most seconds that a build should take; what is not measured by then is priced by the cost " \
       "model; 0: no bound", NULL)                                                                  \
-    X("precision", OPT_CHOICE, precision, 0, 0, precision_choices, "fp32", "fp32",                 \
-      "arithmetic of the engine", "this version computes in fp32 only")                            \
+    X("precision", OPT_SET, precision, 0, 0, precision_choices, "fp32|bf16,...", "fp32",           \
+      "arithmetic that the engine may use; fp32 always", "this version computes in fp32 and bf16") \
+    X("bf16", OPT_BOOL, bf16, 0, 0, NULL, "true|false", "false",                                   \
+      "the same as bf16 among the precisions: values of fp32 are stored as bf16 and multiplied "   \
+      "so where that is faster", NULL)                                                             \
     X("verify", OPT_CHOICE, verify, 0, 0, verify_choices, "auto|off", "auto",                      \
       "auto: compare one sample with a plan without fusions in plain layout and refuse an engine " \
       "that differs",                                                                              \
@@ -96,17 +100,40 @@ static whet_status bad_value(whet_config *c, const option *o, const char *value)
               o->values);
 }
 
-static whet_status set_choice(whet_config *c, const option *o, const char *value) {
+// The number of the choice that the n bytes of `name` are.
+static whet_status find_choice(whet_config *c, const option *o, const char *name, size_t n,
+                               const char *value, int32_t *found) {
     for (int32_t i = 0; o->choices[i]; i++) {
         bool refused = o->choices[i][0] == '!';
-        if (strcmp(value, o->choices[i] + refused)) continue;
+        const char *choice = o->choices[i] + refused;
+        if (strlen(choice) != n || memcmp(name, choice, n)) continue;
         if (refused)
-            WHET_FAIL(&c->handle.error, WHET_E_UNSUPPORTED, "option %s: \"%s\": %s", o->name, value,
-                      o->refusal);
-        *(int32_t *)(void *)((char *)c + o->offset) = i;
+            WHET_FAIL(&c->handle.error, WHET_E_UNSUPPORTED, "option %s: \"%s\": %s", o->name,
+                      choice, o->refusal);
+        *found = i;
         return WHET_OK;
     }
     return bad_value(c, o, value);
+}
+
+static whet_status set_choice(whet_config *c, const option *o, const char *value) {
+    int32_t found;
+    WHET_TRY(find_choice(c, o, value, strlen(value), value, &found));
+    *(int32_t *)(void *)((char *)c + o->offset) = found;
+    return WHET_OK;
+}
+
+static whet_status set_names(whet_config *c, const option *o, const char *value) {
+    int32_t set = 0, found;
+    for (const char *at = value;; at++) {
+        size_t n = strcspn(at, ",");
+        WHET_TRY(find_choice(c, o, at, n, value, &found));
+        set |= 1 << found;
+        at += n;
+        if (!*at) break;
+    }
+    *(int32_t *)(void *)((char *)c + o->offset) = set;
+    return WHET_OK;
 }
 
 static whet_status set_int(whet_config *c, const option *o, const char *value) {
@@ -143,6 +170,7 @@ whet_status whet_config_set(whet_config *c, const char *name, const char *value)
         case OPT_INT: return set_int(c, o, value);
         case OPT_BOOL: return set_bool(c, o, value);
         case OPT_CHOICE: return set_choice(c, o, value);
+        case OPT_SET: return set_names(c, o, value);
         case OPT_TEXT: return set_text(c, o, value);
         }
     }

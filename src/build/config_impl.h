@@ -11,6 +11,7 @@
 enum { WHET_VERIFY_AUTO, WHET_VERIFY_OFF };
 enum { WHET_PLAN_TUNED, WHET_PLAN_PLAIN, WHET_PLAN_REFERENCE };
 enum { WHET_PORTABLE_FULL, WHET_PORTABLE_NONE };
+enum { WHET_PRECISION_FP32 = 1, WHET_PRECISION_BF16 = 4 }; // bits, in the order of the choices
 
 struct whet_config {
     whet_handle handle;
@@ -19,7 +20,7 @@ struct whet_config {
     int64_t level, threads, budget;
     int64_t max_nodes, max_depth; // of a model; 0: the importer's
     int32_t verify, portable, precision, plan;
-    bool deterministic, timing_cache_readonly;
+    bool deterministic, timing_cache_readonly, bf16;
     const char *timing_cache, *disable_pass, *dump_ir, *disable_kernels, *embed_plugins;
     whet_import_shape *shapes;
     int32_t n_shapes, cap_shapes;
@@ -28,5 +29,9 @@ struct whet_config {
     whet_progress_fn progress;
     void *progress_user;
 };
+
+static inline bool whet_config_bf16(const struct whet_config *c) {
+    return c->bf16 || (c->precision & WHET_PRECISION_BF16);
+}
 
 #endif

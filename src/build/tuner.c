@@ -136,15 +136,17 @@ static void *take_buffer(whet_tuner *t, size_t bytes) {
 }
 
 static void fill(void *data, whet_dtype dtype, size_t bytes) {
-    if (dtype != WHET_DTYPE_F32) {
+    if (dtype != WHET_DTYPE_F32 && dtype != WHET_DTYPE_BF16) {
         memset(data, 0, bytes);
         return;
     }
-    float *v = data;
     uint32_t x = 12345;
-    for (size_t i = 0; i < bytes / 4; i++) {
+    size_t n = bytes / (dtype == WHET_DTYPE_F32 ? 4 : 2);
+    for (size_t i = 0; i < n; i++) {
         x = x * 1664525u + 1013904223u;
-        v[i] = (float)(int32_t)x * 0x1p-31f;
+        float v = (float)(int32_t)x * 0x1p-31f;
+        if (dtype == WHET_DTYPE_F32) ((float *)data)[i] = v;
+        else ((uint16_t *)data)[i] = whet_f32_to_bf16(v);
     }
 }
 

@@ -45,7 +45,7 @@ bool whet_epilogue_accepts(const whet_epilogue *e, const whet_port *out) {
     if (!act_known(e->act1) || !act_known(e->act2)) return false;
     if (!e->binary) return e->other.dtype == WHET_DTYPE_NONE;
     const whet_port *o = &e->other;
-    return binary_known(e->binary) && o->dtype == WHET_DTYPE_F32 && o->layout == out->layout &&
+    return binary_known(e->binary) && o->dtype == out->dtype && o->layout == out->layout &&
            o->rank == out->rank &&
            !memcmp(o->dims, out->dims, sizeof out->dims[0] * (size_t)out->rank);
 }

@@ -18,8 +18,8 @@ typedef struct whet_epi_plan {
     float lo, hi;
 } whet_epi_plan;
 
-// Whether apply takes it: known functions, and an operand of the dtype f32, the shape and the
-// layout of `out`.
+// Whether apply takes it: known functions, and an operand of the dtype, the shape and the layout of
+// `out`.
 bool whet_epilogue_accepts(const whet_epilogue *e, const whet_port *out);
 whet_epi_plan whet_epilogue_plan(const whet_epilogue *e);
 

@@ -29,6 +29,22 @@ size_t whet_layout_bytes(whet_layout layout, whet_dtype dtype, int32_t rank, con
     return count < 0 ? SIZE_MAX : whet_tensor_bytes(dtype, count);
 }
 
+static void store_port(whet_port *p, bool bf16) {
+    p->dtype = whet_port_type(p);
+    p->type = WHET_DTYPE_NONE;
+    if (!bf16 || p->constant || p->dtype != WHET_DTYPE_F32) return;
+    p->type = p->dtype;
+    p->dtype = WHET_DTYPE_BF16;
+}
+
+void whet_problem_store(struct whet_problem *p, whet_store store) {
+    bool in = store == WHET_STORE_BF16 || store == WHET_STORE_BF16_IN;
+    bool out = store == WHET_STORE_BF16 || store == WHET_STORE_BF16_OUT;
+    for (int32_t i = 0; i < p->n_in; i++) store_port((whet_port *)&p->in[i], in);
+    for (int32_t i = 0; i < p->n_out; i++) store_port((whet_port *)&p->out[i], out);
+    store_port(&p->epi.other, out);
+}
+
 void whet_problem_window(const whet_problem *p, whet_window *w) {
     const whet_port *x = &p->in[0], *y = &p->out[0];
     const whet_window_attrs *a = p->attrs;
@@ -88,10 +104,21 @@ static int64_t layout_offset(whet_layout layout, int64_t channels, int64_t spati
     return ((n * ((channels + block - 1) / block) + c / block) * spatial + s) * block + c % block;
 }
 
+// The same layout, another type.
+static void convert_all(const whet_port *from, const void *in, const whet_port *to, void *out) {
+    size_t one = (size_t)whet_dtype_bits(from->dtype) / 8;
+    size_t n = whet_layout_bytes(from->layout, from->dtype, from->rank, from->dims) / one;
+    for (size_t i = 0; i < n; i++)
+        whet_store_f64(out, to->dtype, (int64_t)i, whet_load_f64(in, from->dtype, (int64_t)i));
+}
+
 void whet_reorder_ref(const whet_port *from, const void *in, const whet_port *to, void *out) {
-    size_t size = (size_t)whet_dtype_bits(from->dtype) / 8;
+    size_t size = (size_t)whet_dtype_bits(to->dtype) / 8;
+    bool converts = from->dtype != to->dtype;
     if (from->layout == to->layout) {
-        memcpy(out, in, whet_layout_bytes(from->layout, from->dtype, from->rank, from->dims));
+        if (converts) convert_all(from, in, to, out);
+        else
+            memcpy(out, in, whet_layout_bytes(from->layout, from->dtype, from->rank, from->dims));
         return;
     }
     int64_t n = from->dims[0], c = from->dims[1];
@@ -100,8 +127,13 @@ void whet_reorder_ref(const whet_port *from, const void *in, const whet_port *to
         memset(out, 0, whet_layout_bytes(to->layout, to->dtype, to->rank, to->dims));
     for (int64_t i = 0; i < n; i++)
         for (int64_t j = 0; j < c; j++)
-            for (int64_t k = 0; k < s; k++)
-                memcpy((char *)out + size * (size_t)layout_offset(to->layout, c, s, i, j, k),
-                       (const char *)in + size * (size_t)layout_offset(from->layout, c, s, i, j, k),
-                       size);
+            for (int64_t k = 0; k < s; k++) {
+                int64_t at = layout_offset(to->layout, c, s, i, j, k);
+                int64_t old = layout_offset(from->layout, c, s, i, j, k);
+                if (converts)
+                    whet_store_f64(out, to->dtype, at, whet_load_f64(in, from->dtype, old));
+                else
+                    memcpy((char *)out + size * (size_t)at,
+                           (const char *)in + size * (size_t)old, size);
+            }
 }

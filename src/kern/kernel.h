@@ -31,10 +31,26 @@ static inline int64_t whet_layout_block(whet_layout l) {
 // Bytes of a tensor in a layout; SIZE_MAX on overflow.
 size_t whet_layout_bytes(whet_layout layout, whet_dtype dtype, int32_t rank, const int64_t *dims);
 
+// ---- storage ----
+
+// What is not constant and of the type f32 may be stored as bf16, where the build allows it. These
+// are the ways in which a kernel offers to take a problem: the values' own types, or bf16 for all
+// such inputs and outputs, for inputs only, for outputs only. An epilogue's operand is stored like
+// output 0.
+typedef enum whet_store {
+    WHET_STORE_OWN = 0,
+    WHET_STORE_BF16 = 1,
+    WHET_STORE_BF16_IN = 2,
+    WHET_STORE_BF16_OUT = 3,
+    WHET_STORE_COUNT
+} whet_store;
+#define WHET_STORE_BIT(store) (1u << (store))
+
 // ---- problems ----
 
 typedef struct whet_port {
-    whet_dtype dtype; // NONE: absent
+    whet_dtype dtype; // as it lies in memory; NONE: absent
+    whet_dtype type;  // of the value, where that is another (f32 stored as bf16); else NONE
     whet_layout layout;
     int32_t rank;
     bool constant;
@@ -42,6 +58,7 @@ typedef struct whet_port {
     const void *data; // plain contents of a constant where they are held, else NULL
 } whet_port;
 
+struct whet_problem;
 // out = act2(act1(acc) binary other): stages with NONE (0) are absent. `other` has the shape, dtype
 // and layout of output 0. For SUB and DIV act1(acc) is the left operand.
 typedef struct whet_epilogue {
@@ -67,6 +84,10 @@ typedef struct whet_chain {
     } ops[WHET_CHAIN_MAX_OPS];
     int16_t out[WHET_CHAIN_MAX_OUT];
 } whet_chain;
+
+static inline whet_dtype whet_port_type(const whet_port *p) { return p->type ? p->type : p->dtype; }
+// Stores all ports of the problem, whose dtypes may be any, as `store` says.
+void whet_problem_store(struct whet_problem *p, whet_store store);
 
 typedef struct whet_problem {
     const char *op;        // operator name, or "chain", "reorder"
@@ -117,6 +138,7 @@ typedef struct whet_kernel {
     uint32_t revision;         // raised when its timing may have changed
     uint32_t cpu;              // features it needs
     uint32_t layouts;          // WHET_LAYOUT_BIT variants offered; 0 means PLAIN only
+    uint32_t stores;           // WHET_STORE_BIT variants offered, each in every layout; 0: OWN only
     // Sets the layouts of all ports (and epilogue operand) for the variant `l`. NULL: variant l on
     // every non-constant port that has the rank of out[0] when that is 3 to 5, PLAIN on the others.
     void (*ports)(const whet_problem *p, whet_layout l, whet_layout *in, whet_layout *out);
@@ -164,7 +186,8 @@ const whet_kernel_table *whet_kernels_builtin(void);
 
 // Applies the epilogue in double to n accumulators; other: n values or NULL.
 void whet_epilogue_ref(const whet_epilogue *e, double *acc, const double *other, int64_t n);
-// Converts between layouts, any dtype, plain C: the reference of the reorder kernels.
+// Converts between layouts, any dtype, and between f32 and bf16, plain C: the reference of the
+// reorder kernels.
 void whet_reorder_ref(const whet_port *from, const void *in, const whet_port *to, void *out);
 
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One vector abstraction for every instruction set. A kernel is written once, in a template header
-// that x_scalar.c, x_avx2.c and x_avx512.c include; the suffix chooses the compiler flags and
+// that x_scalar.c, x_avx2.c and x_avx512.c include (x_avx512bf16.c: AVX-512 with its part for BF16,
+// see bf16.h); the suffix chooses the compiler flags and
 // thereby the width V_W here: 16 (AVX-512), 8 (AVX2), and 8 as plain generic vectors elsewhere.
 //   vf: V_W floats   vi: V_W int32 (use the operators + - & | ^ << >> on both)   vm: a lane mask
 // Integers wrap: the files that include this are compiled with -fwrapv.
@@ -18,7 +19,11 @@
 #define V_W 16
 #define V_ISA avx512
 #define V_NAME "avx512"
+#if defined(__AVX512BF16__)
+#define V_CPU (WHET_CPU_AVX2 | WHET_CPU_AVX512 | WHET_CPU_AVX512_BF16)
+#else
 #define V_CPU (WHET_CPU_AVX2 | WHET_CPU_AVX512)
+#endif
 #elif defined(__AVX2__)
 #include <immintrin.h>
 #define V_W 8

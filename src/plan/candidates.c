@@ -13,18 +13,23 @@ typedef struct {
     whet_arena *arena;
     whet_candidate *v;
     int32_t n, cap;
+    bool fixed; // outputs are stored as their own type only
 } list;
 
 int32_t whet_kernel_backend(const whet_env *env, const whet_kernel *k) {
     return k->backend ? whet_env_backend_index(env, k->backend) : 0;
 }
 
-static bool copy_layouts(list *l, const whet_problem *p, whet_candidate *c) {
-    c->in = WHET_NEW_ARRAY(l->arena, whet_layout, p->n_in);
-    c->out = WHET_NEW_ARRAY(l->arena, whet_layout, p->n_out);
+static whet_form form_of(const whet_port *p) {
+    return (whet_form){(uint8_t)p->layout, p->type ? (uint8_t)p->dtype : WHET_DTYPE_NONE};
+}
+
+static bool copy_forms(list *l, const whet_problem *p, whet_candidate *c) {
+    c->in = WHET_NEW_ARRAY(l->arena, whet_form, p->n_in);
+    c->out = WHET_NEW_ARRAY(l->arena, whet_form, p->n_out);
     if (!c->in || !c->out) return false;
-    for (int32_t i = 0; i < p->n_in; i++) c->in[i] = p->in[i].layout;
-    for (int32_t i = 0; i < p->n_out; i++) c->out[i] = p->out[i].layout;
+    for (int32_t i = 0; i < p->n_in; i++) c->in[i] = form_of(&p->in[i]);
+    for (int32_t i = 0; i < p->n_out; i++) c->out[i] = form_of(&p->out[i]);
     return true;
 }
 
@@ -32,7 +37,7 @@ static bool push(list *l, const whet_problem *p, const whet_kernel *k, const int
     whet_candidate c = {.kernel = k, .backend = whet_kernel_backend(l->env, k),
                         .cost = whet_kernel_cost(k, p, params)};
     memcpy(c.params, params, sizeof c.params);
-    return copy_layouts(l, p, &c) && WHET_ARENA_PUSH(l->arena, l->v, l->n, l->cap, c);
+    return copy_forms(l, p, &c) && WHET_ARENA_PUSH(l->arena, l->v, l->n, l->cap, c);
 }
 
 // A constant that is not packed is used in plain layout only.
@@ -44,9 +49,17 @@ static bool constants_fit(const whet_kernel *k, const whet_problem *p, const int
     return true;
 }
 
-static bool add_kernel(list *l, const whet_kernel *k, whet_layout variant, whet_problem *p) {
-    whet_plan_set_layouts(k, variant, p);
-    if (!k->accepts(p)) return true;
+// What shape functions read stays as it is.
+static bool may_store(const list *l, const whet_problem *p) {
+    for (int32_t i = 0; i < p->n_out; i++)
+        if (p->out[i].type && l->fixed) return false;
+    return true;
+}
+
+static bool add_kernel(list *l, const whet_kernel *k, whet_layout variant, whet_store store,
+                       whet_problem *p) {
+    whet_plan_set_forms(k, variant, store, p);
+    if (!may_store(l, p) || !k->accepts(p)) return true;
     int32_t params[WHET_MAX_PARAMS] = {0};
     for (int32_t i = 0; i < MAX_SETTINGS; i++) {
         memset(params, 0, sizeof params);
@@ -65,7 +78,10 @@ static bool enumerate(list *l, whet_problem *p) {
         uint32_t layouts = k->layouts ? k->layouts : WHET_LAYOUT_BIT(WHET_LAYOUT_PLAIN);
         for (int32_t v = 0; v < WHET_LAYOUT_COUNT; v++) {
             if (!(layouts >> v & 1) || (l->o->plain_only && v != WHET_LAYOUT_PLAIN)) continue;
-            if (!add_kernel(l, k, (whet_layout)v, p)) return false;
+            for (int32_t s = 0; s < WHET_STORE_COUNT; s++)
+                if (whet_plan_stores(l->o, k, (whet_store)s) &&
+                    !add_kernel(l, k, (whet_layout)v, (whet_store)s, p))
+                    return false;
         }
     }
     return true;
@@ -76,10 +92,17 @@ static int by_cost(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-static void set_layouts(whet_problem *p, const whet_candidate *c) {
-    for (int32_t i = 0; i < p->n_in; i++) ((whet_port *)p->in)[i].layout = c->in[i];
-    for (int32_t i = 0; i < p->n_out; i++) ((whet_port *)p->out)[i].layout = c->out[i];
-    if (p->epi.other.dtype != WHET_DTYPE_NONE) p->epi.other.layout = c->out[0];
+static void set_form(whet_port *p, whet_form f) {
+    whet_dtype type = whet_port_type(p);
+    p->layout = (whet_layout)f.layout;
+    p->dtype = f.stored ? (whet_dtype)f.stored : type;
+    p->type = f.stored ? type : WHET_DTYPE_NONE;
+}
+
+static void set_forms(whet_problem *p, const whet_candidate *c) {
+    for (int32_t i = 0; i < p->n_in; i++) set_form((whet_port *)&p->in[i], c->in[i]);
+    for (int32_t i = 0; i < p->n_out; i++) set_form((whet_port *)&p->out[i], c->out[i]);
+    if (p->epi.other.dtype != WHET_DTYPE_NONE) set_form(&p->epi.other, c->out[0]);
 }
 
 static bool same_ports(const whet_candidate *a, const whet_candidate *b, const whet_problem *p) {
@@ -88,19 +111,19 @@ static bool same_ports(const whet_candidate *a, const whet_candidate *b, const w
            !memcmp(a->out, b->out, (size_t)p->n_out * sizeof *a->out);
 }
 
-// Prices the cheapest few by the model, keeps the best of each set of layouts.
+// Prices the cheapest few by the model, keeps the best of each set of forms.
 static void select_best(list *l, whet_problem *p) {
     qsort(l->v, (size_t)l->n, sizeof *l->v, by_cost);
     const whet_cost_source *source = l->o->cost;
     if (source) {
-        int32_t priced = source->max_candidates && source->max_candidates < l->n
-                             ? source->max_candidates : l->n;
+        int32_t most = source->max_candidates * (l->o->bf16 ? 2 : 1); // of either type
+        int32_t priced = most && most < l->n ? most : l->n;
         int32_t kept = 0;
         double best = -1, modelled = -1; // of the fastest so far: its price, what the model says
         for (int32_t i = 0; i < priced; i++) {
             double model = l->v[i].cost;
             if (modelled >= 0 && source->max_candidates && model > HOPELESS * modelled) break;
-            set_layouts(p, &l->v[i]);
+            set_forms(p, &l->v[i]);
             double t = source->price(source->user, p, l->v[i].kernel, l->v[i].params, best);
             if (t < 0) continue;
             if (best < 0 || t < best) best = t, modelled = model;
@@ -165,11 +188,14 @@ whet_status whet_plan_candidates(const whet_pgraph *g, whet_env *env, const whet
                                  whet_arena *arena, whet_candidates *out, whet_error *err) {
     list l = {.env = env, .o = o, .arena = arena};
     whet_problem p;
+    for (int32_t i = 0; i < group->n_out; i++)
+        if (group->out[i] >= 0 && g->values[group->out[i]].host_value) l.fixed = true;
     WHET_TRY(fill_problem(g, &l, group, shapes, &p, err));
     bool control = p.desc && p.desc->n_blocks;
     if (!control && ranks_known(&p) && !enumerate(&l, &p)) return WHET_NOMEM(err);
     if (l.n == 0) { // nothing faster: the reference, in plain layout
         static const int32_t zeros[WHET_MAX_PARAMS];
+        whet_problem_store(&p, WHET_STORE_OWN);
         for (int32_t i = 0; i < p.n_in; i++) ((whet_port *)p.in)[i].layout = WHET_LAYOUT_PLAIN;
         for (int32_t i = 0; i < p.n_out; i++) ((whet_port *)p.out)[i].layout = WHET_LAYOUT_PLAIN;
         p.epi.other.layout = WHET_LAYOUT_PLAIN;
@@ -183,12 +209,13 @@ whet_status whet_plan_candidates(const whet_pgraph *g, whet_env *env, const whet
 }
 
 whet_status whet_plan_reorder(whet_env *env, const whet_plan_options *o, const whet_vshape *shape,
-                              whet_layout from, whet_layout to, whet_arena *arena,
+                              whet_form from, whet_form to, whet_arena *arena,
                               whet_candidate *out, whet_error *err) {
-    whet_port in = {.dtype = shape->dtype, .layout = from, .rank = shape->rank}, dst;
+    whet_port in = {.dtype = shape->dtype, .rank = shape->rank}, dst;
     memcpy(in.dims, shape->dims, sizeof in.dims);
     dst = in;
-    dst.layout = to;
+    set_form(&in, from);
+    set_form(&dst, to);
     whet_problem p = {.op = "reorder", .n_in = 1, .n_out = 1, .in = &in, .out = &dst,
                       .threads = o->threads, .cpu = env->cpu,
                       .l1d_bytes = env->cpu_info.l1d_bytes, .l2_bytes = env->cpu_info.l2_bytes,

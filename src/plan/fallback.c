@@ -13,7 +13,7 @@ static bool takes(const whet_env *env, const char *backend, whet_problem *p) {
         uint32_t layouts = k->layouts ? k->layouts : WHET_LAYOUT_BIT(WHET_LAYOUT_PLAIN);
         for (int32_t l = 0; l < WHET_LAYOUT_COUNT; l++) {
             if (!(layouts >> l & 1)) continue;
-            whet_plan_set_layouts(k, (whet_layout)l, p);
+            whet_plan_set_forms(k, (whet_layout)l, WHET_STORE_OWN, p);
             if (k->accepts(p)) return true;
         }
     }

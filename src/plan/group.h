@@ -35,8 +35,10 @@ whet_status whet_plan_group(const whet_pgraph *g, whet_env *env, const whet_plan
 bool whet_plan_reads(const whet_pnode *n, int32_t i);
 // Whether some kernel other than the reference accepts this problem in some layout.
 bool whet_plan_acceptable(const whet_env *env, const whet_plan_options *o, whet_problem *p);
-// Sets the layouts of the problem's ports for variant l of kernel k.
-void whet_plan_set_layouts(const whet_kernel *k, whet_layout l, whet_problem *p);
+// Sets layouts and dtypes of the problem's ports for the variant (l, store) of kernel k.
+void whet_plan_set_forms(const whet_kernel *k, whet_layout l, whet_store store, whet_problem *p);
+// Whether these options let kernel k take a problem stored so.
+bool whet_plan_stores(const whet_plan_options *o, const whet_kernel *k, whet_store store);
 bool whet_kernel_disabled(const whet_plan_options *o, const whet_kernel *k);
 
 #endif

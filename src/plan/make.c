@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Planning: group, list candidates, solve for layouts over the whole graph, emit steps,
-// conversions, copies between memories, views and segments.
+// Planning: group, list candidates, solve for layouts and stored types over the whole graph, emit
+// steps, conversions, copies between memories, views and segments.
 #include <stdlib.h>
 #include <string.h>
 
 #include "plan/candidates.h"
 #include "plan/pbqp.h"
 
+#define FORMS (2 * WHET_LAYOUT_COUNT) // ways in which a value may lie in memory
 #define COPY_COST 1e-5 // seconds for moving a value between memories, where nothing better is known
 
 typedef struct {
@@ -27,37 +28,42 @@ typedef struct {
     int32_t cap_next;
     int32_t *segment_of; // [steps]
     int32_t cap_segment, n_segment_of;
-    double *reorder_memo; // [values][LAYOUT_COUNT][LAYOUT_COUNT], < 0 unknown
+    double *reorder_memo; // [values][FORMS][FORMS], < 0 unknown
 } maker;
 
 // ---- prices of moving values ----
 
-static double reorder_price(maker *m, int32_t v, whet_layout from, whet_layout to) {
-    if (from == to) return 0;
+static const whet_form own_plain = {WHET_LAYOUT_PLAIN, WHET_DTYPE_NONE};
+
+static size_t form_number(whet_form f) {
+    return f.layout + (f.stored ? (size_t)WHET_LAYOUT_COUNT : 0);
+}
+
+static double reorder_price(maker *m, int32_t v, whet_form from, whet_form to) {
+    if (whet_form_same(from, to)) return 0;
     double *memo =
-        &m->reorder_memo[(v * WHET_LAYOUT_COUNT + (int32_t)from) * WHET_LAYOUT_COUNT + (int32_t)to];
+        &m->reorder_memo[((size_t)v * FORMS + form_number(from)) * FORMS + form_number(to)];
     if (*memo >= 0) return *memo;
     whet_candidate c;
     if (whet_plan_reorder(m->env, m->o, &m->shapes[v], from, to, &m->scratch, &c, m->err)) return 1;
     return *memo = c.cost;
 }
 
-static double move_price(maker *m, int32_t v, whet_layout from, int32_t from_backend,
-                         whet_layout to, int32_t to_backend) {
+static double move_price(maker *m, int32_t v, whet_form from, int32_t from_backend,
+                         whet_form to, int32_t to_backend) {
     if (from_backend == to_backend) return reorder_price(m, v, from, to);
-    return reorder_price(m, v, from, WHET_LAYOUT_PLAIN) + COPY_COST +
-           reorder_price(m, v, WHET_LAYOUT_PLAIN, to);
+    return reorder_price(m, v, from, own_plain) + COPY_COST + reorder_price(m, v, own_plain, to);
 }
 
 // ---- the solve ----
 
-static whet_layout cand_layout(const whet_group *gr, const whet_candidate *c, int32_t value) {
+static whet_form cand_form(const whet_group *gr, const whet_candidate *c, int32_t value) {
     for (int32_t i = 0; i < gr->n_out; i++)
         if (gr->out[i] == value) return c->out[i];
-    return WHET_LAYOUT_PLAIN;
+    return own_plain;
 }
 
-static whet_layout operand_layout(const whet_group *gr, const whet_candidate *c, int32_t i) {
+static whet_form operand_form(const whet_group *gr, const whet_candidate *c, int32_t i) {
     return i < gr->n_in ? c->in[i] : c->out[0];
 }
 
@@ -83,8 +89,8 @@ static bool add_edges(maker *m, whet_pbqp *p, int32_t group) {
         for (int32_t a = 0; a < theirs->n; a++)
             for (int32_t b = 0; b < mine->n; b++)
                 costs[a * mine->n + b] =
-                    move_price(m, v, cand_layout(fg, &theirs->v[a], v), theirs->v[a].backend,
-                               operand_layout(gr, &mine->v[b], i), mine->v[b].backend);
+                    move_price(m, v, cand_form(fg, &theirs->v[a], v), theirs->v[a].backend,
+                               operand_form(gr, &mine->v[b], i), mine->v[b].backend);
         if (!whet_pbqp_edge(p, from, group, costs)) return false;
     }
     return true;
@@ -110,13 +116,12 @@ static bool solve(maker *m) {
             for (int32_t j = 0; j < gr->n_in + (gr->other >= 0); j++) {
                 int32_t v = operand(gr, j);
                 if (moves(m, v) && m->maker[v] < 0)
-                    costs[k] += move_price(m, v, WHET_LAYOUT_PLAIN, 0, operand_layout(gr, c, j),
+                    costs[k] += move_price(m, v, own_plain, 0, operand_form(gr, c, j),
                                            c->backend);
             }
             for (int32_t j = 0; j < gr->n_out; j++)
                 if (gr->out[j] >= 0 && is_output(m, gr->out[j]))
-                    costs[k] += move_price(m, gr->out[j], c->out[j], c->backend,
-                                           WHET_LAYOUT_PLAIN, 0);
+                    costs[k] += move_price(m, gr->out[j], c->out[j], c->backend, own_plain, 0);
         }
         if (!whet_pbqp_node(p, i, m->cands[i].n, costs)) return false;
     }
@@ -127,16 +132,18 @@ static bool solve(maker *m) {
 
 // ---- emission ----
 
-static int32_t find_tensor(const maker *m, int32_t v, whet_layout layout, int32_t backend) {
+static int32_t find_tensor(const maker *m, int32_t v, whet_form form, int32_t backend) {
     for (int32_t t = m->first[v]; t >= 0; t = m->next[t])
-        if (m->plan->tensors[t].layout == layout && m->plan->tensors[t].backend == backend)
+        if (whet_form_same(whet_ptensor_form(&m->plan->tensors[t]), form) &&
+            m->plan->tensors[t].backend == backend)
             return t;
     return -1;
 }
 
-static int32_t new_tensor(maker *m, int32_t v, whet_layout layout, int32_t backend) {
+static int32_t new_tensor(maker *m, int32_t v, whet_form form, int32_t backend) {
     whet_plan *p = m->plan;
-    whet_ptensor t = {.value = v, .layout = layout, .backend = backend, .alias = -1};
+    whet_ptensor t = {.value = v, .layout = (whet_layout)form.layout,
+                      .stored = (whet_dtype)form.stored, .backend = backend, .alias = -1};
     int32_t n = p->n_tensors;
     if (!WHET_ARENA_PUSH(&p->arena, p->tensors, p->n_tensors, p->cap_tensors, t) ||
         !WHET_ARENA_PUSH(&m->scratch, m->next, n, m->cap_next, m->first[v]))
@@ -159,11 +166,12 @@ static whet_pstep *new_step(maker *m, int32_t n_in, int32_t n_out, int32_t segme
     return &p->steps[p->n_steps - 1];
 }
 
-static int32_t emit_reorder(maker *m, int32_t from, whet_layout to, int32_t position,
+static int32_t emit_reorder(maker *m, int32_t from, whet_form to, int32_t position,
                             int32_t segment) {
     whet_ptensor t = m->plan->tensors[from];
     whet_candidate c;
-    if (whet_plan_reorder(m->env, m->o, &m->shapes[t.value], t.layout, to, &m->scratch, &c, m->err))
+    if (whet_plan_reorder(m->env, m->o, &m->shapes[t.value], whet_ptensor_form(&t), to,
+                          &m->scratch, &c, m->err))
         return -1;
     int32_t made = new_tensor(m, t.value, to, t.backend);
     whet_pstep *s = made < 0 ? NULL : new_step(m, 1, 1, segment);
@@ -182,7 +190,7 @@ static int32_t emit_reorder(maker *m, int32_t from, whet_layout to, int32_t posi
 static int32_t emit_copy(maker *m, int32_t from, int32_t backend, int32_t position,
                          int32_t segment) {
     whet_ptensor t = m->plan->tensors[from];
-    int32_t made = new_tensor(m, t.value, t.layout, backend);
+    int32_t made = new_tensor(m, t.value, whet_ptensor_form(&t), backend);
     whet_pstep *s = made < 0 ? NULL : new_step(m, 1, 1, segment);
     if (!s) return -1;
     s->kernel = &whet_kernel_copy;
@@ -195,35 +203,46 @@ static int32_t emit_copy(maker *m, int32_t from, int32_t backend, int32_t positi
     return made;
 }
 
-// The tensor of v in this layout and memory, converting and copying what there is.
-static int32_t want_tensor(maker *m, int32_t v, whet_layout layout, int32_t backend,
+// What to convert from, of the tensors of v in this memory: one of the same type if there is one,
+// so that nothing is rounded and widened again.
+static int32_t nearest_tensor(const maker *m, int32_t v, whet_form form, int32_t backend) {
+    int32_t any = -1;
+    for (int32_t t = m->first[v]; t >= 0; t = m->next[t]) {
+        const whet_ptensor *pt = &m->plan->tensors[t];
+        if (pt->backend != backend) continue;
+        if ((uint8_t)pt->stored == form.stored) return t;
+        if (any < 0 || !pt->stored) any = t;
+    }
+    return any;
+}
+
+// The tensor of v in this form and memory, converting and copying what there is.
+static int32_t want_tensor(maker *m, int32_t v, whet_form form, int32_t backend,
                            int32_t position, int32_t segment) {
-    int32_t t = find_tensor(m, v, layout, backend);
+    int32_t t = find_tensor(m, v, form, backend);
     if (t >= 0) return t;
-    if (whet_pvalue_is_const(&m->g->values[v]) && backend == 0) return new_tensor(m, v, layout, 0);
+    if (whet_pvalue_is_const(&m->g->values[v]) && backend == 0) return new_tensor(m, v, form, 0);
     // prefer something in the same memory; the plain one of the CPU is the hub between memories
-    for (t = m->first[v]; t >= 0; t = m->next[t])
-        if (m->plan->tensors[t].backend == backend)
-            return emit_reorder(m, t, layout, position, segment);
+    t = nearest_tensor(m, v, form, backend);
+    if (t >= 0) return emit_reorder(m, t, form, position, segment);
     if (backend == 0) {
         t = m->first[v];
         if (t < 0) return -1;
-        if (m->plan->tensors[t].layout != WHET_LAYOUT_PLAIN)
-            t = want_tensor(m, v, WHET_LAYOUT_PLAIN, m->plan->tensors[t].backend, position,
-                            segment);
+        if (!whet_form_same(whet_ptensor_form(&m->plan->tensors[t]), own_plain))
+            t = want_tensor(m, v, own_plain, m->plan->tensors[t].backend, position, segment);
         t = t < 0 ? -1 : emit_copy(m, t, 0, position, segment);
     } else {
-        t = want_tensor(m, v, WHET_LAYOUT_PLAIN, 0, position, segment);
+        t = want_tensor(m, v, own_plain, 0, position, segment);
         t = t < 0 ? -1 : emit_copy(m, t, backend, position, segment);
     }
-    if (t < 0 || layout == WHET_LAYOUT_PLAIN) return t;
-    return emit_reorder(m, t, layout, position, segment);
+    if (t < 0 || whet_form_same(form, own_plain)) return t;
+    return emit_reorder(m, t, form, position, segment);
 }
 
-static bool emit_view(maker *m, const whet_group *gr, int32_t segment) {
+static bool emit_view(maker *m, const whet_group *gr, whet_form form, int32_t segment) {
     int32_t in = gr->in[0];
-    int32_t t = want_tensor(m, in, WHET_LAYOUT_PLAIN, 0, gr->position, segment);
-    int32_t made = t < 0 ? -1 : new_tensor(m, gr->out[0], WHET_LAYOUT_PLAIN, 0);
+    int32_t t = want_tensor(m, in, form, 0, gr->position, segment);
+    int32_t made = t < 0 ? -1 : new_tensor(m, gr->out[0], form, 0);
     if (made < 0) return false;
     m->plan->tensors[made].alias = t;
     return true;
@@ -243,7 +262,7 @@ static bool emit_group(maker *m, int32_t group) {
     const whet_group *gr = &m->grouping.groups[group];
     const whet_candidate *c = &m->cands[group].v[m->choice[group]];
     int32_t segment = m->grouping.segment_of[gr->position];
-    if (gr->kind == WHET_GROUP_VIEW) return emit_view(m, gr, segment);
+    if (gr->kind == WHET_GROUP_VIEW) return emit_view(m, gr, c->out[0], segment);
     int32_t *in = WHET_NEW_ARRAY(&m->scratch, int32_t, gr->n_in);
     int32_t other = -1;
     if (!in) return false;
@@ -372,19 +391,36 @@ static whet_status emit(maker *m) {
     p->outputs = WHET_NEW_ARRAY(&p->arena, int32_t, g->n_outputs);
     if (!p->inputs || !p->outputs) return WHET_NOMEM(m->err);
     for (int32_t i = 0; i < g->n_inputs; i++) {
-        p->inputs[i] = new_tensor(m, g->inputs[i], WHET_LAYOUT_PLAIN, 0);
+        p->inputs[i] = new_tensor(m, g->inputs[i], own_plain, 0);
         if (p->inputs[i] < 0) return WHET_NOMEM(m->err);
     }
     for (int32_t i = 0; i < m->grouping.n; i++)
         if (!emit_group(m, i)) return WHET_NOMEM(m->err);
     int32_t last = g->n_nodes ? m->grouping.segment_of[g->n_nodes - 1] : 0;
     for (int32_t i = 0; i < g->n_outputs; i++) {
-        p->outputs[i] = want_tensor(m, g->outputs[i], WHET_LAYOUT_PLAIN, 0, g->n_nodes, last);
+        p->outputs[i] = want_tensor(m, g->outputs[i], own_plain, 0, g->n_nodes, last);
         if (p->outputs[i] < 0) return WHET_NOMEM(m->err);
     }
     for (int32_t i = 0; i < p->n_steps; i++) p->cost += p->steps[i].cost;
     WHET_TRY(list_packed(m));
     return make_segments(m) ? WHET_OK : WHET_NOMEM(m->err);
+}
+
+// Nothing runs: plain and free, in the type that what is viewed has.
+static bool view_candidates(maker *m, const whet_group *gr, whet_candidates *out) {
+    bool both = m->o->bf16 && moves(m, gr->in[0]) && !m->g->values[gr->out[0]].host_value &&
+                m->shapes[gr->in[0]].dtype == WHET_DTYPE_F32;
+    out->v = WHET_NEW_ARRAY(&m->scratch, whet_candidate, 2);
+    out->n = both ? 2 : 1;
+    for (int32_t k = 0; out->v && k < out->n; k++) {
+        whet_candidate *c = &out->v[k];
+        c->kernel = &whet_kernel_reference;
+        c->in = WHET_NEW_ARRAY(&m->scratch, whet_form, gr->n_in);
+        c->out = WHET_NEW_ARRAY(&m->scratch, whet_form, gr->n_out);
+        if (!c->in || !c->out) return false;
+        if (k) c->in[0].stored = c->out[0].stored = WHET_DTYPE_BF16;
+    }
+    return out->v != NULL;
 }
 
 static whet_status make(maker *m) {
@@ -393,7 +429,7 @@ static whet_status make(maker *m) {
     m->shapes = WHET_NEW_ARRAY(&m->scratch, whet_vshape, g->n_values);
     m->maker = WHET_NEW_ARRAY(&m->scratch, int32_t, g->n_values);
     m->first = WHET_NEW_ARRAY(&m->scratch, int32_t, g->n_values);
-    size_t memo = (size_t)g->n_values * WHET_LAYOUT_COUNT * WHET_LAYOUT_COUNT;
+    size_t memo = (size_t)g->n_values * FORMS * FORMS;
     m->reorder_memo = WHET_NEW_ARRAY(&m->scratch, double, memo);
     if (!m->shapes || !m->maker || !m->first || !m->reorder_memo) return WHET_NOMEM(m->err);
     for (int32_t i = 0; i < g->n_values; i++) m->maker[i] = m->first[i] = -1;
@@ -411,15 +447,10 @@ static whet_status make(maker *m) {
             if (gr->out[k] >= 0) m->maker[gr->out[k]] = i;
         if (m->o->progress && !m->o->progress(m->o->progress_user, i, n))
             WHET_FAIL(m->err, WHET_E_CANCELLED, "the build was cancelled");
-        WHET_TRY(whet_plan_candidates(g, m->env, m->o, gr, m->shapes, &m->scratch, &m->cands[i],
-                                      m->err));
-        if (gr->kind == WHET_GROUP_VIEW) { // nothing runs: plain, free
-            m->cands[i].n = 1;
-            m->cands[i].v[0].cost = 0;
-            m->cands[i].v[0].backend = 0;
-            for (int32_t k = 0; k < gr->n_in; k++) m->cands[i].v[0].in[k] = WHET_LAYOUT_PLAIN;
-            for (int32_t k = 0; k < gr->n_out; k++) m->cands[i].v[0].out[k] = WHET_LAYOUT_PLAIN;
-        }
+        if (gr->kind != WHET_GROUP_VIEW)
+            WHET_TRY(whet_plan_candidates(g, m->env, m->o, gr, m->shapes, &m->scratch,
+                                          &m->cands[i], m->err));
+        else if (!view_candidates(m, gr, &m->cands[i])) return WHET_NOMEM(m->err);
     }
     if (!solve(m)) return WHET_NOMEM(m->err);
     return emit(m);

@@ -43,7 +43,7 @@ static whet_status pack_one(whet_plan *p, const whet_pgraph *g, whet_env *env, w
 static bool same_layout(const whet_plan *a, int32_t x, const whet_plan *b, int32_t y) {
     if (x < 0 || y < 0) return x == y;
     return a->tensors[x].value == b->tensors[y].value &&
-           a->tensors[x].layout == b->tensors[y].layout;
+           whet_ptensor_alike(&a->tensors[x], &b->tensors[y]);
 }
 
 // Packing depends on kernel, parameters, attributes and layouts, never on open dimensions.
@@ -60,7 +60,8 @@ static bool same_packing(const whet_plan *a, const whet_packed *x, const whet_pl
         if (!same_layout(a, s->in[i], b, t->in[i])) return false;
     for (int32_t i = 0; i < s->n_out; i++)
         if ((s->out[i] < 0) != (t->out[i] < 0) ||
-            (s->out[i] >= 0 && a->tensors[s->out[i]].layout != b->tensors[t->out[i]].layout))
+            (s->out[i] >= 0 &&
+             !whet_ptensor_alike(&a->tensors[s->out[i]], &b->tensors[t->out[i]])))
             return false;
     return true;
 }

@@ -17,10 +17,19 @@ typedef struct whet_vshape {
     int64_t dims[WHET_MAX_RANK];
 } whet_vshape;
 
-// One representation of a value: a layout in a backend's memory.
+// How a value lies in memory: its layout, and the dtype where it is not its own (BF16 for f32).
+typedef struct whet_form {
+    uint8_t layout, stored; // stored: WHET_DTYPE_NONE or WHET_DTYPE_BF16
+} whet_form;
+static inline bool whet_form_same(whet_form a, whet_form b) {
+    return a.layout == b.layout && a.stored == b.stored;
+}
+
+// One representation of a value: a form in a backend's memory.
 typedef struct whet_ptensor {
     int32_t value;
     whet_layout layout;
+    whet_dtype stored; // NONE: as the value's own type; BF16: of an f32
     int32_t backend;
     int32_t alias; // tensor that it is a view of (same bytes), -1
 } whet_ptensor;
@@ -78,6 +87,17 @@ typedef struct whet_plan {
     int32_t n_fused;           // nodes that run inside another node's step
 } whet_plan;
 
+static inline whet_form whet_ptensor_form(const whet_ptensor *t) {
+    return (whet_form){(uint8_t)t->layout, (uint8_t)t->stored};
+}
+static inline whet_dtype whet_ptensor_dtype(const whet_ptensor *t, whet_dtype type) {
+    return t->stored ? t->stored : type;
+}
+// Whether two tensors lie alike, whatever their shapes.
+static inline bool whet_ptensor_alike(const whet_ptensor *a, const whet_ptensor *b) {
+    return a->layout == b->layout && a->stored == b->stored;
+}
+
 typedef struct whet_cost_source {
     // Seconds that the kernel takes for the problem; negative: cannot be had. best: those of the
     // fastest so far for the same problem, negative for its first; what is clearly slower need not
@@ -96,6 +116,7 @@ typedef struct whet_plan_options {
     bool (*progress)(void *user, int32_t done, int32_t total); // false cancels
     void *progress_user;
     const char *disable_kernels; // comma-separated patterns with *
+    bool bf16; // values of the type f32 may be stored as bf16
     double move_scale; // weight of conversions in the solve; 0: 1
 } whet_plan_options;
 

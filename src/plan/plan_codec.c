@@ -10,6 +10,7 @@
 
 #define MAX_ITEMS (1u << 24)
 #define ALIGN 64
+#define FORM_BF16 16 // beside the layout: f32 stored as bf16
 
 // ---- writing ----
 
@@ -65,7 +66,7 @@ void whet_plan_encode(const whet_plan *p, const whet_pgraph *g, const whet_env *
     whet_write_u32(w, (uint32_t)p->n_tensors);
     for (int32_t i = 0; i < p->n_tensors; i++) {
         whet_write_u32(w, (uint32_t)p->tensors[i].value);
-        whet_write_u8(w, (uint8_t)p->tensors[i].layout);
+        whet_write_u8(w, (uint8_t)p->tensors[i].layout | (p->tensors[i].stored ? FORM_BF16 : 0));
         whet_write_u8(w, (uint8_t)p->tensors[i].backend);
         whet_write_u32(w, (uint32_t)p->tensors[i].alias);
     }
@@ -163,6 +164,12 @@ static whet_status read_dims(decoder *d) {
     return d->r.failed ? malformed(d, "truncated") : WHET_OK;
 }
 
+// Contents that shape functions read, and constants, lie as their type says.
+static bool may_store(const decoder *d, const whet_ptensor *t) {
+    const whet_pvalue *v = &d->g->values[t->value];
+    return v->type.dtype == WHET_DTYPE_F32 && !v->host_value && !whet_pvalue_is_const(v);
+}
+
 static whet_status read_tensors(decoder *d) {
     whet_plan *p = d->p;
     uint32_t n = whet_read_count(&d->r, 10, MAX_ITEMS);
@@ -172,19 +179,23 @@ static whet_status read_tensors(decoder *d) {
     for (uint32_t i = 0; i < n; i++) {
         whet_ptensor *t = &p->tensors[i];
         WHET_TRY(read_id(d, d->g->n_values, false, &t->value));
-        uint8_t layout = whet_read_u8(&d->r);
+        uint8_t form = whet_read_u8(&d->r), layout = form & (FORM_BF16 - 1);
         t->backend = whet_read_u8(&d->r);
         WHET_TRY(read_id(d, (int32_t)i, true, &t->alias));
         WHET_TRY(map_backend(d, &t->backend));
-        if (layout >= WHET_LAYOUT_COUNT) return malformed(d, "unknown layout");
+        if (layout >= WHET_LAYOUT_COUNT || form - layout > FORM_BF16)
+            return malformed(d, "unknown layout");
         t->layout = (whet_layout)layout;
+        t->stored = form & FORM_BF16 ? WHET_DTYPE_BF16 : WHET_DTYPE_NONE;
+        if (t->stored && !may_store(d, t)) return malformed(d, "type that a tensor cannot have");
         int32_t rank = d->g->values[t->value].type.rank;
         if (layout != WHET_LAYOUT_PLAIN && (rank < 3 || rank > 5))
             return malformed(d, "layout of a tensor that cannot have it");
         if (t->alias < 0) continue;
         const whet_ptensor *of = &p->tensors[t->alias];
         const whet_type *a = &d->g->values[t->value].type, *b = &d->g->values[of->value].type;
-        if (layout || of->layout || t->backend || of->backend || a->dtype != b->dtype)
+        if (layout || of->layout || t->backend || of->backend || a->dtype != b->dtype ||
+            t->stored != of->stored)
             return malformed(d, "bad view");
     }
     return WHET_OK;
@@ -273,6 +284,9 @@ static whet_status check_fused(decoder *d, const whet_pstep *s) {
     return WHET_OK;
 }
 
+// Plain, in the host's memory, of the value's own type.
+static bool is_own(const whet_ptensor *t) { return !t->layout && !t->stored && !t->backend; }
+
 // The step computes what its nodes say: inputs are the nodes', kernels are of the root's operator.
 static whet_status check_step(decoder *d, const whet_pstep *s) {
     const char *op = s->op ? s->op->name : s->chain ? "chain" : "reorder";
@@ -283,11 +297,16 @@ static whet_status check_step(decoder *d, const whet_pstep *s) {
         return malformed(d, "control with an epilogue");
     for (int32_t i = 0; control && i < s->n_in + s->n_out; i++) {
         int32_t t = i < s->n_in ? s->in[i] : s->out[i - s->n_in];
-        if (t >= 0 && (d->p->tensors[t].layout || d->p->tensors[t].backend))
+        if (t >= 0 && !is_own(&d->p->tensors[t]))
             return malformed(d, "control of values elsewhere");
     }
     if (copy && (s->n_nodes || s->n_in != 1 || s->n_out != 1 || s->in[0] < 0 || s->out[0] < 0))
         return malformed(d, "bad copy");
+    if (copy && !whet_ptensor_alike(&d->p->tensors[s->in[0]], &d->p->tensors[s->out[0]]))
+        return malformed(d, "copy that converts");
+    for (int32_t i = 0; i < s->n_out && s->op && (s->op->flags & WHET_OP_DYNAMIC_OUT); i++)
+        if (s->out[i] >= 0 && d->p->tensors[s->out[i]].stored)
+            return malformed(d, "type that a tensor cannot have");
     if (!copy && !control && s->kernel != &whet_kernel_reference && strcmp(s->kernel->op, op))
         return malformed(d, "kernel of another operator");
     if (s->kernel == &whet_kernel_reference && s->backend != 0) return malformed(d, "bad backend");
@@ -489,7 +508,7 @@ static whet_status check_order(decoder *d) {
     if (!made) return WHET_NOMEM(d->err);
     for (int32_t i = 0; i < d->g->n_inputs; i++) {
         const whet_ptensor *t = &p->tensors[p->inputs[i]];
-        if (t->value != d->g->inputs[i] || t->layout || t->backend || t->alias >= 0 ||
+        if (t->value != d->g->inputs[i] || !is_own(t) || t->alias >= 0 ||
             made[p->inputs[i]])
             return malformed(d, "bad input");
         made[p->inputs[i]] = true;
@@ -523,8 +542,7 @@ static whet_status check_order(decoder *d) {
     }
     for (int32_t i = 0; i < d->g->n_outputs; i++) {
         int32_t t = p->outputs[i];
-        if (p->tensors[t].value != d->g->outputs[i] || p->tensors[t].layout ||
-            p->tensors[t].backend)
+        if (p->tensors[t].value != d->g->outputs[i] || !is_own(&p->tensors[t]))
             return malformed(d, "bad output");
         while (p->tensors[t].alias >= 0) t = p->tensors[t].alias;
         if (!made[t]) return malformed(d, "output that nothing makes");

@@ -10,7 +10,8 @@ static void set_port(const whet_plan *p, const whet_pgraph *g, const whet_vshape
     if (tensor < 0) return;
     const whet_ptensor *t = &p->tensors[tensor];
     const whet_vshape *s = &shapes[t->value];
-    port->dtype = s->dtype;
+    port->dtype = whet_ptensor_dtype(t, s->dtype);
+    port->type = t->stored ? s->dtype : WHET_DTYPE_NONE;
     port->layout = t->layout;
     port->rank = s->rank;
     port->constant = whet_pvalue_is_const(&g->values[t->value]);
@@ -60,7 +61,8 @@ static void default_layouts(whet_layout l, whet_problem *p) {
         out[i].layout = blocked && out[i].rank == rank ? l : WHET_LAYOUT_PLAIN;
 }
 
-void whet_plan_set_layouts(const whet_kernel *k, whet_layout l, whet_problem *p) {
+void whet_plan_set_forms(const whet_kernel *k, whet_layout l, whet_store store, whet_problem *p) {
+    whet_problem_store(p, store);
     default_layouts(l, p);
     if (k->ports) {
         whet_layout in[256], out[64];
@@ -73,6 +75,11 @@ void whet_plan_set_layouts(const whet_kernel *k, whet_layout l, whet_problem *p)
         for (int32_t i = 0; i < p->n_out; i++) pout[i].layout = out[i];
     }
     if (p->epi.other.dtype != WHET_DTYPE_NONE) p->epi.other.layout = p->out[0].layout;
+}
+
+bool whet_plan_stores(const whet_plan_options *o, const whet_kernel *k, whet_store store) {
+    if (store == WHET_STORE_OWN) return !k->stores || (k->stores & WHET_STORE_BIT(store));
+    return o->bf16 && (k->stores & WHET_STORE_BIT(store));
 }
 
 // Comma-separated names, each with at most one '*' at its end.
@@ -94,10 +101,11 @@ bool whet_plan_acceptable(const whet_env *env, const whet_plan_options *o, whet_
         const whet_kernel *k = t->kernels[i];
         if (strcmp(k->op, p->op) || !whet_env_can_run(env, k) || whet_kernel_disabled(o, k))
             continue;
+        if (!whet_plan_stores(o, k, WHET_STORE_OWN)) continue;
         uint32_t layouts = k->layouts ? k->layouts : WHET_LAYOUT_BIT(WHET_LAYOUT_PLAIN);
         for (int32_t l = 0; l < WHET_LAYOUT_COUNT; l++) {
             if (!(layouts >> l & 1) || (o->plain_only && l != WHET_LAYOUT_PLAIN)) continue;
-            whet_plan_set_layouts(k, (whet_layout)l, p);
+            whet_plan_set_forms(k, (whet_layout)l, WHET_STORE_OWN, p);
             if (k->accepts(p)) return true;
         }
     }

@@ -1,31 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
-// The reference kernel: runs any operator through its C reference, in any layout, with any
-// epilogue; chains and conversions too. It is the last tactic of every step, and what runs when a
-// kernel does not take a new shape.
+// The reference kernel: runs any operator through its C reference, in any layout and storage, with
+// any epilogue; chains and conversions too. It is the last tactic of every step, and what runs when
+// a kernel does not take a new shape.
 #include <string.h>
 
 #include "plan/plan.h"
 
+// Of the value's own type.
 static whet_tensor tensor_of(const whet_port *p, void *data) {
-    whet_tensor t = {.dtype = p->dtype, .rank = p->rank, .data = data};
+    whet_tensor t = {.dtype = whet_port_type(p), .rank = p->rank, .data = data};
     memcpy(t.dims, p->dims, sizeof t.dims);
-    t.bytes = p->dtype == WHET_DTYPE_NONE
+    t.bytes = t.dtype == WHET_DTYPE_NONE
                   ? 0
-                  : whet_tensor_bytes(p->dtype, whet_dims_count(p->dims, p->rank));
+                  : whet_tensor_bytes(t.dtype, whet_dims_count(p->dims, p->rank));
     return t;
 }
 
+// Row major and of the value's own type, as references take it.
 static whet_port plain_port(const whet_port *p) {
     whet_port q = *p;
     q.layout = WHET_LAYOUT_PLAIN;
+    q.dtype = whet_port_type(p);
+    q.type = WHET_DTYPE_NONE;
     return q;
 }
+
+static bool is_plain(const whet_port *p) { return p->layout == WHET_LAYOUT_PLAIN && !p->type; }
 
 // A plain copy of a port's contents, or the contents themselves when they are plain.
 static whet_status to_plain(const whet_call *c, const whet_port *p, const void *data,
                             const void **out) {
     *out = data;
-    if (!data || p->layout == WHET_LAYOUT_PLAIN) return WHET_OK;
+    if (!data || is_plain(p)) return WHET_OK;
     whet_port plain = plain_port(p);
     whet_tensor t = tensor_of(&plain, NULL);
     void *copy = whet_arena_alloc_raw(c->arena, t.bytes);
@@ -48,7 +54,7 @@ static whet_status apply_epilogue(const whet_call *c, whet_tensor *out) {
         WHET_TRY(to_plain(c, &p->epi.other, c->other, &plain));
         other = whet_arena_array(c->arena, (size_t)n, sizeof *other);
         if (!other) return WHET_NOMEM(c->err);
-        whet_load_f64_array(other, plain, p->epi.other.dtype, n);
+        whet_load_f64_array(other, plain, whet_port_type(&p->epi.other), n);
     }
     whet_epilogue_ref(&p->epi, acc, other, n);
     whet_store_f64_array(out->data, out->dtype, acc, n);
@@ -69,7 +75,7 @@ static whet_status run_op(const whet_call *c) {
     for (int32_t i = 0; i < p->n_out; i++) {
         out[i] = tensor_of(&p->out[i], c->out[i]);
         if (dynamic || out[i].dtype == WHET_DTYPE_NONE) continue;
-        if (!c->out[i] || p->out[i].layout != WHET_LAYOUT_PLAIN) {
+        if (!c->out[i] || !is_plain(&p->out[i])) {
             out[i].data = whet_arena_alloc_raw(c->arena, out[i].bytes);
             if (!out[i].data) return WHET_NOMEM(c->err);
         }
@@ -82,7 +88,7 @@ static whet_status run_op(const whet_call *c) {
     if (dynamic) return WHET_OK;
     if (!whet_epilogue_empty(&p->epi)) WHET_TRY(apply_epilogue(c, &out[0]));
     for (int32_t i = 0; i < p->n_out; i++) {
-        if (!c->out[i] || p->out[i].layout == WHET_LAYOUT_PLAIN) continue;
+        if (!c->out[i] || is_plain(&p->out[i])) continue;
         whet_port plain = plain_port(&p->out[i]);
         whet_reorder_ref(&plain, out[i].data, &p->out[i], c->out[i]);
     }
@@ -130,14 +136,14 @@ static whet_status run_chain(const whet_call *c) {
     for (int32_t i = 0; i < chain->n_in; i++) WHET_TRY(to_plain(c, &p->in[i], c->in[i], &in[i]));
     for (int32_t i = 0; i < chain->n_out; i++) {
         out[i] = c->out[i];
-        if (p->out[i].layout == WHET_LAYOUT_PLAIN) continue;
-        out[i] = whet_arena_alloc_raw(c->arena, whet_tensor_bytes(p->out[i].dtype, n));
+        if (is_plain(&p->out[i])) continue;
+        out[i] = whet_arena_alloc_raw(c->arena, whet_tensor_bytes(whet_port_type(&p->out[i]), n));
         if (!out[i]) return WHET_NOMEM(c->err);
     }
     for (int64_t at = 0; at < n; at++) {
         double v[WHET_CHAIN_MAX_IN + WHET_CHAIN_MAX_OPS];
         for (int32_t i = 0; i < chain->n_in; i++)
-            v[i] = whet_load_f64(in[i], p->in[i].dtype,
+            v[i] = whet_load_f64(in[i], whet_port_type(&p->in[i]),
                                  broadcast_offset(&p->in[i], &p->out[0], at));
         for (int32_t k = 0; k < chain->n_ops; k++) {
             double x[3] = {0};
@@ -146,10 +152,10 @@ static whet_status run_chain(const whet_call *c) {
             v[chain->n_in + k] = (double)(float)whet_pw_f64(chain->ops[k].f, chain->ops[k].p, x);
         }
         for (int32_t i = 0; i < chain->n_out; i++)
-            whet_store_f64(out[i], p->out[i].dtype, at, v[chain->out[i]]);
+            whet_store_f64(out[i], whet_port_type(&p->out[i]), at, v[chain->out[i]]);
     }
     for (int32_t i = 0; i < chain->n_out; i++) {
-        if (p->out[i].layout == WHET_LAYOUT_PLAIN) continue;
+        if (is_plain(&p->out[i])) continue;
         whet_port plain = plain_port(&p->out[i]);
         whet_reorder_ref(&plain, out[i], &p->out[i], c->out[i]);
     }

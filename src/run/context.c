@@ -102,7 +102,7 @@ static whet_status extend_key(whet_context *c) {
             const whet_ptensor *t = &p->tensors[s->out[k]];
             const whet_tensor *made = &c->dynamic[t->value];
             if (made->dtype) WHET_TRY(key_shape(c, made->rank, made->dims));
-            if (!g->values[t->value].host_value || t->layout || t->backend) continue;
+            if (!g->values[t->value].host_value || t->layout || t->stored || t->backend) continue;
             const whet_vshape *shape = &c->frame->shapes[t->value];
             const int64_t *dims = made->dtype ? made->dims : shape->dims;
             int32_t rank = made->dtype ? made->rank : shape->rank;
@@ -380,11 +380,12 @@ static whet_status call_tap(void *user, int32_t live) {
             t.bytes = whet_tensor_bytes(t.dtype, whet_dims_count(t.dims, t.rank));
             t.data = c->lane->pointers[ps->out[k]];
         }
-        if (pt->layout != WHET_LAYOUT_PLAIN) {
-            whet_port from = {.dtype = t.dtype, .layout = pt->layout, .rank = t.rank}, to;
-            memcpy(from.dims, t.dims, sizeof from.dims);
-            to = from;
-            to.layout = WHET_LAYOUT_PLAIN;
+        if (pt->layout != WHET_LAYOUT_PLAIN || pt->stored) {
+            whet_port to = {.dtype = t.dtype, .rank = t.rank}, from;
+            memcpy(to.dims, t.dims, sizeof to.dims);
+            from = to;
+            from.layout = pt->layout;
+            from.dtype = whet_ptensor_dtype(pt, t.dtype);
             t.data = whet_arena_alloc_raw(&c->eval, t.bytes);
             if (!t.data) return WHET_NOMEM(&c->handle.error);
             whet_reorder_ref(&from, c->lane->pointers[ps->out[k]], &to, t.data);
@@ -412,7 +413,8 @@ static whet_status copy_step(whet_context *c, const whet_pstep *ps) {
     const whet_plan *p = c->lane->plan;
     const whet_ptensor *from = &p->tensors[ps->in[0]], *to = &p->tensors[ps->out[0]];
     const whet_vshape *s = &c->frame->shapes[from->value];
-    size_t bytes = whet_layout_bytes(from->layout, s->dtype, s->rank, s->dims);
+    size_t bytes = whet_layout_bytes(from->layout, whet_ptensor_dtype(from, s->dtype), s->rank,
+                                     s->dims);
     whet_error *err = &c->handle.error;
     if (from->backend == 0) {
         const whet_backend *b = whet_context_backend(c, to->backend);

@@ -38,7 +38,7 @@ static void json_io(whet_str *s, const whet_engine *e, bool input) {
 static void shape_text(const whet_pgraph *g, const whet_plan *p, int32_t tensor, whet_str *s) {
     const whet_ptensor *t = &p->tensors[tensor];
     const whet_type *type = &g->values[t->value].type;
-    type_text(type->dtype, type->elem, s);
+    type_text(whet_ptensor_dtype(t, type->dtype), type->elem, s);
     whet_str_add(s, "[");
     for (int32_t d = 0; d < type->rank; d++) {
         if (d) whet_str_add(s, ",");

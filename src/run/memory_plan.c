@@ -49,7 +49,7 @@ static size_t tensor_bytes(const placer *m, int32_t t) {
     const whet_ptensor *pt = &m->p->tensors[t];
     const whet_vshape *s = &m->f->shapes[pt->value];
     if (s->rank < 0) return 0;
-    return whet_layout_bytes(pt->layout, s->dtype, s->rank, s->dims);
+    return whet_layout_bytes(pt->layout, whet_ptensor_dtype(pt, s->dtype), s->rank, s->dims);
 }
 
 static bool dynamic_made(const placer *m, int32_t t) {
@@ -141,7 +141,7 @@ static void place_concat(placer *m, int32_t step) {
     if (!concat_is_contiguous(m, s, axis)) return;
     for (int32_t i = 0; i < s->n_in; i++) {
         if (s->in[i] < 0 || !free_to_move(m, s->in[i])) return;
-        if (m->p->tensors[s->in[i]].layout != out->layout) return;
+        if (!whet_ptensor_alike(&m->p->tensors[s->in[i]], out)) return;
         for (int32_t k = 0; k < i; k++)
             if (s->in[k] == s->in[i]) return;
     }

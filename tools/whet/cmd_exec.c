@@ -98,6 +98,7 @@ static whet_engine *build(whet_exec *e) {
     char level[8];
     snprintf(level, sizeof level, "%d", (int)e->level);
     if (!add_setting(e, "level", level)) return NULL;
+    if (e->bf16 && !add_setting(e, "bf16", "true")) return NULL;
     if (e->timing_cache && !add_setting(e, "timing-cache", e->timing_cache)) return NULL;
     if (!add_carried(e)) return NULL;
     whet_config *config = whet_cli_make_config(&e->cli, e->build_shapes);

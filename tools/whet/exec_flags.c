@@ -57,7 +57,7 @@ static const flag flags[] = {
     {"directIO", ANY, REFUSE, "layouts inside the engine are free"},
     // precision
     {"fp16", ANY, REFUSE, FP32_ONLY},
-    {"bf16", ANY, REFUSE, FP32_ONLY},
+    {"bf16", FLAG, HONOUR, "store and multiply in BF16 where that is faster", AT(bf16)},
     {"int8", ANY, REFUSE, FP32_ONLY},
     {"fp8", ANY, REFUSE, FP32_ONLY},
     {"int4", ANY, REFUSE, FP32_ONLY},

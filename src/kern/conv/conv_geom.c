@@ -6,8 +6,8 @@
 // keeps sums of products of two of these in an int64
 #define DIM_MAX (INT64_C(1) << 30)
 
-static bool port_ok(const whet_port *port, int32_t rank) {
-    if (port->dtype != WHET_DTYPE_F32 || port->rank != rank) return false;
+static bool port_ok(const whet_port *port, whet_dtype dtype, int32_t rank) {
+    if (port->dtype != dtype || port->rank != rank) return false;
     for (int32_t i = 0; i < rank; i++)
         if (port->dims[i] < 1 || port->dims[i] >= DIM_MAX) return false;
     return whet_dims_count(port->dims, rank) > 0;
@@ -40,14 +40,20 @@ static bool window_ok(whet_conv_geom *g, const whet_window *w, int32_t d, bool t
 }
 
 bool whet_conv_geom_init(whet_conv_geom *g, const whet_problem *p) {
+    return whet_conv_geom_init_as(g, p, WHET_DTYPE_F32, WHET_DTYPE_F32);
+}
+
+bool whet_conv_geom_init_as(whet_conv_geom *g, const whet_problem *p, whet_dtype in,
+                            whet_dtype out) {
     bool transposed = !strcmp(p->op, "conv_transpose");
     int32_t rank = p->n_in >= 2 && p->n_out >= 1 ? p->in[0].rank : 0;
-    if (rank < 3 || rank > 5 || !port_ok(&p->in[0], rank) || !port_ok(&p->in[1], rank) ||
-        !port_ok(&p->out[0], rank) || !channels_ok(g, p, transposed))
+    if (rank < 3 || rank > 5 || !port_ok(&p->in[0], in, rank) ||
+        !port_ok(&p->in[1], WHET_DTYPE_F32, rank) || !port_ok(&p->out[0], out, rank) ||
+        !channels_ok(g, p, transposed))
         return false;
     if (p->n_in > 3 || p->n_out > 1) return false;
     if (p->n_in == 3 && p->in[2].dtype)
-        if (!port_ok(&p->in[2], 1) || p->in[2].dims[0] != g->k) return false;
+        if (!port_ok(&p->in[2], WHET_DTYPE_F32, 1) || p->in[2].dims[0] != g->k) return false;
     for (int32_t d = 0; d < 3; d++) {
         g->in[d] = g->out[d] = g->ker[d] = g->stride[d] = g->dil[d] = 1;
         g->pad[d] = g->pad_end[d] = 0;

@@ -18,6 +18,9 @@ typedef struct whet_conv_geom {
 // positive dimensions, channels and windows that fit, a bias of [k] if any, a known epilogue.
 // Layouts are the caller's to check.
 bool whet_conv_geom_init(whet_conv_geom *g, const whet_problem *p);
+// The same of input and output stored as these; weights and bias are f32.
+bool whet_conv_geom_init_as(whet_conv_geom *g, const whet_problem *p, whet_dtype in,
+                            whet_dtype out);
 bool whet_conv_padded(const whet_conv_geom *g); // any padding
 
 #endif

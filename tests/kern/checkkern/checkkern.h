@@ -47,6 +47,7 @@ typedef struct ck_case {
     bool exact;             // integer fills must agree exactly
     bool no_edges;          // skip the fill with edge values
     bool nonfinite;         // edge values include infinities and NaN
+    bool bf16;              // f32 inputs hold what bf16 can, for kernels that store them so
     double k;               // length of the sums behind an output element
 } ck_case;
 
@@ -122,8 +123,10 @@ typedef struct ck_result {
     double worst_units; // the same in units of k u sum|a||b|
 } ck_result;
 
-// Fills in the ports for layout variant l.
-void ck_layouts(ck_setup *s, const whet_kernel *k, const ck_case *c, whet_layout l);
+// Fills in the ports for the variant (l, store).
+void ck_layouts(ck_setup *s, const whet_kernel *k, const ck_case *c, whet_layout l,
+                whet_store store);
+bool ck_stores(const whet_kernel *k, whet_store store);
 bool ck_setup_make(ck_setup *s, const ck_values *v, const double *other, ck_rng *rng);
 void ck_setup_free(ck_setup *s);
 // All phases; tasks in `parts` contiguous random ranges a phase.

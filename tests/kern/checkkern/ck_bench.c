@@ -143,9 +143,10 @@ bool ck_bench(const whet_kernel *k, uint32_t cpu, const ck_family *f, ck_rng *rn
         ck_values v;
         bool more = ck_case_make(&c, f, k->op, i, true, &arena, rng);
         double ref = -1;
-        for (int32_t l = 0; more && l < WHET_LAYOUT_COUNT; l++) {
-            if (!(layouts & WHET_LAYOUT_BIT(l))) continue;
-            ck_layouts(&s, k, &c, (whet_layout)l);
+        for (int32_t n = 0; more && n < WHET_LAYOUT_COUNT * WHET_STORE_COUNT; n++) {
+            int32_t l = n / WHET_STORE_COUNT, store = n % WHET_STORE_COUNT;
+            if (!(layouts & WHET_LAYOUT_BIT(l)) || !ck_stores(k, (whet_store)store)) continue;
+            ck_layouts(&s, k, &c, (whet_layout)l, (whet_store)store);
             s.p.cpu = cpu;
             if (!k->accepts(&s.p)) continue;
             if (ref < 0) {

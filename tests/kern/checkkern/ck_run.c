@@ -14,7 +14,8 @@ static bool blocked(whet_layout l) {
     return l == WHET_LAYOUT_C8 || l == WHET_LAYOUT_C16;
 }
 
-void ck_layouts(ck_setup *s, const whet_kernel *k, const ck_case *c, whet_layout l) {
+void ck_layouts(ck_setup *s, const whet_kernel *k, const ck_case *c, whet_layout l,
+                whet_store store) {
     whet_layout in[CK_PORTS] = {0}, out[CK_PORTS] = {0};
     memset(s, 0, sizeof *s);
     s->kernel = k;
@@ -25,6 +26,7 @@ void ck_layouts(ck_setup *s, const whet_kernel *k, const ck_case *c, whet_layout
                           .n_out = c->n_out, .in = s->in, .out = s->out, .threads = 1,
                           .l1d_bytes = 32768, .l2_bytes = 1 << 20, .l3_bytes = 16 << 20};
     if (!strcmp(c->op_name, "reorder")) return;
+    whet_problem_store(&s->p, store);
     if (k->ports) {
         k->ports(&s->p, l, in, out);
     } else {
@@ -56,9 +58,10 @@ static void spoil_lanes(const whet_port *p, uint8_t *data, size_t bytes) {
 static bool input_make(ck_block *b, const whet_port *p, const void *plain) {
     whet_port from = *p;
     from.layout = WHET_LAYOUT_PLAIN;
+    from.dtype = whet_port_type(p);
     size_t bytes = whet_layout_bytes(p->layout, p->dtype, p->rank, p->dims);
     if (!ck_block_make(b, bytes, 1)) return false;
-    if (p->layout == WHET_LAYOUT_PLAIN) memcpy(b->data, plain, bytes);
+    if (p->layout == WHET_LAYOUT_PLAIN && !p->type) memcpy(b->data, plain, bytes);
     else whet_reorder_ref(&from, plain, p, b->data);
     spoil_lanes(p, b->data, bytes);
     return true;
@@ -215,13 +218,16 @@ static void spread(double *mag, int64_t n) {
 static bool compare_floats(judge *j, int32_t o, const void *got, const double *ref, double *mag) {
     const whet_port *p = &j->s->out[o];
     int64_t n = whet_dims_count(p->dims, p->rank);
-    double u = unit(p->dtype);
+    // sums are of f32 where storage is of bf16, and rounded once more
+    double u = unit(whet_port_type(p)), stored = p->type ? 0x1.001p-8 : 0;
     double high = SPREADS(j->s->kernel) ? FLT_MAX / 1024 : FLT_MAX / 4;
     if (SPREADS(j->s->kernel)) spread(mag, n);
     for (int64_t i = 0; i < n; i++) {
         double g = whet_load_f64(got, p->dtype, i), r = ref[i], f = (double)(float)r;
+        if (p->type) f = (double)whet_bf16_to_f32(whet_f32_to_bf16((float)r));
         if (same(g, f) || same(g, r)) continue;
         double limit = j->c_k * u * mag[i] + (j->c_k > 0 ? j->k * (double)FLT_MIN : 0);
+        if (j->c_k > 0) limit += stored * (fabs(r) + limit);
         if (mag[i] > high && j->c_k > 0) continue; // may overflow on the way
         double error = fabs(g - r);
         if (!(error <= limit)) return wrong(j, o, i, g, r, limit);
@@ -367,12 +373,13 @@ static whet_epilogue random_epilogue(ck_rng *rng) {
 }
 
 static double *random_other(const ck_case *c, const whet_epilogue *e, ck_fill fill) {
+    bool stored = e->other.type;
     int64_t n = whet_dims_count(c->out[0].dims, c->out[0].rank);
     double *other = whet_arena_alloc(c->arena, (size_t)n * 8 + 8);
     for (int64_t i = 0; i < n; i++) {
         double v = fill == CK_INTEGERS ? (double)ck_int(c->rng, -3, 3) : ck_normal(c->rng);
         if (e->binary == WHET_PW_DIV && fabs(v) < 0.1) v = 1;
-        other[i] = (double)(float)v;
+        other[i] = (double)(stored ? whet_bf16_to_f32(whet_f32_to_bf16((float)v)) : (float)v);
     }
     return other;
 }
@@ -422,6 +429,10 @@ static bool variant(ck_setup *s, uint32_t cpu, const ck_case *c, const ck_values
     return true;
 }
 
+bool ck_stores(const whet_kernel *k, whet_store store) {
+    return (k->stores ? k->stores : WHET_STORE_BIT(WHET_STORE_OWN)) & WHET_STORE_BIT(store);
+}
+
 bool ck_check(const whet_kernel *k, uint32_t cpu, const ck_case *c, const ck_values *v,
               ck_fill fill, const char *where, ck_result *r) {
     static ck_setup s;
@@ -429,10 +440,13 @@ bool ck_check(const whet_kernel *k, uint32_t cpu, const ck_case *c, const ck_val
     if (!strcmp(c->op_name, "reorder")) layouts = 1; // the case says the layouts
     for (int32_t l = 0; l < WHET_LAYOUT_COUNT; l++) {
         if (!(layouts & WHET_LAYOUT_BIT(l))) continue;
-        ck_layouts(&s, k, c, (whet_layout)l);
-        if (!variant(&s, cpu, c, v, fill, where, r)) {
-            r->failures++;
-            return false;
+        for (int32_t store = 0; store < WHET_STORE_COUNT; store++) {
+            if (!ck_stores(k, (whet_store)store)) continue;
+            ck_layouts(&s, k, c, (whet_layout)l, (whet_store)store);
+            if (!variant(&s, cpu, c, v, fill, where, r)) {
+                r->failures++;
+                return false;
+            }
         }
     }
     return true;
