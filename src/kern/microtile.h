@@ -14,8 +14,10 @@ typedef struct whet_walk {
     int64_t n0, n1, n2, s0, s1, s2;
     int64_t len, last;
     int64_t w_step;
-    // each step prefetches run + ahead + step * ahead_step; 0, 0: no need
+    // each step prefetches next, or where it is NULL run + ahead, plus step * ahead_step; all 0: no
+    // need
     int64_t ahead, ahead_step;
+    const float *next;
 } whet_walk;
 
 typedef struct whet_tile_out {

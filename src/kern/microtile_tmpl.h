@@ -64,7 +64,7 @@ V_FN void tile(int nv, int nr, int np, const float *a, int64_t ps, int64_t a_row
                 UNROLL for (int r = 0; r < nr; r++)
                     UNROLL for (int i = 0; i < (np + 2) / 3; i++)
                         p[r][i] = run + r * a_row + 3 * i * ps;
-                const float *next = run + k->ahead;
+                const float *next = k->next ? k->next : run + k->ahead;
                 for (int64_t n = 0; n < len; n++) {
                     __builtin_prefetch(next);
                     next += k->ahead_step;

@@ -132,8 +132,8 @@ static void run_task(const whet_call *call, const conv_plan *c, int64_t task, fl
     int64_t pixel = rest % c->panels * PANEL, ng = rest / c->panels;
     int64_t group = ng % g->groups, oc = group * g->kg;
     int64_t left = g->out_size - pixel, width = left > V_W ? PANEL : V_W;
-    if (*have != rest)
-        gather(c, panel, (const float *)call->in[0] + ng * g->cg * g->in_size, pixel, width);
+    const float *src = (const float *)call->in[0] + ng * g->cg * g->in_size;
+    if (*have != rest) gather(c, panel, src, pixel, width);
     *have = rest;
     const float *w = call->packed[1] ? call->packed[1] : call->in[1];
     w += oc * c->pitch;
@@ -149,6 +149,13 @@ static void run_task(const whet_call *call, const conv_plan *c, int64_t task, fl
         o.y = (float *)call->out[0] + at;
         o.other = call->other ? (const float *)call->other + at : NULL;
         o.row_bias = bias ? bias + oc + row : NULL;
+        if (c->flat && t % 2 * V_W < left - width) { // columns of the next panel, far apart
+            walk.next = src + pixel + width + t % 2 * V_W;
+            walk.ahead_step = g->in_size;
+        }
+        for (int64_t r = 0; o.other && c->flat && r < rows; r++)
+            for (int64_t v = 0; v < o.cols; v += V_W)
+                __builtin_prefetch(o.other + r * o.pixel + v);
         TILES.one[width / V_W - 1][rows](w + row * c->pitch, c->pitch, 0, panel, &walk, &o);
     }
 }
