@@ -69,6 +69,30 @@ static double time_plan(whet_build *x, whet_plan *plan) {
     return t;
 }
 
+#define PACKED_MOST 2.1                   // times the constants as they are ...
+#define PACKED_FREE (64.0 * (1 << 20))    // ... or so many bytes more
+#define LEAST_PRICE 2e-13                 // seconds a byte: a thousandth of its way from memory
+#define MIN_PRICE 1e-3                    // more than any step is worth
+
+static bool fits(const whet_build *x, const whet_plan *p) {
+    double packed, plain;
+    if (x->c->memory != WHET_MEMORY_AUTO) return true;
+    whet_plan_packed_bytes(p, x->graph, &packed, &plain);
+    double most = PACKED_MOST * plain;
+    return packed <= (most > plain + PACKED_FREE ? most : plain + PACKED_FREE);
+}
+
+// A plan whose packed weights have room: what a byte counts for rises until they do.
+static whet_status make_plan(whet_build *x, whet_plan_options *o, whet_plan **plan) {
+    if (x->c->memory == WHET_MEMORY_MIN) o->byte_price = MIN_PRICE;
+    for (;;) {
+        WHET_TRY(whet_plan_make(x->graph, x->env, o, plan, x->err));
+        if (fits(x, *plan) || o->byte_price >= MIN_PRICE) return WHET_OK;
+        whet_plan_destroy(*plan);
+        o->byte_price = o->byte_price > 0 ? o->byte_price * 4 : LEAST_PRICE;
+    }
+}
+
 // Whole plans solved with conversions weighed differently: what a sum of single times cannot see
 // (caches, memory traffic between steps) is seen by running them.
 static whet_status pick_plan(whet_build *x, whet_plan_options *o, whet_plan **plan) {
@@ -84,7 +108,7 @@ static whet_status pick_plan(whet_build *x, whet_plan_options *o, whet_plan **pl
         // the first plan pays for the measurements, so its time says nothing of the others'
         if (i > 0 && (status = whet_build_start(x, "weighing plans")) != WHET_OK) break;
         o->move_scale = scales[i];
-        status = whet_plan_make(x->graph, x->env, o, &p, x->err);
+        status = make_plan(x, o, &p);
         if (status != WHET_OK) break;
         bool seen = false;
         for (int32_t k = 0; k < n_tried; k++) seen |= whet_plan_same(tried[k], p);
@@ -145,6 +169,7 @@ static whet_status log_fallbacks(whet_build *x, const whet_plan *p) {
 
 static whet_status plan_profile(whet_build *x, whet_plan_options *o, int32_t i) {
     whet_plan *p;
+    o->byte_price = 0;
     o->box = x->profiles.n ? &x->profiles.v[i] : NULL;
     int32_t nodes = count_nodes(x->graph); // fused, about half as many steps
     x->steps_after = nodes / 2 * (x->profiles.n - i - 1) * (x->profiles.n > 0) +

@@ -21,6 +21,7 @@ typedef struct {
 
 static const char *const verify_choices[] = {"auto", "off", "!full", NULL};
 static const char *const portable_choices[] = {"full", "none", NULL};
+static const char *const memory_choices[] = {"auto", "min", "any", NULL};
 static const char *const plan_choices[] = {"tuned", "plain", "reference", NULL};
 static const char *const precision_choices[] = {"fp32",  "!tf32", "bf16",  "!fp16",
                                                 "!int8", "!int4", "!best", NULL};
@@ -35,6 +36,9 @@ static const char *const precision_choices[] = {"fp32",  "!tf32", "bf16",  "!fp1
     X("budget", OPT_INT, budget, 0, 1 << 30, NULL, "SECONDS", "0",                                 \
       "most seconds that a build should take; what is not measured by then is priced by the cost " \
       "model; 0: no bound", NULL)                                                                  \
+    X("memory", OPT_CHOICE, memory, 0, 0, memory_choices, "auto|min|any", "auto",                  \
+      "auto: packed weights take at most 2.1 times the room of the weights, or 64 MiB more; min: " \
+      "the form that takes the least, whatever it costs in time; any: the fastest", NULL)          \
     X("precision", OPT_SET, precision, 0, 0, precision_choices, "fp32|bf16,...", "fp32",           \
       "arithmetic that the engine may use; fp32 always", "this version computes in fp32 and bf16") \
     X("bf16", OPT_BOOL, bf16, 0, 0, NULL, "true|false", "false",                                   \

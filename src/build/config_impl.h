@@ -10,6 +10,7 @@
 
 enum { WHET_VERIFY_AUTO, WHET_VERIFY_OFF };
 enum { WHET_PLAN_TUNED, WHET_PLAN_PLAIN, WHET_PLAN_REFERENCE };
+enum { WHET_MEMORY_AUTO, WHET_MEMORY_MIN, WHET_MEMORY_ANY };
 enum { WHET_PORTABLE_FULL, WHET_PORTABLE_NONE };
 enum { WHET_PRECISION_FP32 = 1, WHET_PRECISION_BF16 = 4 }; // bits, in the order of the choices
 
@@ -19,7 +20,7 @@ struct whet_config {
     whet_arena arena;
     int64_t level, threads, budget;
     int64_t max_nodes, max_depth; // of a model; 0: the importer's
-    int32_t verify, portable, precision, plan;
+    int32_t verify, portable, precision, plan, memory;
     bool deterministic, timing_cache_readonly, bf16;
     const char *timing_cache, *disable_pass, *dump_ir, *disable_kernels, *embed_plugins;
     whet_import_shape *shapes;

@@ -33,10 +33,28 @@ static bool copy_forms(list *l, const whet_problem *p, whet_candidate *c) {
     return true;
 }
 
+static double growth(const whet_problem *p, const whet_kernel *k, const int32_t *params) {
+    double more = 0;
+    for (int32_t i = 0; i < p->n_in && k->pack_bytes; i++) {
+        const whet_port *in = &p->in[i];
+        if (!in->constant || in->dtype == WHET_DTYPE_NONE) continue;
+        size_t pack = k->pack_bytes(p, params, i);
+        size_t plain = whet_tensor_bytes(in->dtype, whet_dims_count(in->dims, in->rank));
+        if (pack > plain) more += (double)(pack - plain);
+    }
+    return more;
+}
+
+static void set_price(const list *l, whet_candidate *c) {
+    c->price = c->cost + l->o->byte_price * c->growth;
+}
+
 static bool push(list *l, const whet_problem *p, const whet_kernel *k, const int32_t *params) {
     whet_candidate c = {.kernel = k, .backend = whet_kernel_backend(l->env, k),
                         .cost = whet_kernel_cost(k, p, params)};
     memcpy(c.params, params, sizeof c.params);
+    c.growth = l->o->byte_price > 0 ? growth(p, k, params) : 0;
+    set_price(l, &c);
     return copy_forms(l, p, &c) && WHET_ARENA_PUSH(l->arena, l->v, l->n, l->cap, c);
 }
 
@@ -87,8 +105,8 @@ static bool enumerate(list *l, whet_problem *p) {
     return true;
 }
 
-static int by_cost(const void *a, const void *b) {
-    double x = ((const whet_candidate *)a)->cost, y = ((const whet_candidate *)b)->cost;
+static int by_price(const void *a, const void *b) {
+    double x = ((const whet_candidate *)a)->price, y = ((const whet_candidate *)b)->price;
     return (x > y) - (x < y);
 }
 
@@ -113,7 +131,7 @@ static bool same_ports(const whet_candidate *a, const whet_candidate *b, const w
 
 // Prices the cheapest few by the model, keeps the best of each set of forms.
 static void select_best(list *l, whet_problem *p) {
-    qsort(l->v, (size_t)l->n, sizeof *l->v, by_cost);
+    qsort(l->v, (size_t)l->n, sizeof *l->v, by_price);
     const whet_cost_source *source = l->o->cost;
     if (source) {
         int32_t most = source->max_candidates * (l->o->bf16 ? 2 : 1); // of either type
@@ -122,16 +140,17 @@ static void select_best(list *l, whet_problem *p) {
         double best = -1, modelled = -1; // of the fastest so far: its price, what the model says
         for (int32_t i = 0; i < priced; i++) {
             double model = l->v[i].cost;
-            if (modelled >= 0 && source->max_candidates && model > HOPELESS * modelled) break;
+            if (modelled >= 0 && source->max_candidates && model > HOPELESS * modelled) continue;
             set_forms(p, &l->v[i]);
             double t = source->price(source->user, p, l->v[i].kernel, l->v[i].params, best);
             if (t < 0) continue;
             if (best < 0 || t < best) best = t, modelled = model;
             l->v[i].cost = t;
+            set_price(l, &l->v[i]);
             l->v[kept++] = l->v[i];
         }
         if (kept) l->n = kept;
-        qsort(l->v, (size_t)l->n, sizeof *l->v, by_cost);
+        qsort(l->v, (size_t)l->n, sizeof *l->v, by_price);
     }
     int32_t n = 0;
     for (int32_t i = 0; i < l->n; i++) {

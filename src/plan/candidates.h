@@ -11,6 +11,8 @@ typedef struct whet_candidate {
     whet_form *in, *out; // [n_in], [n_out] of the group; the epilogue operand has out[0]'s
     int32_t backend;
     double cost;           // model's, then priced
+    double growth;         // bytes by which packing makes its constants larger
+    double price;          // what the solve weighs: cost, and what the growth counts for
 } whet_candidate;
 
 typedef struct whet_candidates {

@@ -112,7 +112,7 @@ static bool solve(maker *m) {
         if (!costs) return false;
         for (int32_t k = 0; k < m->cands[i].n; k++) {
             const whet_candidate *c = &m->cands[i].v[k];
-            costs[k] = c->cost;
+            costs[k] = c->price;
             for (int32_t j = 0; j < gr->n_in + (gr->other >= 0); j++) {
                 int32_t v = operand(gr, j);
                 if (moves(m, v) && m->maker[v] < 0)

@@ -6,6 +6,9 @@
 #include "plan/plan.h"
 
 #define ALIGN 64
+// Smaller constants lie beside the packed weights a second time: reading them in SOURCES would map
+// large pages of weights that nothing reads.
+#define WORTH_SHARING ((size_t)1 << 20)
 
 static bool borrowed(const whet_packed *k, const whet_pgraph *g) {
     return k->step < 0 && whet_pvalue_is_source(g, &g->values[k->value]);
@@ -75,6 +78,19 @@ static const void *find_shared(const whet_plan *p, const whet_packed *k, whet_pl
     return NULL;
 }
 
+// A constant that several steps pack alike, as layers with the same weights do, is kept once.
+static void share_packed(whet_plan *p, int32_t i) {
+    whet_packed *k = &p->packed[i];
+    for (int32_t j = 0; j < i; j++) {
+        const whet_packed *other = &p->packed[j];
+        if (other->value != k->value || other->bytes != k->bytes || other->data == k->data ||
+            memcmp(other->data, k->data, k->bytes))
+            continue;
+        k->data = other->data;
+        return;
+    }
+}
+
 // Sets data of what needs no packing here; the rest gets offsets in a block of *total bytes.
 static whet_status lay_out(whet_plan *p, const whet_pgraph *g, whet_plan *const *others, int32_t n,
                            size_t *total, whet_error *err) {
@@ -131,6 +147,7 @@ static whet_status pack_tree(whet_plan *p, const whet_pgraph *g, whet_env *env,
         k->data = (char *)p->owned + k->offset;
         memset((char *)k->data + k->bytes, 0, padded - k->bytes); // files are the same every time
         status = pack_one(p, g, env, k, shapes, &arena, err);
+        if (status == WHET_OK) share_packed(p, i);
     }
     if (status == WHET_OK)
         status = pack_blocks(p, g, env, shapes, others, n_others, &arena, err);
@@ -141,6 +158,28 @@ static whet_status pack_tree(whet_plan *p, const whet_pgraph *g, whet_env *env,
 whet_status whet_plan_pack(whet_plan *p, const whet_pgraph *g, whet_env *env,
                            whet_plan *const *others, int32_t n_others, whet_error *err) {
     return pack_tree(p, g, env, NULL, others, n_others, err);
+}
+
+// Of each constant once, however often it is packed.
+static double plain_bytes(const whet_plan *p, const whet_pgraph *g, int32_t i) {
+    for (int32_t k = 0; k < i; k++)
+        if (p->packed[k].value == p->packed[i].value) return 0;
+    return (double)whet_pvalue_tensor(&g->values[p->packed[i].value]).bytes;
+}
+
+void whet_plan_packed_bytes(const whet_plan *p, const whet_pgraph *g, double *packed,
+                            double *plain) {
+    *packed = *plain = 0;
+    for (int32_t i = 0; i < p->n_packed; i++) {
+        *packed += (double)p->packed[i].bytes;
+        *plain += plain_bytes(p, g, i);
+    }
+    for (int32_t i = 0; i < p->n_blocks; i++) {
+        double more, less;
+        whet_plan_packed_bytes(p->blocks[i], g->blocks[i], &more, &less);
+        *packed += more;
+        *plain += less;
+    }
 }
 
 void whet_plan_unpack(whet_plan *p) {
@@ -181,7 +220,7 @@ static void place_packed(placed *t, const whet_plan *p, const whet_pgraph *g) {
     for (int32_t i = 0; i < p->n_packed; i++) {
         whet_packed *k = &p->packed[i];
         k->offset = WHET_PACKED_SOURCE;
-        if (t->with_sources && borrowed(k, g)) continue;
+        if (t->with_sources && k->bytes >= WORTH_SHARING && borrowed(k, g)) continue;
         size_t *offset = find_placed(t, k->data);
         if (*offset == SIZE_MAX) {
             *offset = t->end;

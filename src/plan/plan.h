@@ -118,6 +118,7 @@ typedef struct whet_plan_options {
     const char *disable_kernels; // comma-separated patterns with *
     bool bf16; // values of the type f32 may be stored as bf16
     double move_scale; // weight of conversions in the solve; 0: 1
+    double byte_price; // seconds that a byte counts by which packing makes constants larger
 } whet_plan_options;
 
 void whet_plan_destroy(whet_plan *p);
@@ -129,6 +130,10 @@ whet_status whet_plan_make(const whet_pgraph *g, whet_env *env, const whet_plan_
 // has packed alike is shared with it. The graph's constants must hold data (whet_pgraph_replay).
 whet_status whet_plan_pack(whet_plan *p, const whet_pgraph *g, whet_env *env,
                            whet_plan *const *others, int32_t n_others, whet_error *err);
+// Bytes that packing takes, and those that the same constants take as they are, of the plan and its
+// blocks.
+void whet_plan_packed_bytes(const whet_plan *p, const whet_pgraph *g, double *packed,
+                            double *plain);
 // Frees what was packed.
 void whet_plan_unpack(whet_plan *p);
 // Whether both have the same kernels and parameters for the same steps.

@@ -163,9 +163,19 @@ static void json_profiles(whet_str *s, const whet_engine *e) {
     whet_json_end_array(s);
 }
 
+// What several steps share counts once.
+static size_t all_packed(const whet_plan *p) {
+    size_t bytes = 0;
+    for (int32_t i = 0; i < p->n_packed; i++) {
+        bool seen = false;
+        for (int32_t k = 0; k < i && !seen; k++) seen = p->packed[k].data == p->packed[i].data;
+        if (!seen) bytes += p->packed[i].bytes;
+    }
+    return bytes;
+}
+
 static void inspect_json(whet_str *s, const whet_engine *e) {
-    size_t packed = 0;
-    for (int32_t i = 0; i < e->plan->n_packed; i++) packed += e->plan->packed[i].bytes;
+    size_t packed = all_packed(e->plan);
     whet_json_object(s, NULL);
     whet_json_text(s, "name", e->graph->name);
     whet_json_text(s, "library", e->file.library);
@@ -185,10 +195,10 @@ static void inspect_json(whet_str *s, const whet_engine *e) {
     for (int32_t i = 0; i < e->file.n_sections; i++) {
         static const char *const names[] = {"?",    "graph",  "index",    "sources",     "machine",
                                             "plan", "packed", "profiles", "profile plan",
-                                            "plugins", "library"};
+                                            "plugins", "library", "sums"};
         uint32_t kind = e->file.sections[i].kind;
         whet_json_object(s, NULL);
-        whet_json_text(s, "kind", names[kind <= WHET_SECTION_LIBRARY ? kind : 0]);
+        whet_json_text(s, "kind", names[kind <= WHET_SECTION_SUMS ? kind : 0]);
         whet_json_int(s, "machine", e->file.sections[i].id);
         whet_json_int(s, "offset", (int64_t)e->file.sections[i].offset);
         whet_json_int(s, "bytes", (int64_t)e->file.sections[i].size);
