@@ -85,6 +85,17 @@ typedef struct whet_attention_attrs { // attention: Q, K, V, mask?, past_key?, p
     int64_t softmax_precision;         // dtype number, 0: that of the input
 } whet_attention_attrs;
 
+typedef struct whet_quantize_attrs { // quantize_linear: x, scale, zero?
+    int64_t axis, block_size;
+    int32_t output_dtype, precision; // NONE: u8 or that of the zero point; that of the scale
+    bool saturate;                   // for floats of 8 bits
+} whet_quantize_attrs;
+
+typedef struct whet_dequantize_attrs { // dequantize_linear: x, scale, zero?
+    int64_t axis, block_size;
+    int32_t output_dtype; // NONE: that of the scale
+} whet_dequantize_attrs;
+
 enum { WHET_RNN_FORWARD, WHET_RNN_REVERSE, WHET_RNN_BIDIRECTIONAL };
 typedef struct whet_rnn_attrs { // lstm, gru, rnn: inputs as in ONNX
     int32_t direction;

@@ -5,7 +5,7 @@
 // everywhere. NaN becomes 0.
 #include <math.h>
 
-#include "ops/op.h"
+#include "ops/attrs.h"
 
 // ---- which scale an element has ----
 
@@ -69,14 +69,8 @@ static whet_status infer_grid(whet_infer *ctx, int64_t axis, int64_t block) {
 
 // ---- quantize_linear ----
 
-typedef struct quantize_attrs {
-    int64_t axis, block_size;
-    int32_t output_dtype, precision; // NONE: u8 or that of the zero point; that of the scale
-    bool saturate;                   // for floats of 8 bits
-} quantize_attrs;
-
 static whet_status quantize_infer(whet_infer *ctx) {
-    const quantize_attrs *a = ctx->attrs;
+    const whet_quantize_attrs *a = ctx->attrs;
     whet_dtype *out = &ctx->out[0].dtype, want = (whet_dtype)a->output_dtype;
     if (want != WHET_DTYPE_NONE && *out != want)
         WHET_FAIL(ctx->err, WHET_E_DTYPE, "output_dtype is %s but the zero point %s",
@@ -99,13 +93,13 @@ static double rounded_to(whet_dtype dtype, double v) {
 }
 
 // What the quotient is rounded to. A scale that is a power of two has no precision to speak of.
-static whet_dtype precision_of(const quantize_attrs *a, whet_dtype x, whet_dtype scale) {
+static whet_dtype precision_of(const whet_quantize_attrs *a, whet_dtype x, whet_dtype scale) {
     if (a->precision) return (whet_dtype)a->precision;
     return scale != WHET_DTYPE_F8E8M0 ? scale : whet_dtype_is_float(x) ? x : WHET_DTYPE_F32;
 }
 
 static whet_status quantize_eval(whet_eval *e) {
-    const quantize_attrs *a = e->attrs;
+    const whet_quantize_attrs *a = e->attrs;
     const whet_tensor *x = &e->in[0], *s = &e->in[1], *z = &e->in[2];
     whet_tensor *y = &e->out[0];
     bool shifted = whet_eval_has(e, 2), blocked = a->block_size > 0;
@@ -150,9 +144,9 @@ const whet_op whet_op_quantize_linear = {
     WHET_IN({"x", WITH_I32(WHET_DTYPES_FLOAT)}, {"y_scale", WITH_I32(SCALES)},
             {"y_zero_point", QUANTIZED, 'Z', WHET_ARG_OPTIONAL}),
     WHET_OUT({"y", QUANTIZED, 'Z'}),
-    WHET_ATTRS(quantize_attrs, GRID_ATTRS(quantize_attrs),
-               {"precision", WHET_ATTR_DTYPE, offsetof(quantize_attrs, precision)},
-               {"saturate", WHET_ATTR_BOOL, offsetof(quantize_attrs, saturate), .def = 1}),
+    WHET_ATTRS(whet_quantize_attrs, GRID_ATTRS(whet_quantize_attrs),
+               {"precision", WHET_ATTR_DTYPE, offsetof(whet_quantize_attrs, precision)},
+               {"saturate", WHET_ATTR_BOOL, offsetof(whet_quantize_attrs, saturate), .def = 1}),
     WHET_ONNX({"", "QuantizeLinear", 10, 0, NULL}, {"com.microsoft", "QuantizeLinear", 1, 0, NULL}),
     .flags = WHET_OP_ANY_RANK,
     .infer = quantize_infer,
@@ -162,20 +156,15 @@ const whet_op whet_op_quantize_linear = {
 
 // ---- dequantize_linear ----
 
-typedef struct dequantize_attrs {
-    int64_t axis, block_size;
-    int32_t output_dtype; // NONE: that of the scale
-} dequantize_attrs;
-
 static whet_status dequantize_infer(whet_infer *ctx) {
-    const dequantize_attrs *a = ctx->attrs;
+    const whet_dequantize_attrs *a = ctx->attrs;
     if (a->output_dtype == WHET_DTYPE_NONE) ctx->out[0].dtype = ctx->in[1]->dtype;
     return infer_grid(ctx, a->axis, a->block_size);
 }
 
 // The difference is rounded to float first: only that of 32-bit integers may need it.
 static whet_status dequantize_eval(whet_eval *e) {
-    const dequantize_attrs *a = e->attrs;
+    const whet_dequantize_attrs *a = e->attrs;
     const whet_tensor *x = &e->in[0], *s = &e->in[1], *z = &e->in[2];
     whet_tensor *y = &e->out[0];
     bool shifted = whet_eval_has(e, 2), blocked = a->block_size > 0;
@@ -197,7 +186,7 @@ const whet_op whet_op_dequantize_linear = {
     WHET_IN({"x", WITH_I32(QUANTIZED), 'T'}, {"x_scale", SCALES},
             {"x_zero_point", WITH_I32(QUANTIZED), 'T', WHET_ARG_OPTIONAL}),
     WHET_OUT({"y", WHET_DTYPES_FLOAT}),
-    WHET_ATTRS(dequantize_attrs, GRID_ATTRS(dequantize_attrs)),
+    WHET_ATTRS(whet_dequantize_attrs, GRID_ATTRS(whet_dequantize_attrs)),
     WHET_ONNX({"", "DequantizeLinear", 10, 0, NULL},
               {"com.microsoft", "DequantizeLinear", 1, 0, NULL}),
     .flags = WHET_OP_ANY_RANK,

@@ -6,8 +6,8 @@
 // keeps sums of products of two of these in an int64
 #define DIM_MAX (INT64_C(1) << 30)
 
-static bool port_ok(const whet_port *port, whet_dtype dtype, int32_t rank) {
-    if (port->dtype != dtype || port->rank != rank) return false;
+static bool port_ok(const whet_port *port, int32_t rank) {
+    if (port->rank != rank) return false;
     for (int32_t i = 0; i < rank; i++)
         if (port->dims[i] < 1 || port->dims[i] >= DIM_MAX) return false;
     return whet_dims_count(port->dims, rank) > 0;
@@ -39,21 +39,15 @@ static bool window_ok(whet_conv_geom *g, const whet_window *w, int32_t d, bool t
     return reach <= g->in[at] + g->pad[at] + g->pad_end[at];
 }
 
-bool whet_conv_geom_init(whet_conv_geom *g, const whet_problem *p) {
-    return whet_conv_geom_init_as(g, p, WHET_DTYPE_F32, WHET_DTYPE_F32);
-}
-
-bool whet_conv_geom_init_as(whet_conv_geom *g, const whet_problem *p, whet_dtype in,
-                            whet_dtype out) {
+bool whet_conv_geom_sizes(whet_conv_geom *g, const whet_problem *p) {
     bool transposed = !strcmp(p->op, "conv_transpose");
     int32_t rank = p->n_in >= 2 && p->n_out >= 1 ? p->in[0].rank : 0;
-    if (rank < 3 || rank > 5 || !port_ok(&p->in[0], in, rank) ||
-        !port_ok(&p->in[1], WHET_DTYPE_F32, rank) || !port_ok(&p->out[0], out, rank) ||
-        !channels_ok(g, p, transposed))
+    if (rank < 3 || rank > 5 || !port_ok(&p->in[0], rank) || !port_ok(&p->in[1], rank) ||
+        !port_ok(&p->out[0], rank) || !channels_ok(g, p, transposed))
         return false;
-    if (p->n_in > 3 || p->n_out > 1) return false;
-    if (p->n_in == 3 && p->in[2].dtype)
-        if (!port_ok(&p->in[2], WHET_DTYPE_F32, 1) || p->in[2].dims[0] != g->k) return false;
+    if (p->n_out > 1) return false;
+    if (p->n_in > 2 && p->in[2].dtype)
+        if (!port_ok(&p->in[2], 1) || p->in[2].dims[0] != g->k) return false;
     for (int32_t d = 0; d < 3; d++) {
         g->in[d] = g->out[d] = g->ker[d] = g->stride[d] = g->dil[d] = 1;
         g->pad[d] = g->pad_end[d] = 0;
@@ -65,7 +59,20 @@ bool whet_conv_geom_init_as(whet_conv_geom *g, const whet_problem *p, whet_dtype
     g->taps = g->ker[0] * g->ker[1] * g->ker[2];
     g->in_size = g->in[0] * g->in[1] * g->in[2];
     g->out_size = g->out[0] * g->out[1] * g->out[2];
-    return whet_epilogue_accepts(&p->epi, &p->out[0]);
+    return true;
+}
+
+bool whet_conv_geom_init(whet_conv_geom *g, const whet_problem *p) {
+    return whet_conv_geom_init_as(g, p, WHET_DTYPE_F32, WHET_DTYPE_F32);
+}
+
+bool whet_conv_geom_init_as(whet_conv_geom *g, const whet_problem *p, whet_dtype in,
+                            whet_dtype out) {
+    if (p->n_in < 2 || p->n_in > 3 || p->n_out < 1) return false;
+    if (p->in[0].dtype != in || p->in[1].dtype != WHET_DTYPE_F32 || p->out[0].dtype != out)
+        return false;
+    if (p->n_in == 3 && p->in[2].dtype && p->in[2].dtype != WHET_DTYPE_F32) return false;
+    return whet_conv_geom_sizes(g, p) && whet_epilogue_accepts(&p->epi, &p->out[0]);
 }
 
 bool whet_conv_padded(const whet_conv_geom *g) {

@@ -21,6 +21,8 @@ bool whet_conv_geom_init(whet_conv_geom *g, const whet_problem *p);
 // The same of input and output stored as these; weights and bias are f32.
 bool whet_conv_geom_init_as(whet_conv_geom *g, const whet_problem *p, whet_dtype in,
                             whet_dtype out);
+// The same of any types and inputs behind the bias, the epilogue not looked at.
+bool whet_conv_geom_sizes(whet_conv_geom *g, const whet_problem *p);
 bool whet_conv_padded(const whet_conv_geom *g); // any padding
 
 #endif

@@ -27,13 +27,12 @@ static bool window_fits(const whet_problem *p) {
            (a->window.auto_pad != WHET_PAD_NOTSET || list_fits(a->window.pads, 2 * n, 0));
 }
 
-bool whet_pool_accepts(const whet_problem *p, int64_t width) {
+bool whet_pool_accepts(const whet_problem *p, whet_dtype dtype, int64_t width) {
     if (p->n_in != 1 || p->n_out < 1 || !whet_epilogue_empty(&p->epi)) return false;
     const whet_port *x = &p->in[0], *y = &p->out[0];
     for (int32_t i = 1; i < p->n_out; i++)
         if (p->out[i].dtype != WHET_DTYPE_NONE) return false;
-    if (x->dtype != WHET_DTYPE_F32 || y->dtype != WHET_DTYPE_F32 || x->rank != y->rank)
-        return false;
+    if (x->dtype != dtype || y->dtype != dtype || x->rank != y->rank) return false;
     if (x->rank < 3 || x->rank > 5 || x->layout != y->layout) return false;
     if (x->dims[0] != y->dims[0] || x->dims[1] != y->dims[1]) return false;
     int64_t block = whet_layout_block(x->layout);

@@ -35,7 +35,7 @@ static inline pool_taps whet_pool_taps_at(const whet_window *w, int32_t d, int64
 }
 
 // Checks what the kernels rely on. `width`: lanes of a vector, which must divide a channel block.
-bool whet_pool_accepts(const whet_problem *p, int64_t width);
+bool whet_pool_accepts(const whet_problem *p, whet_dtype dtype, int64_t width);
 bool whet_pool_global(const whet_problem *p);
 bool whet_pool_max(const whet_problem *p);
 void whet_pool_prepare(const whet_problem *p, const int32_t *params, void *state);

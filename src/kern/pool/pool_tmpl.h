@@ -163,7 +163,7 @@ static whet_status run_global_average(const whet_call *c, int32_t phase, int64_t
     return WHET_OK;
 }
 
-static bool accepts(const whet_problem *p) { return whet_pool_accepts(p, V_W); }
+static bool accepts(const whet_problem *p) { return whet_pool_accepts(p, WHET_DTYPE_F32, V_W); }
 
 static double cost(const whet_problem *p, const int32_t *params) {
     const whet_pool_attrs *a = p->attrs;

@@ -39,7 +39,10 @@ static bool build(ck_case *c, int32_t i) {
     c->k = 4;
     if (!global) window(c, n, dims + 2);
     else c->k = (double)whet_dims_count(dims + 2, n);
-    ck_in(c, ck_port(WHET_DTYPE_F32, false, n + 2, dims));
+    whet_dtype type = WHET_DTYPE_F32;
+    if (!strcmp(c->op_name, "max_pool") && ck_chance(c->rng, 3))
+        type = ck_chance(c->rng, 2) ? WHET_DTYPE_U8 : WHET_DTYPE_I8;
+    ck_in(c, ck_port(type, false, n + 2, dims));
     c->nonfinite = strstr(c->op_name, "max") != NULL;
     return true;
 }

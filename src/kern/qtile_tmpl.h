@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+// Template of whet_qtiles_<isa>; see qtile.h.
+#include "kern/qtile.h"
+#include "kern/quant/vbytes.h"
+#include "kern/simd.h"
+
+#define UNROLL _Pragma("GCC unroll 32")
+
+// ---- sums ----
+
+typedef int32_t int32_any __attribute__((aligned(1), may_alias));
+
+#if V_W == 16
+#define ROWS 14
+typedef uint8_t x_t;
+typedef int8_t w_t;
+#define GROUP 4
+#define PREFETCH 1024
+// In one asm a row: the compiler would move the broadcasts up and run out of registers.
+#define STEP2(at, a0, a1)                                                                          \
+    __asm__ volatile("vpbroadcastd %2, %%zmm31\n\tvpdpbusd %3, %%zmm31, %0\n\t"                    \
+                     "vpdpbusd %4, %%zmm31, %1"                                                    \
+                     : "+v"(a0), "+v"(a1)                                                          \
+                     : "m"(*(const int32_any *)(at)), "v"(w0), "v"(w1)                             \
+                     : "xmm31")
+#define STEP1(at, a0)                                                                              \
+    __asm__ volatile("vpbroadcastd %1, %%zmm31\n\tvpdpbusd %2, %%zmm31, %0"                        \
+                     : "+v"(a0)                                                                    \
+                     : "m"(*(const int32_any *)(at)), "v"(w0)                                      \
+                     : "xmm31")
+#else
+#define ROWS V_PICK(0, 6, 2)
+typedef int16_t x_t;
+typedef int16_t w_t;
+#define GROUP 2
+V_FN vi pairs(vi a, vi x, vi w) {
+#if defined(__AVX2__)
+    return a + (vi)_mm256_madd_epi16((__m256i)x, (__m256i)w);
+#else
+    return a + (x << 16 >> 16) * (w << 16 >> 16) + (x >> 16) * (w >> 16);
+#endif
+}
+#define STEP1(at, a0) a0 = pairs(a0, vi_set1(*(const int32_any *)(at)), w0)
+#define STEP2(at, a0, a1)                                                                          \
+    do {                                                                                           \
+        vi x_ = vi_set1(*(const int32_any *)(at));                                                 \
+        a0 = pairs(a0, x_, w0);                                                                    \
+        a1 = pairs(a1, x_, w1);                                                                    \
+    } while (0)
+#endif
+// np rows by nv vectors; constants at every call
+V_FN void tile(int nv, int np, const x_t *a, int64_t step, const w_t *w, const whet_qwalk *k,
+               const int32_t *init, int32_t *sums) {
+    vi acc[2 * ROWS];
+    UNROLL for (int i = 0; i < np; i++)
+        UNROLL for (int v = 0; v < nv; v++) acc[i * nv + v] = vi_load(init + v * V_W);
+    for (int64_t y = 0; y < k->n1; y++) {
+        const x_t *run = a + y * k->s1;
+        for (int64_t x = 0; x < k->n2; x++, run += k->s2) {
+            // a pointer for three rows: base, base + step, base + 2 step are all addressable
+            const x_t *p[(ROWS + 2) / 3];
+            UNROLL for (int i = 0; i < (np + 2) / 3; i++) p[i] = run + 3 * i * step;
+            for (int64_t g = 0; g < k->groups; g++) {
+                vi w0 = *(const vi_any *)w, w1 = w0;
+                if (nv > 1) w1 = *(const vi_any *)(w + V_W * GROUP);
+#if V_W == 16
+                __builtin_prefetch(w + PREFETCH);
+                if (nv > 1) __builtin_prefetch(w + PREFETCH + 64);
+#endif
+                w += nv * V_W * GROUP;
+                UNROLL for (int i = 0; i < np; i++) {
+                    if (nv > 1) STEP2(p[i / 3] + (i % 3) * step, acc[i * 2], acc[i * 2 + 1]);
+                    else STEP1(p[i / 3] + (i % 3) * step, acc[i]);
+                }
+                UNROLL for (int i = 0; i < (np + 2) / 3; i++) {
+                    p[i] += GROUP;
+                    __asm__("" : "+r"(p[i])); // keep the pointers apart
+                }
+            }
+        }
+    }
+    UNROLL for (int i = 0; i < np * nv; i++) vi_store(sums + i * V_W, acc[i]);
+}
+
+#define DEFINE(nv, np)                                                                             \
+    static void tile_##nv##_##np(const void *a, int64_t step, const void *w,                       \
+                                 const whet_qwalk *k, const int32_t *init, int32_t *sums) {        \
+        tile(nv, np, a, step, w, k, init, sums);                                                   \
+    }
+#define BOTH(np) DEFINE(1, np) DEFINE(2, np)
+BOTH(1) BOTH(2)
+#if defined(__AVX2__)
+BOTH(3) BOTH(4) BOTH(5) BOTH(6)
+#endif
+#if V_W == 16
+BOTH(7) BOTH(8) BOTH(9) BOTH(10) BOTH(11) BOTH(12) BOTH(13) BOTH(14)
+#define TILES(nv)                                                                                  \
+    {0, tile_##nv##_1, tile_##nv##_2, tile_##nv##_3, tile_##nv##_4, tile_##nv##_5, tile_##nv##_6,  \
+     tile_##nv##_7, tile_##nv##_8, tile_##nv##_9, tile_##nv##_10, tile_##nv##_11, tile_##nv##_12,  \
+     tile_##nv##_13, tile_##nv##_14}
+#elif defined(__AVX2__)
+#define TILES(nv)                                                                                  \
+    {0, tile_##nv##_1, tile_##nv##_2, tile_##nv##_3, tile_##nv##_4, tile_##nv##_5, tile_##nv##_6}
+#else
+#define TILES(nv) {0, tile_##nv##_1, tile_##nv##_2}
+#endif
+
+// ---- the stages ----
+
+// The first n numbers from at on.
+V_FN vf load_other(whet_dtype type, const void *at, int64_t n) {
+    if (type == WHET_DTYPE_F32) return v_load_n(at, n);
+    return vi_to_f(v_bytes_load(at, type == WHET_DTYPE_I8, n));
+}
+
+V_FN void store_result(whet_dtype type, void *at, vf v, int32_t zero, int64_t n) {
+    if (type == WHET_DTYPE_F32) {
+        v_store_n(at, v, n);
+        return;
+    }
+    v_bytes_store(at, v_to_i(v) + vi_set1(zero), n); // in range: clamped before
+}
+
+V_FN vf clamped(vf v, const whet_qstages *s, int i) {
+    return v_min(v_set1(s->high[i]), v_max(v_set1(s->low[i]), v));
+}
+
+V_FN vf staged(const whet_qstages *s, vf v, whet_dtype other, const void *at, int64_t n) {
+    v = clamped(v, s, 0);
+    if (s->mid) v = v_round(v);
+    if (!s->mid && !s->sum && !other) return v;
+    v = v_fma(v, v_set1(s->mid_mul), v_set1(s->add));
+    if (other) v = v_fma(load_other(other, at, n), v_set1(s->other_mul), v);
+    if (s->sum) v = v_round(clamped(v, s, 1)) * v_set1(s->sum_mul);
+    return clamped(v, s, 2);
+}
+
+static int64_t type_size(whet_dtype t) { return t == WHET_DTYPE_F32 ? 4 : 1; }
+
+V_FN void store_rows(const whet_qstages *s, const whet_qout *o, whet_dtype other, whet_dtype out,
+                     const int32_t *sums, int64_t pixels, int64_t vectors) {
+    int64_t size = type_size(out), other_size = type_size(other);
+    for (int64_t i = 0; i < pixels; i++)
+        for (int64_t v = 0; v < vectors; v++, sums += V_W) {
+            int64_t left = o->cols - v * V_W, at = i * o->pixel + v * V_W;
+            if (left <= 0) continue;
+            vf x = v_fma(vi_to_f(vi_load(sums)), v_load(o->scale + v * V_W),
+                         v_load(o->bias + v * V_W));
+            x = staged(s, x, other, (const char *)o->other + at * other_size, left);
+            store_result(out, (char *)o->y + at * size, x, s->zero, left);
+        }
+}
+
+// Columns apart from each other: one vector of each pixel through memory side by side.
+static void store_apart(const whet_qstages *s, const whet_qout *o, const int32_t *sums,
+                        int64_t pixels, int64_t vectors) {
+    int64_t size = type_size(s->out), other_size = type_size(s->other);
+    char y[V_W * 4], other[V_W * 4];
+    for (int64_t i = 0; i < pixels; i++)
+        for (int64_t v = 0; v < vectors; v++, sums += V_W) {
+            int64_t left = o->cols - v * V_W, n = left < V_W ? left : V_W;
+            int64_t at = i * o->pixel + v * V_W * o->column;
+            for (int64_t c = 0; s->other && c < n; c++)
+                memcpy(other + c * other_size,
+                       (const char *)o->other + (at + c * o->column) * other_size,
+                       (size_t)other_size);
+            whet_qout one = {y, other, 0, 1, n, o->scale + v * V_W, o->bias + v * V_W};
+            if (n > 0) store_rows(s, &one, s->other, s->out, sums, 1, 1);
+            for (int64_t c = 0; c < n; c++)
+                memcpy((char *)o->y + (at + c * o->column) * size, y + c * size, (size_t)size);
+        }
+}
+
+static void store(const whet_qstages *s, const whet_qout *o, const int32_t *sums, int64_t pixels,
+                  int64_t vectors) {
+    if (o->column != 1) store_apart(s, o, sums, pixels, vectors);
+    else if (s->out == WHET_DTYPE_U8 && s->other == WHET_DTYPE_NONE)
+        store_rows(s, o, WHET_DTYPE_NONE, WHET_DTYPE_U8, sums, pixels, vectors);
+    else if (s->out == WHET_DTYPE_U8 && s->other == WHET_DTYPE_U8)
+        store_rows(s, o, WHET_DTYPE_U8, WHET_DTYPE_U8, sums, pixels, vectors);
+    else store_rows(s, o, s->other, s->out, sums, pixels, vectors);
+}
+
+const whet_qtiles V_CAT(whet_qtiles_, V_ISA) = {
+    .width = V_W,
+    .pixels = ROWS,
+    .group = GROUP,
+    .x = V_W == 16 ? WHET_DTYPE_U8 : WHET_DTYPE_I16,
+    .w = V_W == 16 ? WHET_DTYPE_I8 : WHET_DTYPE_I16,
+    .tile = {TILES(1), TILES(2)},
+    .store = store,
+};

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// Vectors of 8-bit integers, one a lane of 32 bits.
+#ifndef WHET_KERN_VBYTES_H
+#define WHET_KERN_VBYTES_H
+
+#include "kern/simd.h"
+
+// The first n numbers at `at` (n >= V_W: all), zeros behind.
+V_FN vi v_bytes_load(const void *at, bool is_signed, int64_t n) {
+#if V_W == 16
+    __m128i b = n >= V_W ? _mm_loadu_si128(at) : _mm_maskz_loadu_epi8(vm_first(n), at);
+    return (vi)(is_signed ? _mm512_cvtepi8_epi32(b) : _mm512_cvtepu8_epi32(b));
+#else
+    uint64_t bytes = 0;
+    memcpy(&bytes, at, n < V_W ? (size_t)n : V_W);
+#if defined(__AVX2__)
+    __m128i b = _mm_cvtsi64_si128((int64_t)bytes);
+    return (vi)(is_signed ? _mm256_cvtepi8_epi32(b) : _mm256_cvtepu8_epi32(b));
+#else
+    vi x;
+    for (int i = 0; i < V_W; i++, bytes >>= 8)
+        x[i] = is_signed ? (int8_t)(bytes & 255) : (int32_t)(bytes & 255);
+    return x;
+#endif
+#endif
+}
+
+// The low bytes of the first n lanes.
+V_FN void v_bytes_store(void *at, vi x, int64_t n) {
+#if V_W == 16
+    __m128i b = _mm512_cvtepi32_epi8((__m512i)x);
+    if (n >= V_W) _mm_storeu_si128(at, b);
+    else _mm_mask_storeu_epi8(at, vm_first(n), b);
+#else
+    uint64_t bytes = 0;
+#if defined(__AVX2__)
+    const __m256i low = _mm256_setr_epi8(0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+                                         -1, 0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+                                         -1, -1);
+    __m256i b = _mm256_shuffle_epi8((__m256i)x, low);
+    bytes = (uint32_t)_mm256_extract_epi32(b, 0) |
+            (uint64_t)(uint32_t)_mm256_extract_epi32(b, 4) << 32;
+#else
+    for (int i = V_W - 1; i >= 0; i--) bytes = bytes << 8 | (uint8_t)x[i];
+#endif
+    memcpy(at, &bytes, n < V_W ? (size_t)n : V_W);
+#endif
+}
+
+#endif

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// Looking at quantize_linear and dequantize_linear, and at constants behind them.
+#ifndef WHET_PASS_QUANT_MATCH_H
+#define WHET_PASS_QUANT_MATCH_H
+
+#include "pass/match.h"
+
+// (q - zero) * scale, q being of 8 bits and the scale a constant.
+typedef struct whet_dq {
+    whet_node *node;
+    whet_value *q, *scale, *zero; // zero NULL: absent
+    int32_t axis;                 // of q, along which several scales lie
+} whet_dq;
+// v is the result of a dequantize_linear to f32, or was before it was folded.
+bool whet_match_dq(const whet_value *v, whet_dq *d);
+// One scale and zero point, and not a constant.
+bool whet_dq_is_activation(const whet_dq *d);
+// A constant (one scale or several).
+bool whet_dq_is_weight(const whet_dq *d);
+// The scale and zero point are these (the values, or constants that are equal).
+bool whet_dq_same(const whet_dq *d, const whet_value *scale, const whet_value *zero);
+// From f32 to 8 bits with one constant scale and zero point.
+bool whet_is_quantize(const whet_node *n);
+// A constant, or a dequantize_linear of constants that will be folded; NULL counts as one.
+bool whet_is_settled(const whet_value *v);
+// The numbers of weights as i8 with a zero point of 0, NULL where that cannot be.
+whet_status whet_quant_weights(const whet_dq *w, whet_value **i8, whet_error *err);
+
+#endif
