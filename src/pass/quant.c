@@ -113,6 +113,67 @@ static whet_status gemm_rule(whet_node *n, int32_t *changed, whet_error *err) {
     return product(n, a->trans_b, changed, err);
 }
 
+// ---- QLinearConv and QLinearMatMul: the same with the quantizing inside ----
+
+// An operand of a QOperator, its scale and zero point: inputs at, at + 1, at + 2.
+static bool operand(const whet_node *n, int32_t at, int32_t axis, whet_dq *d) {
+    *d = (whet_dq){NULL, n->in[at], n->in[at + 1], whet_input(n, at + 2), axis};
+    return whet_dq_is_known(d);
+}
+
+static whet_status quantized_result(edit *e, whet_node *n, int32_t y, int32_t *changed,
+                                    whet_error *err) {
+    whet_dq d = {NULL, n->out[0], n->in[y], whet_input(n, y + 1), 0};
+    if (!whet_dq_is_activation(&d) || !whet_dq_is_known(&d)) return WHET_OK;
+    e->in[WHET_QF_Y_SCALE] = d.scale;
+    e->in[WHET_QF_Y_ZERO] = d.zero;
+    e->name = n->name;
+    return edit_end(e, n, changed, err);
+}
+
+// Operands into e; false in *ok where they have no integer form.
+static whet_status quantized_operands(edit *e, const whet_dq *x, const whet_dq *w, bool *ok,
+                                      whet_error *err) {
+    whet_value *weights = NULL;
+    *ok = false;
+    if (!whet_dq_is_activation(x) || !whet_dq_is_weight(w)) return WHET_OK;
+    WHET_TRY(whet_quant_weights(w, &weights, err));
+    *ok = weights;
+    e->in[WHET_QF_X] = x->q, e->in[WHET_QF_X_SCALE] = x->scale, e->in[WHET_QF_X_ZERO] = x->zero;
+    e->in[WHET_QF_W] = weights, e->in[WHET_QF_W_SCALE] = w->scale;
+    return WHET_OK;
+}
+
+static whet_status qlinear_conv_rule(whet_node *n, int32_t *changed, whet_error *err) {
+    const whet_conv_attrs *a = n->attrs;
+    whet_value *bias = whet_input(n, 8);
+    whet_dq x, w;
+    edit e = {.op = &whet_op_quant_conv};
+    bool ok;
+    int32_t rank = n->in[0]->type.rank;
+    if (rank < 3 || rank > 4 || !operand(n, 0, 0, &x) || !operand(n, 3, 0, &w) ||
+        (bias && !whet_value_is_const(bias)))
+        return WHET_OK;
+    WHET_TRY(quantized_operands(&e, &x, &w, &ok, err));
+    if (!ok) return WHET_OK;
+    if (bias) WHET_TRY(whet_quant_bias(bias, x.scale, w.scale, &e.in[WHET_QF_BIAS], err));
+    e.attrs.conv = (whet_quant_conv_attrs){a->window, a->group, no_stages};
+    return quantized_result(&e, n, 6, changed, err);
+}
+
+static whet_status qlinear_matmul_rule(whet_node *n, int32_t *changed, whet_error *err) {
+    whet_dq x, w;
+    edit e = {.op = &whet_op_quant_matmul};
+    bool ok;
+    if (n->in[0]->type.rank < 2 || n->in[3]->type.rank != 2 || !operand(n, 0, 0, &x) ||
+        !operand(n, 3, 1, &w))
+        return WHET_OK;
+    WHET_TRY(quantized_operands(&e, &x, &w, &ok, err));
+    if (!ok) return WHET_OK;
+    e.attrs.matmul = (whet_quant_matmul_attrs){false, no_stages};
+    return quantized_result(&e, n, 6, changed, err);
+}
+
 // ---- what follows ----
 
 // The fused node behind x, whose only use this is. With a quantization between the two, that
@@ -251,6 +312,8 @@ static whet_status run(whet_graph *g, int32_t *changed, whet_error *err) {
         {&whet_op_transpose, move_rule},    {&whet_op_flatten, move_rule},
         {&whet_op_squeeze, move_rule},      {&whet_op_unsqueeze, move_rule},
         {&whet_op_slice, move_rule},        {&whet_op_quantize_linear, quantize_rule},
+        {&whet_op_qlinear_conv, qlinear_conv_rule},
+        {&whet_op_qlinear_matmul, qlinear_matmul_rule},
     };
     return whet_rewrite_run(g, rows, WHET_COUNT(rows), changed, err);
 }

@@ -11,17 +11,21 @@ static bool is_one(const whet_value *v) {
     return whet_value_is_const(v) && whet_value_count(v) == 1;
 }
 
+bool whet_dq_is_known(const whet_dq *d) {
+    if (!is_int8(d->q) || d->q->type.rank < 0) return false;
+    if (!whet_value_is_const(d->scale) || d->scale->type.dtype != WHET_DTYPE_F32) return false;
+    if (d->zero && !whet_value_is_const(d->zero)) return false;
+    return is_one(d->scale) ? d->scale->type.rank < 2 : d->scale->type.rank == 1;
+}
+
 bool whet_match_dq(const whet_value *v, whet_dq *d) {
     whet_node *n = v ? v->producer : NULL;
     if (!n || n->op != &whet_op_dequantize_linear || v->type.dtype != WHET_DTYPE_F32) return false;
     const whet_dequantize_attrs *a = n->attrs;
     *d = (whet_dq){n, n->in[0], n->in[1], whet_input(n, 2), 0};
-    if (a->block_size || !is_int8(d->q) || d->q->type.rank < 0) return false;
-    if (!whet_value_is_const(d->scale) || d->scale->type.dtype != WHET_DTYPE_F32) return false;
-    if (d->zero && !whet_value_is_const(d->zero)) return false;
-    if (is_one(d->scale)) return d->scale->type.rank < 2;
-    d->axis = whet_axis(a->axis, d->q->type.rank);
-    return d->scale->type.rank == 1;
+    if (a->block_size || !whet_dq_is_known(d)) return false;
+    if (!is_one(d->scale)) d->axis = whet_axis(a->axis, d->q->type.rank);
+    return true;
 }
 
 bool whet_dq_is_activation(const whet_dq *d) {
@@ -91,4 +95,12 @@ whet_status whet_quant_weights(const whet_dq *w, whet_value **i8, whet_error *er
     if (half) wide = whet_derive(&whet_op_sub, wide, half, err);
     *i8 = half && wide ? cast(wide, WHET_DTYPE_I8, err) : NULL;
     return *i8 ? WHET_OK : whet_failed(err);
+}
+
+whet_status whet_quant_bias(whet_value *bias, whet_value *x_scale, whet_value *w_scale,
+                            whet_value **f32, whet_error *err) {
+    whet_value *scale = whet_derive(&whet_op_mul, w_scale, x_scale, err);
+    whet_value *real = scale ? cast(bias, WHET_DTYPE_F32, err) : NULL;
+    *f32 = real ? whet_derive(&whet_op_mul, real, scale, err) : NULL;
+    return *f32 ? WHET_OK : whet_failed(err);
 }

@@ -13,6 +13,8 @@ typedef struct whet_dq {
 } whet_dq;
 // v is the result of a dequantize_linear to f32, or was before it was folded.
 bool whet_match_dq(const whet_value *v, whet_dq *d);
+// The types are right, and the scales and zero points constants of one number or a vector.
+bool whet_dq_is_known(const whet_dq *d);
 // One scale and zero point, and not a constant.
 bool whet_dq_is_activation(const whet_dq *d);
 // A constant (one scale or several).
@@ -25,5 +27,8 @@ bool whet_is_quantize(const whet_node *n);
 bool whet_is_settled(const whet_value *v);
 // The numbers of weights as i8 with a zero point of 0, NULL where that cannot be.
 whet_status whet_quant_weights(const whet_dq *w, whet_value **i8, whet_error *err);
+// A bias of i32, which counts in x_scale w_scale, in float.
+whet_status whet_quant_bias(whet_value *bias, whet_value *x_scale, whet_value *w_scale,
+                            whet_value **f32, whet_error *err);
 
 #endif

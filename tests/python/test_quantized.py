@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Networks with QuantizeLinear and DequantizeLinear run on integers, and give what onnxruntime gives."""
+"""Networks with QuantizeLinear and DequantizeLinear run on integers, as onnxruntime has it."""
 
 import numpy as np
 import onnxruntime
@@ -50,7 +50,8 @@ class Net:
         w = self.rng.integers(info.min, info.max + 1, shape).astype(dtype)
         scale = self.rng.uniform(0.5, 1.5, n).astype(F) / (40 * np.sqrt(np.prod(shape) / n))
         zero = np.full(n, 128 if dtype == U8 else 0, dtype)
-        return self.op("DequantizeLinear", *map(self.constant, (w, scale.astype(F), zero)), axis=axis)
+        return self.op("DequantizeLinear", *map(self.constant, (w, scale.astype(F), zero)),
+                       axis=axis)
 
     def bias(self, n):
         scale = np.full(n, 0.01, F)
@@ -171,6 +172,27 @@ def test_products(kind):
     y = net.qdq(net.op("Relu", y), 0.02, 0)
     y = net.op("MatMul", y, net.weights((40, 7), axis=1))
     check(net, {"x": ["n", 5, 24]}, y, 0.02, ["quant_matmul"], ["matmul"], sizes=[1, 6])
+
+
+@pytest.mark.parametrize("kind,weights", [(U8, I8), (U8, U8), (I8, I8)])
+def test_operator_form(kind, weights):
+    """QLinearConv and QLinearMatMul, as the format QOperator has them."""
+    net = Net(kind)
+    limits = np.iinfo(weights)
+
+    def constants(shape, axis):
+        w = net.rng.integers(limits.min, limits.max + 1, shape).astype(weights)
+        scale = net.rng.uniform(0.002, 0.004, shape[axis]).astype(F)
+        zero = np.full(shape[axis], 128 if weights == U8 else 0, weights)
+        return [net.constant(v) for v in (w, scale, zero)]
+
+    sx, sy = net.quantization(0.03), net.quantization(0.02)
+    bias = net.constant(net.rng.integers(-5000, 5000, 16).astype(np.int32))
+    x = net.op("QLinearConv", net.op("QuantizeLinear", "x", *sx), *sx, *constants((16, 4, 3, 3), 0),
+               *sy, bias, pads=[1, 1, 1, 1])
+    y = net.op("QLinearMatMul", x, *sy, *constants((6, 9), 1), *net.quantization(0.01))
+    check(net, {"x": ["n", 4, 6, 6]}, y, 1, ["quant_conv", "quant_matmul"],
+          ["qlinear_conv", "qlinear_matmul"], kind, sizes=[1, 3])
 
 
 def test_tuned():
