@@ -22,12 +22,16 @@ static int32_t rare_index(const char *name) {
 
 // ---- opening ----
 
+// It stays, even when closed: what it links (RE2) keeps memory for good, which each further opening
+// would leak.
+#define FLAGS (RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE)
+
 static void *open_library(const whet_env *env) {
     char path[4096];
-    if (env->ops_library) return dlopen(env->ops_library, RTLD_NOW | RTLD_LOCAL);
+    if (env->ops_library) return dlopen(env->ops_library, FLAGS);
     if (whet_file_beside(WHET_RARE_FILE, path, sizeof path))
-        return dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    return dlopen(WHET_RARE_FILE, RTLD_NOW | RTLD_LOCAL);
+        return dlopen(path, FLAGS);
+    return dlopen(WHET_RARE_FILE, FLAGS);
 }
 
 static whet_status take_ops(whet_env *env, void *library, whet_error *err) {
