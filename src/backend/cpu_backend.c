@@ -8,11 +8,13 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "backend/backend.h"
 #include "base/bench.h"
 
 #define CHUNKS 4         // of a worker's range
+#define LARGE_PAGE ((size_t)2 << 20)
 #define SPIN_TURNS 2000  // before giving the processor to somebody else
 
 typedef struct {
@@ -131,9 +133,16 @@ static whet_status cpu_run_segment(whet_segment_run *run, whet_error *err) {
     return WHET_OK;
 }
 
+// Large memory lies in large pages where the system has them: fewer faults in the first run, fewer
+// misses in all.
 static void *cpu_alloc(size_t bytes) {
     void *p = NULL;
-    return posix_memalign(&p, 64, bytes ? bytes : 64) ? NULL : p;
+    size_t align = bytes >= 2 * LARGE_PAGE ? LARGE_PAGE : 64;
+    if (posix_memalign(&p, align, bytes ? bytes : 64)) return NULL;
+#ifdef MADV_HUGEPAGE
+    if (align == LARGE_PAGE) madvise(p, bytes, MADV_HUGEPAGE); // a hint
+#endif
+    return p;
 }
 
 static whet_status cpu_copy_in(void *stream, void *to, const void *from, size_t bytes,
