@@ -447,7 +447,7 @@ def legacy():
 @model
 def training():
     graph = h.make_graph(
-        [h.make_node("Add", ["a", "b"], ["c"]),
+        [h.make_node("Add", ["a", "b"], ["s"]), h.make_node("Ceil", ["s"], ["c"]),
          h.make_node("Gradient", ["a", "b"], ["da", "db"], domain="ai.onnx.preview.training",
                      xs=["a", "b"], y="c")],
         "g", [info("a", (1,)), info("b", (1,))], [info("da", (1,))])

@@ -123,12 +123,6 @@ void whet_import_momentum(whet_import_node *n) {
     }
 }
 
-void whet_import_gradient(whet_import_node *n) {
-    whet_import_fail(n, WHET_E_UNSUPPORTED,
-                     "Gradient differentiates the graph around it, which no engine for inference "
-                     "does; export the model after training");
-}
-
 // ---- batch normalization ----
 
 static whet_value *flat(whet_import_node *n, whet_value *v) {
