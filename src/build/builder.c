@@ -146,7 +146,13 @@ static void dump(void *user, const char *pass, const char *text) {
 
 static whet_status optimize(whet_build *x) {
     WHET_TRY(whet_build_start(x, "passes"));
-    whet_pass_options o = {.disable = x->c->disable_pass, .level = (int32_t)x->c->level,
+    // few images at once are little work for many threads; other devices would wait for the host
+    bool whole = x->threads > 2 || x->env->n_backends > 1 || x->c->plan != WHET_PLAN_TUNED;
+    const char *disable = x->c->disable_pass;
+    if (whole && !(disable && !strcmp(disable, "all")))
+        disable = whet_arena_printf(&x->arena, "%s,batch", disable ? disable : "");
+    if (whole && !disable) return WHET_NOMEM(x->err);
+    whet_pass_options o = {.disable = disable, .level = (int32_t)x->c->level,
                            .dump = dump, .dump_user = x};
 #ifndef NDEBUG
     o.verify = true;

@@ -81,6 +81,13 @@ static void check_round_trip(const char *text, const char *label) {
     whet_graph_destroy(g);
 }
 
+static bool has_blocks(const whet_graph *g) { // which the references do not run
+    WHET_FOR_NODES(g, n) {
+        if (n->n_subgraphs) return true;
+    }
+    return false;
+}
+
 // The text that the case gives now.
 static void run_case(const char *input, const char *names, const char *label, whet_str *out) {
     whet_error err = {0};
@@ -96,7 +103,7 @@ static void run_case(const char *input, const char *names, const char *label, wh
     run_passes(after, names, label);
     whet_graph_print(after, out, 16);
     check_round_trip(whet_str_text(out), label);
-    if (*names) check_results(before, after, label);
+    if (*names && !has_blocks(after)) check_results(before, after, label);
     whet_graph_destroy(before);
     whet_graph_destroy(after);
 }

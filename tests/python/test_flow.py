@@ -243,3 +243,26 @@ def test_outputs_of_earlier_segments():
     for options in ({}, {"plan": "reference", "disable_pass": "all"}):
         check(proto, [{"c": np.array(c), "x": normal(3)} for c in (True, False, True)],
               verify="off", options=options)
+
+
+@pytest.mark.parametrize("batch", [3, 4])
+def test_batch_in_parts(batch):
+    """Layers too large for the caches run for few images at once; what follows sees them all."""
+    weights = {"w": normal(32, 8, 3, 3) / 8, "v": normal(32, 32, 3, 3) / 16, "b": normal(32),
+               "shape": np.array([batch, -1]), "m": normal(32, 5)}
+    proto = model([h.make_node("Conv", ["x", "w", "b"], ["a"], pads=[1] * 4),
+                   h.make_node("Relu", ["a"], ["r"]),
+                   h.make_node("Conv", ["r", "v"], ["c"], pads=[1] * 4),
+                   h.make_node("Add", ["c", "r"], ["s"]),
+                   h.make_node("GlobalAveragePool", ["s"], ["p"]),
+                   h.make_node("Reshape", ["p", "shape"], ["f"]),
+                   h.make_node("MatMul", ["f", "m"], ["y"]),
+                   h.make_node("Softmax", ["y"], ["z"], axis=0)],
+                  [info("x", shape=[batch, 8, 144, 144])], [info("z"), info("y")],
+                  constants=weights)
+    feeds = [{"x": normal(batch, 8, 144, 144)} for _ in range(2)]
+    check(proto, feeds, level=1, threads=2)
+    layers = whet.build(proto, level=1, threads=2).inspect(as_text=True)
+    assert "batch/body/" in layers or "scan" in layers
+    assert "scan" not in whet.build(proto, level=1, threads=2,
+                                    options={"disable_pass": "batch"}).inspect(as_text=True)
