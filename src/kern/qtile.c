@@ -129,7 +129,7 @@ void whet_qstages_init(whet_qstages *s, const whet_call *c) {
         range_of(c, WHET_QF_Y_SCALE, &range.low, &range.high);
         end = both(end, range);
     }
-    if (!s->mid && !s->sum && !s->other) start = both(start, end);
+    if (!s->mid && !s->sum && !s->other) start = end = both(start, end);
     put(s, 0, start);
     put(s, 2, end);
     double other = whet_qinput(c, WHET_QF_OTHER_SCALE, 1) / sum;
@@ -138,16 +138,23 @@ void whet_qstages_init(whet_qstages *s, const whet_call *c) {
     s->other_mul = (float)other;
     s->add = s->other ? (float)(-whet_qinput(c, WHET_QF_OTHER_ZERO, 0) * other) : 0;
     s->sum_mul = (float)(sum / last);
+    if (!quant) return;
+    s->least = (uint8_t)(nearbyintf(s->low[2]) + (float)s->zero);
+    s->most = (uint8_t)(nearbyintf(s->high[2]) + (float)s->zero);
+    float reach = 255 * (fabsf(s->mid_mul) + fabsf(s->other_mul)) + fabsf(s->add);
+    s->tame = s->other != WHET_DTYPE_F32 && (!s->other || s->mid) && reach < 1e9f;
 }
 
-void whet_qcolumns(const whet_call *c, const whet_qstages *s, int64_t first, int64_t count,
+bool whet_qcolumns(const whet_call *c, const whet_qstages *s, int64_t first, int64_t count,
                    int64_t room, float *scale, float *bias) {
     const float *w = c->in[WHET_QF_W_SCALE], *b = NULL;
     if (there(c, WHET_QF_BIAS)) b = c->in[WHET_QF_BIAS];
     double x = whet_qinput(c, WHET_QF_X_SCALE, 1) * (double)s->unit;
-    bool many = !one_number(&c->p->in[WHET_QF_W_SCALE]);
+    bool many = !one_number(&c->p->in[WHET_QF_W_SCALE]), tame = true;
     for (int64_t i = 0; i < room; i++) {
         scale[i] = i < count ? (float)(x * (double)w[many ? first + i : 0]) : 0;
         bias[i] = i < count && b ? b[first + i] * s->unit : 0;
+        tame = tame && fabsf(scale[i]) < 0.25f && fabsf(bias[i]) < 0x1p29f;
     }
+    return tame;
 }

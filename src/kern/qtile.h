@@ -30,6 +30,10 @@ typedef struct whet_qstages {
     float mid_mul, other_mul, add;  // v mid_mul + other other_mul + add
     float sum_mul;
     int32_t zero;                   // of the result
+    // For 8-bit results: the last clamp in bytes, and whether what is rounded last is sure to be
+    // within 32 bits before it as far as the stages behind the sums go.
+    uint8_t least, most;
+    bool tame;
 } whet_qstages;
 
 typedef struct whet_qout {
@@ -38,6 +42,7 @@ typedef struct whet_qout {
     int64_t pixel, column; // elements between pixels and between columns, of y and other
     int64_t cols;          // real ones
     const float *scale, *bias; // [vectors][width]
+    bool tame;                 // they keep all sums within 32 bits
 } whet_qout;
 
 typedef struct whet_qtiles {
@@ -57,8 +62,8 @@ bool whet_qstages_accepts(const whet_problem *p, int64_t channels);
 void whet_qstages_init(whet_qstages *s, const whet_call *c);
 // One number of input i, or `absent`.
 double whet_qinput(const whet_call *c, int32_t i, double absent);
-// scale and bias of columns [first, first + count), zeros up to `room`.
-void whet_qcolumns(const whet_call *c, const whet_qstages *s, int64_t first, int64_t count,
+// scale and bias of columns [first, first + count), zeros up to `room`. Whether they are tame.
+bool whet_qcolumns(const whet_call *c, const whet_qstages *s, int64_t first, int64_t count,
                    int64_t room, float *scale, float *bias);
 
 #endif

@@ -164,16 +164,83 @@ static void store_apart(const whet_qstages *s, const whet_qout *o, const int32_t
                 memcpy(other + c * other_size,
                        (const char *)o->other + (at + c * o->column) * other_size,
                        (size_t)other_size);
-            whet_qout one = {y, other, 0, 1, n, o->scale + v * V_W, o->bias + v * V_W};
+            whet_qout one = {y, other, 0, 1, n, o->scale + v * V_W, o->bias + v * V_W, false};
             if (n > 0) store_rows(s, &one, s->other, s->out, sums, 1, 1);
             for (int64_t c = 0; c < n; c++)
                 memcpy((char *)o->y + (at + c * o->column) * size, y + c * size, (size_t)size);
         }
 }
 
+#if V_W == 16
+// 8-bit results of two whole vectors of columns, two rows at a time: the packing saturates, and the
+// last clamp is one of bytes.
+V_FN vi packed_ints(const whet_qstages *s, bool mid, whet_dtype other, const void *at, vi sum,
+                    vf scale, vf bias) {
+    vf v = v_fma(vi_to_f(sum), scale, bias);
+    if (!mid) return v_to_i(v);
+    v = v_round(clamped(v, s, 0));
+    if (other)
+        v = v_fma(load_other(other, at, V_W), v_set1(s->other_mul),
+                  v_fma(v, v_set1(s->mid_mul), v_set1(s->add)));
+    else v *= v_set1(s->mid_mul);
+    return v_to_i(v);
+}
+
+V_FN void store_packed(const whet_qstages *s, const whet_qout *o, bool mid, whet_dtype other,
+                       const int32_t *sums, int64_t pixels) {
+    const __m512i order =
+        _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    int32_t flip = s->out == WHET_DTYPE_I8 ? 128 : 0;
+    const __m512i zero = _mm512_set1_epi16((int16_t)(s->zero + flip));
+    const __m512i sign = _mm512_set1_epi8((char)flip);
+    const __m512i least = _mm512_set1_epi8((char)(s->least ^ flip));
+    const __m512i most = _mm512_set1_epi8((char)(s->most ^ flip));
+    vf s0 = v_load(o->scale), s1 = v_load(o->scale + V_W);
+    vf b0 = v_load(o->bias), b1 = v_load(o->bias + V_W);
+    const uint8_t *from = o->other;
+    for (int64_t i = 0; i < pixels; i += 2, sums += 4 * V_W) {
+        // an odd last row is computed twice
+        int64_t second = i + 1 < pixels ? o->pixel : 0, at = i * o->pixel;
+        const int32_t *next = second ? sums + 2 * V_W : sums;
+        __m512i p = _mm512_packs_epi32(
+            (__m512i)packed_ints(s, mid, other, from + at, vi_load(sums), s0, b0),
+            (__m512i)packed_ints(s, mid, other, from + at + V_W, vi_load(sums + V_W), s1, b1));
+        at += second;
+        __m512i q = _mm512_packs_epi32(
+            (__m512i)packed_ints(s, mid, other, from + at, vi_load(next), s0, b0),
+            (__m512i)packed_ints(s, mid, other, from + at + V_W, vi_load(next + V_W), s1, b1));
+        __m512i b = _mm512_packus_epi16(_mm512_adds_epi16(p, zero), _mm512_adds_epi16(q, zero));
+        b = _mm512_min_epu8(most, _mm512_max_epu8(least, _mm512_permutexvar_epi32(order, b)));
+        b = _mm512_xor_si512(b, sign);
+        uint8_t *y = (uint8_t *)o->y + i * o->pixel;
+        _mm256_storeu_si256((void *)y, _mm512_castsi512_si256(b));
+        if (second)
+            _mm256_storeu_si256((void *)(y + o->pixel), _mm512_extracti64x4_epi64(b, 1));
+    }
+}
+
+static bool store_fast(const whet_qstages *s, const whet_qout *o, const int32_t *sums,
+                       int64_t pixels, int64_t vectors) {
+    if (vectors != 2 || o->cols < 2 * V_W || s->sum || s->out == WHET_DTYPE_F32) return false;
+    if (!s->tame || !(o->tame || s->mid)) return false;
+    if (!s->mid) store_packed(s, o, false, WHET_DTYPE_NONE, sums, pixels);
+    else if (!s->other) store_packed(s, o, true, WHET_DTYPE_NONE, sums, pixels);
+    else if (s->other == WHET_DTYPE_U8) store_packed(s, o, true, WHET_DTYPE_U8, sums, pixels);
+    else store_packed(s, o, true, WHET_DTYPE_I8, sums, pixels);
+    return true;
+}
+#else
+static bool store_fast(const whet_qstages *s, const whet_qout *o, const int32_t *sums,
+                       int64_t pixels, int64_t vectors) {
+    (void)s, (void)o, (void)sums, (void)pixels, (void)vectors;
+    return false;
+}
+#endif
+
 static void store(const whet_qstages *s, const whet_qout *o, const int32_t *sums, int64_t pixels,
                   int64_t vectors) {
     if (o->column != 1) store_apart(s, o, sums, pixels, vectors);
+    else if (store_fast(s, o, sums, pixels, vectors)) return;
     else if (s->out == WHET_DTYPE_U8 && s->other == WHET_DTYPE_NONE)
         store_rows(s, o, WHET_DTYPE_NONE, WHET_DTYPE_U8, sums, pixels, vectors);
     else if (s->out == WHET_DTYPE_U8 && s->other == WHET_DTYPE_U8)

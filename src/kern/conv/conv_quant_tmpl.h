@@ -113,6 +113,16 @@ static void fill(x_t *dst, x_t v, int64_t n) {
     for (int64_t i = 0; i < n; i++) dst[i] = v;
 }
 
+// n pixels of `channels` planes, side by side.
+V_FN void join_planes(x_t *restrict dst, const uint8_t *restrict src, int64_t plane,
+                      int64_t channels, int64_t n, const source *s) {
+    // what convert does to one element
+    int32_t flip = s->is_signed ? 128 : 0, less = V_W == 16 ? 0 : s->zero + flip;
+    for (int64_t i = 0; i < n; i++, dst += channels)
+        for (int64_t c = 0; c < channels; c++)
+            dst[c] = (x_t)((src[c * plane + i] ^ flip) - less);
+}
+
 // Pixels [x, x + n) of row y, all channels.
 static void copy_pixels(const conv_plan *c, const source *s, x_t *dst, int64_t y, int64_t x,
                         int64_t n) {
@@ -122,11 +132,8 @@ static void copy_pixels(const conv_plan *c, const source *s, x_t *dst, int64_t y
         convert(dst, s->x + at * g->c, n * g->c, s->is_signed, s->zero);
         return;
     }
-    for (int64_t ch = 0; ch < g->c; ch++) {
-        const uint8_t *src = s->x + ch * g->in_size + at;
-        for (int64_t i = 0; i < n; i++)
-            convert(dst + i * g->c + ch, src + i, 1, s->is_signed, s->zero);
-    }
+    if (g->c == 3) join_planes(dst, s->x + at, g->in_size, 3, n, s);
+    else join_planes(dst, s->x + at, g->in_size, g->c, n, s);
 }
 
 static int64_t task_rows(const conv_plan *c, int64_t block) {
@@ -227,8 +234,8 @@ static void run_task(const whet_call *call, const conv_plan *c, const whet_qstag
         t.init[i] = TILES.x == WHET_DTYPE_U8 ? -src->fill * sums[lane + i] : 0;
     t.walk = (whet_qwalk){g->ker[1], c->runs, g->dil[1] * t.pitch, g->dil[2] * g->c,
                           CEIL(c->run, GROUP)};
-    whet_qcolumns(call, s, group * g->kg + oc, cols, t.vectors * V_W, scale, bias);
-    t.out = (whet_qout){.cols = cols, .scale = scale, .bias = bias};
+    bool tame = whet_qcolumns(call, s, group * g->kg + oc, cols, t.vectors * V_W, scale, bias);
+    t.out = (whet_qout){.cols = cols, .scale = scale, .bias = bias, .tame = tame};
     task_output(call, c, &t, s, image, y0, group * g->kg + oc);
     int64_t rows = task_rows(c, block);
     if (c->flat) {

@@ -86,7 +86,7 @@ static void run_panel(const whet_call *call, const gemm_plan *g, const whet_qsta
     const w_t *packed = call->packed[WHET_QF_W], *w = packed + lane * g->depth * GROUP;
     const int32_t *column = (const int32_t *)(const void *)(packed + lanes * g->depth * GROUP);
     for (int64_t i = 0; i < vectors * V_W; i++) init[i] = -fill * column[lane + i];
-    whet_qcolumns(call, s, lane, cols, vectors * V_W, scale, bias);
+    bool tame = whet_qcolumns(call, s, lane, cols, vectors * V_W, scale, bias);
     whet_qwalk walk = {1, 1, 0, 0, g->depth};
     int64_t size = s->out == WHET_DTYPE_F32 ? 4 : 1, other = s->other == WHET_DTYPE_F32 ? 4 : 1;
     for (int64_t tiles = CEIL(rows, TILES.pixels); tiles > 0; tiles--) {
@@ -94,7 +94,7 @@ static void run_panel(const whet_call *call, const gemm_plan *g, const whet_qsta
         TILES.tile[vectors - 1][n](a, step, w, &walk, init, sums);
         whet_qout o = {(char *)call->out[0] + at * size,
                        s->other ? (const char *)call->in[WHET_QF_OTHER] + at * other : NULL, g->n,
-                       1, cols, scale, bias};
+                       1, cols, scale, bias, tame};
         TILES.store(s, &o, sums, n, vectors);
         a += n * step, row += n, rows -= n;
     }

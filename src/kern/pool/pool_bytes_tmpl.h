@@ -8,12 +8,15 @@
 #include "kern/simd.h"
 
 #define ROW(type)                                                                                  \
+    static void larger_##type(type *restrict y, const type *restrict x, int64_t n) {               \
+        for (int64_t c = 0; c < n; c++) y[c] = x[c] > y[c] ? x[c] : y[c];                          \
+    }                                                                                              \
     static void row_##type(const pool_plan *plan, pool_taps t[3], const type *x, type *y,          \
                            type least) {                                                           \
         const whet_window *w = &plan->w;                                                           \
         for (int64_t o = 0; o < w->out[2]; o++, y += plan->channels) {                             \
             t[2] = whet_pool_taps_at(w, 2, o);                                                     \
-            for (int64_t c = 0; c < plan->channels; c++) y[c] = least;                             \
+            memset(y, least, (size_t)plan->channels);                                              \
             for (int64_t kz = t[0].first; kz < t[0].last; kz++)                                    \
                 for (int64_t ky = t[1].first; ky < t[1].last; ky++)                                \
                     for (int64_t kx = t[2].first; kx < t[2].last; kx++) {                          \
@@ -21,8 +24,7 @@
                                       t[1].start + ky * w->dilation[1];                            \
                         const type *at = x + (row * w->in[2] + t[2].start +                        \
                                               kx * w->dilation[2]) * plan->channels;               \
-                        for (int64_t c = 0; c < plan->channels; c++)                               \
-                            y[c] = at[c] > y[c] ? at[c] : y[c];                                    \
+                        larger_##type(y, at, plan->channels);                                      \
                     }                                                                              \
         }                                                                                          \
     }
