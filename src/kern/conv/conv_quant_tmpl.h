@@ -9,24 +9,13 @@
 // type of the tiles, channels last.
 #include <string.h>
 
-#include "kern/conv/conv_geom.h"
+#include "kern/conv/conv_quant_patch.h"
 #include "kern/qtile.h"
 #include "kern/simd.h"
 #include "ops/quant_fused.h"
 
 #define TILES V_CAT(whet_qtiles_, V_ISA)
 #define CEIL(a, b) (((a) + (b) - 1) / (b))
-#define PATCH_MAX 1e9 // elements of scratch
-#define SLACK 64      // elements behind the patch that a group of k may reach into
-#define GROUP V_PICK(4, 2, 2)
-#if V_W == 16
-typedef uint8_t x_t;
-typedef int8_t w_t;
-#else
-typedef int16_t x_t;
-typedef int16_t w_t;
-#endif
-
 typedef struct conv_plan {
     whet_conv_geom g;
     int64_t run, runs;        // elements and number of runs of k in a row of the window
@@ -34,16 +23,17 @@ typedef struct conv_plan {
     int64_t panels;           // of a group
     int64_t rows, blocks;     // output rows (flat: pixels) a task, row blocks an image
     int64_t height, width;    // of the output as walked: flat is one row
-    int64_t patch_h, patch_w; // of the copy in scratch; 0: the input is read in place
+    quant_patch patch;
     bool flat;                // 1x1 without stride or padding: rows need not be kept apart
-    bool in_plain, out_plain;
+    bool out_plain;
 } conv_plan;
 
 // ---- the plan ----
 
 static bool in_place(const conv_plan *c, const whet_problem *p) {
-    return TILES.x == WHET_DTYPE_U8 && p->in[WHET_QF_X].dtype == WHET_DTYPE_U8 && !c->in_plain &&
-           !whet_conv_padded(&c->g) && c->run % GROUP == 0;
+    const whet_port *x = &p->in[WHET_QF_X];
+    return TILES.x == WHET_DTYPE_U8 && x->dtype == WHET_DTYPE_U8 &&
+           x->layout == WHET_LAYOUT_NHWC && !whet_conv_padded(&c->g) && c->run % GROUP == 0;
 }
 
 // Rows a task so that its input stays in the second-level cache.
@@ -68,7 +58,6 @@ static bool plan_init(conv_plan *c, const whet_problem *p, int32_t variant) {
     if (!whet_conv_geom_sizes(&c->g, p)) return false;
     const whet_conv_geom *g = &c->g;
     if (g->in[0] != 1 || g->ker[0] != 1 || g->out[0] != 1) return false;
-    c->in_plain = p->in[WHET_QF_X].layout == WHET_LAYOUT_PLAIN;
     c->out_plain = p->out[0].layout == WHET_LAYOUT_PLAIN;
     bool joined = g->groups == 1 && g->dil[2] == 1;
     c->run = joined ? g->ker[2] * g->cg : g->cg;
@@ -79,85 +68,12 @@ static bool plan_init(conv_plan *c, const whet_problem *p, int32_t variant) {
     c->height = c->flat ? g->out_size : g->out[1];
     c->width = c->flat ? 1 : g->out[2];
     plan_rows(c, p, variant);
-    c->patch_h = c->patch_w = 0;
-    if (!in_place(c, p)) {
-        c->patch_h = (c->rows - 1) * g->stride[1] + (g->ker[1] - 1) * g->dil[1] + 1;
-        c->patch_w = c->flat ? 1
-                             : (g->out[2] - 1) * g->stride[2] + (g->ker[2] - 1) * g->dil[2] + 1;
-    }
-    return (double)g->c * (double)c->patch_h * (double)c->patch_w < PATCH_MAX;
-}
-
-// ---- the copy ----
-
-// n elements to the type of the tiles.
-V_FN void convert(x_t *dst, const uint8_t *src, int64_t n, bool is_signed, int32_t zero) {
-#if V_W == 16
-    (void)zero;
-    if (!is_signed) memcpy(dst, src, (size_t)n);
-    else for (int64_t i = 0; i < n; i++) dst[i] = src[i] ^ 0x80;
-#else
-    if (is_signed) for (int64_t i = 0; i < n; i++) dst[i] = (x_t)((int8_t)src[i] - zero);
-    else for (int64_t i = 0; i < n; i++) dst[i] = (x_t)(src[i] - zero);
-#endif
-}
-
-typedef struct source {
-    const uint8_t *x; // of the image
-    bool is_signed;
-    int32_t zero;     // of the input
-    x_t fill;         // what zero becomes
-} source;
-
-static void fill(x_t *dst, x_t v, int64_t n) {
-    for (int64_t i = 0; i < n; i++) dst[i] = v;
-}
-
-// n pixels of `channels` planes, side by side.
-V_FN void join_planes(x_t *restrict dst, const uint8_t *restrict src, int64_t plane,
-                      int64_t channels, int64_t n, const source *s) {
-    // what convert does to one element
-    int32_t flip = s->is_signed ? 128 : 0, less = V_W == 16 ? 0 : s->zero + flip;
-    for (int64_t i = 0; i < n; i++, dst += channels)
-        for (int64_t c = 0; c < channels; c++)
-            dst[c] = (x_t)((src[c * plane + i] ^ flip) - less);
-}
-
-// Pixels [x, x + n) of row y, all channels.
-static void copy_pixels(const conv_plan *c, const source *s, x_t *dst, int64_t y, int64_t x,
-                        int64_t n) {
-    const whet_conv_geom *g = &c->g;
-    int64_t at = y * (c->flat ? 1 : g->in[2]) + x;
-    if (!c->in_plain) {
-        convert(dst, s->x + at * g->c, n * g->c, s->is_signed, s->zero);
-        return;
-    }
-    if (g->c == 3) join_planes(dst, s->x + at, g->in_size, 3, n, s);
-    else join_planes(dst, s->x + at, g->in_size, g->c, n, s);
+    return patch_init(&c->patch, g, p, c->flat, c->rows, !in_place(c, p));
 }
 
 static int64_t task_rows(const conv_plan *c, int64_t block) {
     int64_t left = c->height - block * c->rows;
     return left < c->rows ? left : c->rows;
-}
-
-static void copy_patch(const conv_plan *c, const source *s, x_t *dst, int64_t block) {
-    const whet_conv_geom *g = &c->g;
-    int64_t rows = (task_rows(c, block) - 1) * g->stride[1] + (g->ker[1] - 1) * g->dil[1] + 1;
-    int64_t y0 = block * c->rows * g->stride[1] - g->pad[1], wide = c->flat ? 1 : g->in[2];
-    int64_t high = c->flat ? c->height : g->in[1];
-    int64_t left = g->pad[2] < c->patch_w ? g->pad[2] : c->patch_w;
-    int64_t copy = c->patch_w - left < wide ? c->patch_w - left : wide;
-    for (int64_t y = y0; y < y0 + rows; y++, dst += c->patch_w * g->c) {
-        if (y < 0 || y >= high) {
-            fill(dst, s->fill, c->patch_w * g->c);
-            continue;
-        }
-        fill(dst, s->fill, left * g->c);
-        copy_pixels(c, s, dst + left * g->c, y, 0, copy);
-        fill(dst + (left + copy) * g->c, s->fill, (c->patch_w - left - copy) * g->c);
-    }
-    memset(dst, 0, SLACK * sizeof *dst);
 }
 
 // ---- a task ----
@@ -217,9 +133,9 @@ static void run_task(const whet_call *call, const conv_plan *c, const whet_qstag
     src->x = (const uint8_t *)call->in[WHET_QF_X] + image * g->c * g->in_size;
     float scale[2 * V_W], bias[2 * V_W];
     conv_task t = {.vectors = cols > V_W ? 2 : 1, .step = g->stride[2] * g->c};
-    t.pitch = (c->patch_h ? c->patch_w : c->flat ? 1 : g->in[2]) * g->c;
-    if (c->patch_h) {
-        if (*have != rest) copy_patch(c, src, call->scratch, block);
+    t.pitch = (c->patch.h ? c->patch.w : c->flat ? 1 : g->in[2]) * g->c;
+    if (c->patch.h) {
+        if (*have != rest) patch_copy(&c->patch, g, src, call->scratch, y0, task_rows(c, block));
         *have = rest;
         t.a = call->scratch;
     } else {
@@ -249,10 +165,8 @@ static void run_task(const whet_call *call, const conv_plan *c, const whet_qstag
 static whet_status conv_run(const whet_call *call, int32_t phase, int64_t begin, int64_t end) {
     const conv_plan *c = call->state;
     whet_qstages s;
-    source src = {.is_signed = call->p->in[WHET_QF_X].dtype == WHET_DTYPE_I8};
+    source src = source_init(call);
     (void)phase;
-    src.zero = (int32_t)whet_qinput(call, WHET_QF_X_ZERO, 0);
-    src.fill = (x_t)(TILES.x == WHET_DTYPE_U8 ? src.zero + (src.is_signed ? 128 : 0) : 0);
     whet_qstages_init(&s, call);
     int64_t have = -1;
     for (int64_t task = begin; task < end; task++) run_task(call, c, &s, &src, task, &have);
@@ -349,9 +263,9 @@ static double conv_cost(const whet_problem *p, const int32_t *params) {
     double work = 2.0 * lanes * pixels * (double)(c.depth * GROUP);
     double width = c.flat ? TILES.pixels : (double)c.width / (double)CEIL(c.width, TILES.pixels);
     double share = width / (width + 0.1 * TILES.pixels);
-    double copy = (double)(g->n * c.blocks * c.patch_h * c.patch_w * g->c);
+    double copy = (double)(g->n * c.blocks * c.patch.h * c.patch.w * g->c);
     double stored = (double)(g->n * g->k * g->out_size) * (c.out_plain ? 4 : 0.5);
-    if (c.in_plain) copy *= 8;
+    if (c.patch.plain) copy *= 8;
     double tasks = (double)(g->n * c.blocks * g->groups * c.panels);
     double threads = p->threads > 1 ? p->threads : 1;
     if (tasks < threads) threads = tasks;
@@ -361,8 +275,7 @@ static double conv_cost(const whet_problem *p, const int32_t *params) {
 
 static size_t conv_scratch(const whet_problem *p, const int32_t *params) {
     conv_plan c;
-    if (!plan_init(&c, p, params[0]) || !c.patch_h) return 0;
-    return sizeof(x_t) * (size_t)(c.patch_h * c.patch_w * c.g.c + SLACK);
+    return plan_init(&c, p, params[0]) ? patch_bytes(&c.patch, &c.g) : 0;
 }
 static void conv_prepare(const whet_problem *p, const int32_t *params, void *state) {
     plan_init(state, p, params[0]);
