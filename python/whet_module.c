@@ -145,12 +145,13 @@ static PyObject *engine_inspect(PyObject *self, PyObject *args) {
 }
 
 static PyObject *engine_context(PyObject *self, PyObject *args) {
-    int threads;
-    if (!PyArg_ParseTuple(args, "i", &threads)) return NULL;
+    int threads, index, count;
+    if (!PyArg_ParseTuple(args, "iii", &threads, &index, &count)) return NULL;
     whet_context *context = NULL;
     whet_status status = whet_context_create(((EngineObject *)self)->engine, &context);
     if (status) return raise_status(status, NULL);
     status = whet_context_set_threads(context, threads);
+    if (!status) status = whet_context_set_stream(context, index, count);
     if (status) {
         raise_status(status, whet_error_text(context));
         whet_context_destroy(context);
@@ -179,7 +180,7 @@ static PyMethodDef engine_methods[] = {
     {"save", engine_save, METH_VARARGS, "save(path)"},
     {"serialize", engine_serialize, METH_NOARGS, "bytes of the engine file"},
     {"inspect", engine_inspect, METH_VARARGS, "inspect(json)"},
-    {"context", engine_context, METH_VARARGS, "context(threads)"},
+    {"context", engine_context, METH_VARARGS, "context(threads, stream, streams)"},
     {NULL, NULL, 0, NULL},
 };
 

@@ -235,6 +235,18 @@ typedef struct whet_env_options {
                                 (image decoding, regular expressions) and is opened when a model
                                 needs one; NULL: beside this library, in ../lib from there, then
                                 where the loader looks */
+    const char *cpus;        /* processors that the worker threads stay on, each on one: "0-3,8";
+                                node0 stands for those of a memory node. The first is for the
+                                calling thread (whet_context_pin_thread). threads 0: as many as are
+                                listed. NULL: the system places them; the variable WHET_CPUS is used
+                                then. */
+    int32_t spin_us;         /* microseconds that threads look for work, or for the end of others'
+                                work, before they sleep; 0: 50, negative: they sleep at once. The
+                                variable WHET_SPIN_US is used when this is 0. */
+    bool copy_weights;       /* the packed weights of engines loaded from files are copied into
+                                memory that the workers touch first, near them on machines with
+                                several memory nodes and in large pages, instead of being used where
+                                they are mapped, which other processes share */
 } whet_env_options;
 
 /* Makes an environment: logger, worker threads, tables of operators, kernels and backends.
@@ -450,6 +462,17 @@ WHET_API void whet_context_destroy(whet_context *context);
 /* Caps the threads that a run of this context uses, the caller included; 0: all of the
  * environment's. WHET_E_INVALID when negative. */
 WHET_API whet_status whet_context_set_threads(whet_context *context, int32_t threads);
+
+/* The context is number `index` of `count` that run at the same time on threads of the caller's: it
+ * takes its share of the environment's threads (at least one, the caller included), and none of
+ * that of another index. Build with as many threads as such a share has. count 1: all, and workers
+ * that other contexts leave free (the start). WHET_E_RANGE: index is not below count, or count is
+ * not 1 to 1024. */
+WHET_API whet_status whet_context_set_stream(whet_context *context, int32_t index, int32_t count);
+
+/* Keeps the calling thread on the processor that whet_env_options.cpus has for the first thread of
+ * this context. WHET_E_UNSUPPORTED: the environment has no such list, or the system refuses. */
+WHET_API whet_status whet_context_pin_thread(whet_context *context);
 
 /* Runs take this profile's plan whatever their shapes; -1 (the start): the first profile that holds
  * them, else the nearest. WHET_E_RANGE: no such profile. */

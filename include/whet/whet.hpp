@@ -333,6 +333,9 @@ public:
         whet_severity verbosity = WHET_LOG_WARNING;
         bool plugin_override = false, engine_libraries = false; // as in whet_env_options
         Log log;                  // empty: standard error; exceptions from it are dropped
+        std::string cpus;         // as in whet_env_options, like the next two
+        int spin_us = 0;
+        bool copy_weights = false;
     };
 
     Env() : Env(Options()) {}
@@ -344,6 +347,9 @@ public:
         o.verbosity = options.verbosity;
         o.plugin_override = options.plugin_override;
         o.engine_libraries = options.engine_libraries;
+        o.cpus = options.cpus.empty() ? nullptr : options.cpus.c_str();
+        o.spin_us = options.spin_us;
+        o.copy_weights = options.copy_weights;
         if (options.log) {
             log_ = std::make_unique<Log>(options.log);
             o.log = [](void *user, whet_severity severity, const char *text) {
@@ -636,6 +642,13 @@ public:
     void set_threads(int threads) {
         detail::check(whet_context_set_threads(get(), threads), get());
     }
+
+    // This is one of `count` contexts that run at the same time, each with its own threads.
+    void set_stream(int index, int count) {
+        detail::check(whet_context_set_stream(get(), index, count), get());
+    }
+    // Keeps the calling thread on the first processor of this context (Env::Options::cpus).
+    void pin_thread() { detail::check(whet_context_pin_thread(get()), get()); }
 
     // Of iterations of one loop, and of the seconds of a run with loops (0: any).
     void set_loop_limit(std::int64_t iterations) {

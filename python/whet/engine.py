@@ -75,17 +75,20 @@ class Engine:
         """What the engine takes, makes and does: a dict, or text for people."""
         return self._handle.inspect(False) if as_text else json.loads(self._handle.inspect(True))
 
-    def context(self, threads=None):
-        """A context, which runs one request at a time. Make one for each thread."""
-        return Context(self, threads)
+    def context(self, threads=None, stream=None):
+        """A context, which runs one request at a time. Make one for each thread. stream: (index,
+        count) of contexts that run at the same time, each of which gets its share of the threads
+        for itself."""
+        return Context(self, threads, stream)
 
 
 class Context:
     """Memory and state of one request at a time."""
 
-    def __init__(self, engine, threads=None):
+    def __init__(self, engine, threads=None, stream=None):
         self.engine = engine
-        self._handle = engine._handle.context(int(threads or 0))
+        index, count = (0, 1) if stream is None else stream
+        self._handle = engine._handle.context(int(threads or 0), int(index), int(count))
         self._allocated = set()  # outputs with an allocator
         self._shapes = {}  # input shapes -> output types, as far as shapes tell them
 

@@ -28,6 +28,8 @@ typedef struct whet_segment_run {
     // of the CPU
     whet_workers *workers;
     int32_t max_threads;
+    int32_t first_thread; // with own_threads: forks take those numbered from it on, else free ones
+    bool own_threads;
     char *scratch;      // [max_threads][scratch_stride]
     size_t scratch_stride;
     whet_error *errors; // [max_threads]

@@ -118,7 +118,10 @@ static whet_status fork_steps(whet_segment_run *run, int32_t first, int32_t end,
     if (wanted > 1)
         memset(run->counters, 0,
                whet_cpu_counter_bytes(run->steps + first, end - first, run->max_threads));
-    whet_workers_fork(run->workers, wanted, fork_main, &f);
+    if (run->own_threads)
+        whet_workers_fork_in(run->workers, run->first_thread, wanted, fork_main, &f);
+    else
+        whet_workers_fork(run->workers, wanted, fork_main, &f);
     whet_status status = (whet_status)atomic_load(&f.status);
     if (status != WHET_OK && err) *err = run->errors[atomic_load(&f.failed_worker)];
     return status;

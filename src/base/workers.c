@@ -6,6 +6,7 @@
 #include "base/workers.h"
 
 #include "base/bench.h"
+#include "base/cpu_list.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -18,7 +19,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define SPIN_SECONDS 50e-6
 #define SLEEPING 0x80000000u // in fork_task.pending: the forking thread sleeps on it
 
 enum { IDLE, ASLEEP, CLAIMED, RUNNING, STOP, READY }; // READY: + ticket * TICKET
@@ -39,11 +39,14 @@ typedef struct worker {
     fork_task *task;
     struct worker *next; // list of those claimed by a fork
     bool asleep;         // when claimed
+    int32_t cpu;         // that it runs on, -1: any
+    double spin_seconds;
     pthread_t thread;
 } worker;
 
 struct whet_workers {
     int32_t threads;
+    double spin_seconds;
     pthread_mutex_t start;      // held while threads are started
     _Atomic(int32_t) n_started; // first so many of `pool` run
     _Atomic(int32_t) n_startable;
@@ -73,6 +76,7 @@ typedef struct spin {
 } spin;
 
 static bool spin_turn(spin *s, double limit) {
+    if (limit <= 0) return false;
     pause_cpu();
     if (++s->turns % 32) return true;
     double now = whet_now();
@@ -93,7 +97,7 @@ static bool wait_for_work(worker *w) {
             continue; // called off
         }
         if (state == STOP) return false;
-        if (state != ASLEEP && spin_turn(&s, SPIN_SECONDS)) continue;
+        if (state != ASLEEP && spin_turn(&s, w->spin_seconds)) continue;
         if (state == CLAIMED) sched_yield();
         uint32_t idle = IDLE;
         if (state == ASLEEP || atomic_compare_exchange_strong(&w->state, &idle, ASLEEP))
@@ -103,6 +107,7 @@ static bool wait_for_work(worker *w) {
 
 static void *worker_main(void *user) {
     worker *w = user;
+    if (w->cpu >= 0) whet_cpu_pin(w->cpu); // it was there when the list was read
     while (wait_for_work(w)) {
         fork_task *task = w->task;
         task->fn(task->user, w->index, task->n);
@@ -116,6 +121,13 @@ static void *worker_main(void *user) {
 }
 
 whet_status whet_workers_create(int32_t threads, whet_workers **workers, whet_error *err) {
+    whet_workers_options o = {.threads = threads, .spin_seconds = WHET_SPIN_SECONDS};
+    return whet_workers_create_with(&o, workers, err);
+}
+
+whet_status whet_workers_create_with(const whet_workers_options *o, whet_workers **workers,
+                                     whet_error *err) {
+    int32_t threads = o->threads;
     if (threads < 1) WHET_FAIL(err, WHET_E_INVALID, "threads must be at least 1, not %d", threads);
     whet_workers *ws = calloc(1, sizeof *ws);
     if (!ws) return WHET_NOMEM(err);
@@ -125,10 +137,12 @@ whet_status whet_workers_create(int32_t threads, whet_workers **workers, whet_er
         return WHET_NOMEM(err);
     }
     for (size_t i = 0; i < n; i++) {
-        ws->pool[i] = (worker){0};
+        ws->pool[i] = (worker){.cpu = o->cpus ? o->cpus[i + 1] : -1,
+                               .spin_seconds = o->spin_seconds};
         atomic_init(&ws->pool[i].state, IDLE);
     }
     ws->threads = threads;
+    ws->spin_seconds = o->spin_seconds;
     atomic_init(&ws->n_started, 0);
     atomic_init(&ws->n_startable, threads - 1);
     pthread_mutex_init(&ws->start, NULL);
@@ -191,13 +205,13 @@ static bool claim(worker *w) {
     return false;
 }
 
-static void wait_for_others(fork_task *task) {
+static void wait_for_others(fork_task *task, double spin_seconds) {
     spin s = {0};
     for (;;) {
         uint32_t left = atomic_load_explicit(&task->pending, memory_order_acquire);
         if ((left & ~SLEEPING) == 0) return;
         if (!(left & SLEEPING)) {
-            if (spin_turn(&s, SPIN_SECONDS)) continue;
+            if (spin_turn(&s, spin_seconds)) continue;
             if (!atomic_compare_exchange_strong(&task->pending, &left, left | SLEEPING)) continue;
             left |= SLEEPING;
         }
@@ -214,13 +228,15 @@ static void call_off(fork_task *task, worker *const *mine, const uint32_t *ready
     }
 }
 
-void whet_workers_fork(whet_workers *ws, int32_t max_threads, whet_fork_fn fn, void *user) {
+// With free ones of the pool's workers begin to end.
+static void fork_among(whet_workers *ws, int32_t begin, int32_t end, int32_t max_threads,
+                       whet_fork_fn fn, void *user) {
     int32_t want = max_threads < ws->threads ? max_threads : ws->threads;
     fork_task task = {.fn = fn, .user = user, .n = 1};
     worker *claimed = NULL, *mine[MAX_CALLED_OFF];
     uint32_t ready[MAX_CALLED_OFF];
     int32_t n_mine = 0;
-    for (int32_t i = 0; i < ws->threads - 1 && task.n < want; i++) {
+    for (int32_t i = begin; i < end && task.n < want; i++) {
         if (!ensure_started(ws, i)) break;
         worker *w = &ws->pool[i];
         if (!claim(w)) continue;
@@ -244,5 +260,16 @@ void whet_workers_fork(whet_workers *ws, int32_t max_threads, whet_fork_fn fn, v
     fn(user, 0, task.n);
     if (!claimed) return;
     call_off(&task, mine, ready, n_mine);
-    wait_for_others(&task);
+    wait_for_others(&task, ws->spin_seconds);
+}
+
+void whet_workers_fork(whet_workers *ws, int32_t max_threads, whet_fork_fn fn, void *user) {
+    fork_among(ws, 0, ws->threads - 1, max_threads, fn, user);
+}
+
+void whet_workers_fork_in(whet_workers *ws, int32_t first, int32_t max_threads, whet_fork_fn fn,
+                          void *user) {
+    int32_t n = ws->threads - 1;
+    int32_t end = max_threads - 1 < n - first ? first + max_threads - 1 : n;
+    fork_among(ws, first, end, max_threads, fn, user);
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "env/env.h"
 
+#include "base/cpu_list.h"
+
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -198,7 +200,8 @@ bool whet_env_can_run(const whet_env *env, const whet_kernel *k) {
     return !k->backend || whet_env_backend_index(env, k->backend) >= 0;
 }
 
-static whet_status read_options(whet_env *env, const whet_env_options *o, const char **mask) {
+static whet_status read_options(whet_env *env, const whet_env_options *o, const char **mask,
+                                const char **cpus, bool *spin) {
     whet_error *err = &env->handle.error;
     if (o->struct_size < sizeof(size_t) || o->struct_size > 4096)
         WHET_FAIL(err, WHET_E_INVALID, "whet_env_options.struct_size is %zu", o->struct_size);
@@ -210,6 +213,10 @@ static whet_status read_options(whet_env *env, const whet_env_options *o, const 
     env->log_user = full.log_user;
     env->verbosity = full.verbosity;
     env->threads = full.threads;
+    env->copy_weights = full.copy_weights;
+    env->spin_seconds = full.spin_us < 0 ? 0 : full.spin_us * 1e-6;
+    if (full.spin_us) *spin = true;
+    *cpus = full.cpus;
     env->plugin_override = full.plugin_override;
     env->engine_libraries = full.engine_libraries;
     *mask = full.cpu_mask;
@@ -230,11 +237,42 @@ static whet_status fill_tables(whet_env *env) {
     return whet_env_grow(env, ops->ops, ops->n, kernels->kernels, kernels->n, &env->handle.error);
 }
 
+static whet_status default_spin(whet_env *env) {
+    const char *text = getenv("WHET_SPIN_US");
+    env->spin_seconds = WHET_SPIN_SECONDS;
+    if (!text || !*text) return WHET_OK;
+    char *end;
+    long us = strtol(text, &end, 10);
+    if (*end || us < -1 || us > 1000000000)
+        WHET_FAIL(&env->handle.error, WHET_E_INVALID,
+                  "WHET_SPIN_US is \"%s\", expected microseconds", text);
+    if (us) env->spin_seconds = us < 0 ? 0 : (double)us * 1e-6;
+    return WHET_OK;
+}
+
+// The first env->threads of the list.
+static whet_status read_cpus(whet_env *env, const char *text) {
+    int32_t cpus[WHET_MAX_CPUS], n;
+    WHET_TRY(whet_cpu_list_parse(text, cpus, &n, &env->handle.error));
+    if (env->threads == 0) env->threads = n;
+    if (env->threads > n)
+        WHET_FAIL(&env->handle.error, WHET_E_INVALID,
+                  "%d threads, but the list \"%s\" has %d processors", env->threads, text, n);
+    env->cpus = malloc((size_t)n * sizeof *cpus);
+    if (!env->cpus) return WHET_NOMEM(&env->handle.error);
+    memcpy(env->cpus, cpus, (size_t)n * sizeof *cpus);
+    return WHET_OK;
+}
+
 static whet_status init(whet_env *env, const whet_env_options *o) {
     whet_error *err = &env->handle.error;
-    const char *mask = NULL;
+    const char *mask = NULL, *cpus = NULL;
+    bool spin = false;
     env->verbosity = WHET_LOG_WARNING;
-    if (o) WHET_TRY(read_options(env, o, &mask));
+    if (o) WHET_TRY(read_options(env, o, &mask, &cpus, &spin));
+    if (!spin) WHET_TRY(default_spin(env));
+    if (!cpus) cpus = getenv("WHET_CPUS");
+    if (cpus && *cpus) WHET_TRY(read_cpus(env, cpus));
     if (env->threads == 0) env->threads = whet_cpu_count();
     if (!mask) mask = getenv("WHET_CPU_MASK");
     env->cpu = whet_cpu_features();
@@ -242,7 +280,9 @@ static whet_status init(whet_env *env, const whet_env_options *o) {
         WHET_FAIL(err, WHET_E_INVALID,
                   "CPU mask \"%s\" is unknown, expected native, avx512, avx2 or scalar", mask);
     whet_cpu_identify(&env->cpu_info);
-    WHET_TRY(whet_workers_create(env->threads, &env->workers, err));
+    whet_workers_options w = {.threads = env->threads, .spin_seconds = env->spin_seconds,
+                              .cpus = env->cpus};
+    WHET_TRY(whet_workers_create_with(&w, &env->workers, err));
     return fill_tables(env);
 }
 
@@ -266,6 +306,7 @@ whet_status whet_env_create(const whet_env_options *options, whet_env **out) {
 void whet_env_destroy(whet_env *env) {
     if (!env || env == default_env) return;
     whet_workers_destroy(env->workers);
+    free(env->cpus);
     for (const whet_env_tables *t = atomic_load(&env->tables), *older; t; t = older) {
         older = t->older;
         free_tables(t);

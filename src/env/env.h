@@ -37,6 +37,9 @@ struct whet_env {
     uint32_t cpu; // features after the mask
     whet_cpu_info cpu_info;
     whet_workers *workers;
+    int32_t *cpus;         // [threads] processor of each, NULL: not pinned
+    double spin_seconds;
+    bool copy_weights;     // whet_env_options
     _Atomic(bool) plugin_override, engine_libraries; // whet_env_options
     pthread_mutex_t lock;                   // of registration
     _Atomic(const whet_env_tables *) tables; // the newest; `older` ones are still read

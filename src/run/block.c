@@ -45,6 +45,8 @@ whet_status whet_block_context(whet_context *c, const whet_pnode *n, int32_t blo
     }
     b->lane = &b->lanes[c->lane - c->lanes];
     b->threads = c->threads;
+    b->stream = c->stream;
+    b->n_streams = c->n_streams;
     b->profile = c->profile;
     b->profile_user = c->profile_user;
     b->tap = c->tap;

@@ -34,9 +34,21 @@ const whet_backend *whet_context_backend(const whet_context *c, int32_t i) {
     return c->engine->env->backends[i < 0 ? 0 : i];
 }
 
+// Number of the first thread of a stream; several share one when there are more than threads.
+static int32_t first_thread(const whet_context *c, int32_t stream) {
+    int32_t n = c->engine->env->threads;
+    return c->n_streams > n ? stream % n : (int32_t)((int64_t)stream * n / c->n_streams);
+}
+
 static int32_t threads_of(const whet_context *c) {
     int32_t n = c->engine->env->threads;
+    if (c->n_streams > n) n = 1;
+    else if (c->n_streams > 1) n = first_thread(c, c->stream + 1) - first_thread(c, c->stream);
     return c->threads && c->threads < n ? c->threads : n;
+}
+
+int32_t whet_context_first_thread(const whet_context *c) {
+    return c->n_streams > 1 ? first_thread(c, c->stream) : 0;
 }
 
 // ---- signature ----
@@ -487,7 +499,9 @@ static whet_status run_segment(whet_context *c) {
     WHET_TRY(ensure_scratch(c));
     whet_segment_run run = {.steps = f->live, .n_steps = f->n_live,
                             .stream = c->streams[seg->backend], .workers = c->engine->env->workers,
-                            .max_threads = threads_of(c), .scratch = c->scratch.data,
+                            .max_threads = threads_of(c), .own_threads = c->n_streams > 1,
+                            .first_thread = whet_context_first_thread(c),
+                            .scratch = c->scratch.data,
                             .scratch_stride = c->scratch_stride, .errors = c->errors,
                             .counters = c->counters.data,
                             .times = c->profile ? c->lane->times : NULL};

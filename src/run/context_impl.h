@@ -49,6 +49,7 @@ struct whet_context {
     bool tuned, told;             // the last shapes lie inside its profile; said that some do not
     bool chosen;                  // a profile has been chosen
     int32_t threads;              // cap given by the user, 0: the environment's
+    int32_t stream, n_streams;    // its share of the threads; n_streams 0 or 1: any
     uint64_t clock;
     int64_t *key;                 // signature of the run so far
     int64_t n_key, cap_key;
@@ -91,6 +92,8 @@ struct whet_context {
 
 // The backend of that number; the host's for -1.
 const whet_backend *whet_context_backend(const whet_context *c, int32_t i);
+// Number of the first of the threads that it takes.
+int32_t whet_context_first_thread(const whet_context *c);
 // For block number k of c's graph; shares streams, objects and limits with c.
 whet_status whet_context_create_block(whet_context *c, int32_t k, whet_context **block);
 // At least so many bytes of the host's memory; what was in there is lost when it grows.

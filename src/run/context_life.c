@@ -3,7 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cpu_list.h"
 #include "run/control.h"
+
+#define WHET_MAX_STREAMS 1024
 
 static whet_status open_lane(whet_lane *l, const whet_plan *p) {
     size_t n_tensors = (size_t)p->n_tensors + 1, n_segments = (size_t)p->n_segments + 1;
@@ -164,6 +167,29 @@ whet_status whet_context_set_threads(whet_context *c, int32_t threads) {
     if (threads < 0)
         WHET_FAIL(&c->handle.error, WHET_E_INVALID, "threads is %d, expected 0 or more", threads);
     c->threads = threads;
+    return WHET_OK;
+}
+
+whet_status whet_context_set_stream(whet_context *c, int32_t index, int32_t count) {
+    if (!c) return WHET_E_INVALID;
+    if (count < 1 || count > WHET_MAX_STREAMS || index < 0 || index >= count)
+        WHET_FAIL(&c->handle.error, WHET_E_RANGE, "stream %d of %d, expected 0 to %d of at most %d",
+                  index, count, count - 1, WHET_MAX_STREAMS);
+    c->stream = index;
+    c->n_streams = count;
+    return WHET_OK;
+}
+
+whet_status whet_context_pin_thread(whet_context *c) {
+    if (!c) return WHET_E_INVALID;
+    const whet_env *env = c->engine->env;
+    if (!env->cpus)
+        WHET_FAIL(&c->handle.error, WHET_E_UNSUPPORTED,
+                  "the environment was made without a list of processors (option cpus)");
+    int32_t cpu = env->cpus[whet_context_first_thread(c)];
+    if (!whet_cpu_pin(cpu))
+        WHET_FAIL(&c->handle.error, WHET_E_UNSUPPORTED,
+                  "the system does not keep this thread on processor %d", cpu);
     return WHET_OK;
 }
 

@@ -125,6 +125,9 @@ static whet_status plan_anew(whet_engine *e, whet_error *err) {
 static whet_status take_plan(whet_engine *e, uint32_t id, whet_error *err) {
     whet_section *packed = whet_engine_file_find(&e->file, WHET_SECTION_PACKED, id);
     if (packed) WHET_TRY(whet_section_check(packed, e->env->workers, err));
+    if (packed && e->env->copy_weights && e->map.data)
+        WHET_TRY(whet_engine_copy_weights(e, packed, err));
+    const void *weights = e->weights ? e->weights : packed ? packed->data : NULL;
     for (int32_t i = 0; i < e->n_plans; i++) {
         whet_section *plan =
             i ? whet_engine_file_nth(&e->file, WHET_SECTION_PROFILE_PLAN, id, i - 1)
@@ -132,7 +135,7 @@ static whet_status take_plan(whet_engine *e, uint32_t id, whet_error *err) {
         if (!plan || !packed)
             WHET_FAIL(err, WHET_E_PARSE, "engine file: a machine without a plan");
         WHET_TRY(whet_section_check(plan, e->env->workers, err));
-        WHET_TRY(whet_plan_decode(plan->data, plan->size, packed->data, packed->size, e->graph,
+        WHET_TRY(whet_plan_decode(plan->data, plan->size, weights, packed->size, e->graph,
                                   box_of(e, i), e->env, &e->plans[i], err));
     }
     return check_used_sources(e, err);
@@ -213,14 +216,17 @@ static whet_engine *engine_new(whet_env *env) {
     return e;
 }
 
-whet_status whet_engine_open(whet_env *env, const void *data, size_t size, void *owned,
-                             whet_engine **engine, whet_error *err) {
+// Takes map and owned, also when it fails.
+static whet_status open_engine(whet_env *env, const void *data, size_t size, void *owned,
+                               whet_map *map, whet_engine **engine, whet_error *err) {
     whet_engine *e = engine_new(env);
     if (!e) {
         free(owned);
+        whet_map_close(map);
         return WHET_NOMEM(err);
     }
     e->owned = owned;
+    e->map = *map;
     whet_status status = open_sections(e, data, size, err);
     if (status != WHET_OK) {
         whet_engine_destroy(e);
@@ -229,6 +235,11 @@ whet_status whet_engine_open(whet_env *env, const void *data, size_t size, void 
     if (e->note[0]) whet_env_log(env, WHET_LOG_INFO, "engine: %s", e->note);
     *engine = e;
     return WHET_OK;
+}
+
+whet_status whet_engine_open(whet_env *env, const void *data, size_t size, void *owned,
+                             whet_engine **engine, whet_error *err) {
+    return open_engine(env, data, size, owned, &(whet_map){0}, engine, err);
 }
 
 whet_status whet_engine_wrap(whet_env *env, whet_pgraph *graph, whet_plan *plan,
@@ -253,6 +264,7 @@ void whet_engine_destroy(whet_engine *e) {
     }
     free(e->plans);
     whet_engine_file_close(&e->file);
+    whet_engine_drop_weights(e);
     whet_map_close(&e->map);
     whet_str_fini(&e->text);
     free(e->owned);
@@ -267,9 +279,7 @@ whet_status whet_engine_load(whet_env *env, const char *path, whet_engine **engi
         WHET_FAIL(err, WHET_E_INVALID, "whet_engine_load: path or engine is NULL");
     whet_map map;
     WHET_TRY(whet_map_open(&map, path, err));
-    whet_status status = whet_engine_open(env, map.data, map.size, NULL, engine, err);
-    if (status == WHET_OK) (*engine)->map = map;
-    else whet_map_close(&map);
+    whet_status status = open_engine(env, map.data, map.size, NULL, &map, engine, err);
     return status == WHET_OK ? status : whet_error_prefix(err, status, "%s", path);
 }
 

@@ -14,6 +14,9 @@ struct whet_engine {
     whet_env *env;
     whet_map map;        // when loaded from a path
     void *owned;         // when it owns its bytes
+    void *weights;       // a copy of the packed section (whet_env_options.copy_weights), or NULL
+    void *weights_map;   // the memory that it lies in
+    size_t weights_bytes;
     whet_engine_file file;
     whet_pgraph *graph;
     whet_plan *plan;     // plans[0]
@@ -33,6 +36,9 @@ whet_status whet_engine_open(whet_env *env, const void *data, size_t size, void 
 // An engine over a graph and a plan, both borrowed, without a file (for verification and tuning).
 whet_status whet_engine_wrap(whet_env *env, whet_pgraph *graph, whet_plan *plan,
                              whet_engine **engine, whet_error *err);
+// A copy of the section in memory that the workers touch first, with the engine. WHET_E_NOMEM.
+whet_status whet_engine_copy_weights(whet_engine *e, const whet_section *packed, whet_error *err);
+void whet_engine_drop_weights(whet_engine *e);
 // Sees that the plugins of the file's graph are there. WHET_E_UNSUPPORTED says which are not.
 whet_status whet_engine_find_plugins(whet_engine *e, whet_error *err);
 // Points the graph's source constants at those in the file, where it has them.

@@ -38,6 +38,15 @@ def test_one_file_runs_at_every_instruction_set(mask, engine, tmp_path):
     assert np.abs(np.load(tmp_path / "y.npy") - want).max() <= 1e-4 * np.abs(want).max()
 
 
+def test_streams_are_numbered(engine):
+    want = engine.context().run({"image": image()})["logits"]
+    for i in range(2):
+        got = engine.context(stream=(i, 2)).run({"image": image()})["logits"]
+        assert np.abs(got - want).max() <= 1e-4 * np.abs(want).max()
+    with pytest.raises(whet.Error, match="stream 2 of 2"):
+        engine.context(stream=(2, 2))
+
+
 def test_two_contexts_run_at_once(engine):
     want = [engine.context().run({"image": image(1, seed)})["logits"] for seed in range(2)]
     wrong = []

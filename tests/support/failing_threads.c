@@ -19,3 +19,15 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(
     if (atomic_load(&left) != INT64_MAX && atomic_fetch_sub(&left, 1) <= 0) return EAGAIN;
     return __real_pthread_create(thread, attr, start, user);
 }
+
+int __real_pthread_mutex_lock(pthread_mutex_t *mutex);
+int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex);
+
+static _Atomic(int64_t) locks;
+
+int64_t test_mutex_locks(void) { return atomic_load(&locks); }
+
+int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex) {
+    atomic_fetch_add(&locks, 1);
+    return __real_pthread_mutex_lock(mutex);
+}

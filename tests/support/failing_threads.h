@@ -7,5 +7,7 @@
 
 // INT64_MAX: no limit.
 void test_threads_limit(int64_t n);
+// Times that the library has locked a mutex.
+int64_t test_mutex_locks(void);
 
 #endif

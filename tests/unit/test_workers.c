@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // test: labels=threads
+#define _GNU_SOURCE
 #include "support/failing_alloc.h"
 #include "support/failing_threads.h"
 #include "support/test.h"
 
 #include "base/bench.h"
+#include "base/cpu_list.h"
 #include "base/workers.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <time.h>
+#include <unistd.h>
 
 #define MAX_THREADS 16
 
@@ -199,6 +203,82 @@ static void works_when_threads_do_not_start(void **state) {
     }
 }
 
+typedef struct pinned {
+    int32_t cpu;
+    _Atomic(int32_t) elsewhere;
+} pinned;
+
+static void look_where(void *user, int32_t index, int32_t n) {
+    pinned *p = user;
+    (void)n;
+    if (index && sched_getcpu() != p->cpu) atomic_fetch_add(&p->elsewhere, 1);
+    if (!index) nap(); // so that the others begin
+}
+
+static void workers_stay_where_they_are_put(void **state) {
+    (void)state;
+    int32_t cpu = sched_getcpu();
+    for (int32_t spin = 0; spin < 2; spin++) {
+        whet_workers_options o = {.threads = 3, .spin_seconds = spin * 1e-3,
+                                  .cpus = (int32_t[]){cpu, cpu, cpu}};
+        whet_workers *ws = NULL;
+        assert_int_equal(whet_workers_create_with(&o, &ws, NULL), WHET_OK);
+        pinned p = {.cpu = cpu};
+        for (int round = 0; round < 5; round++) whet_workers_fork(ws, 3, look_where, &p);
+        assert_int_equal(p.elsewhere, 0);
+        whet_workers_destroy(ws);
+    }
+}
+
+static void *fork_share(void *user) {
+    whet_workers *ws = user;
+    for (int round = 0; round < 1000; round++) {
+        job j = {0};
+        whet_workers_fork_in(ws, 2, 2, mark, &j);
+        if (j.n > 2 || !shared_well(&j)) return user;
+    }
+    return NULL;
+}
+
+// Threads 0 and 1 for one caller, 2 and 3 for the other: each always gets its worker.
+static void shares_are_kept(void **state) {
+    (void)state;
+    whet_workers *ws = make(4);
+    pthread_t other;
+    void *bad;
+    assert_int_equal(pthread_create(&other, NULL, fork_share, ws), 0);
+    for (int round = 0; round < 1000; round++) {
+        job j = {0};
+        whet_workers_fork_in(ws, 0, 2, mark, &j);
+        assert_int_equal(j.n, 2);
+        assert_true(shared_well(&j));
+    }
+    assert_int_equal(pthread_join(other, &bad), 0);
+    assert_null(bad);
+    job j = {0};
+    whet_workers_fork_in(ws, 3, 4, mark, &j); // there are none behind the last
+    assert_int_equal(j.n, 1);
+    whet_workers_destroy(ws);
+}
+
+static void lists_of_processors(void **state) {
+    (void)state;
+    int32_t cpus[WHET_MAX_CPUS], n;
+    whet_error err;
+    char here[16];
+    snprintf(here, sizeof here, "%d", sched_getcpu());
+    const char *bad[] = {"", "x", "0,", "0-", "-1", "0,0", "1-0", "0x", "99999999999", "node",
+                         "node9999", "1023"};
+    assert_int_equal(whet_cpu_list_parse(here, cpus, &n, &err), WHET_OK);
+    assert_int_equal(n, 1);
+    assert_int_equal(cpus[0], atoi(here));
+    for (size_t i = 0; i < COUNT(bad); i++)
+        assert_int_equal(whet_cpu_list_parse(bad[i], cpus, &n, &err), WHET_E_INVALID);
+    if (access("/sys/devices/system/node/node0/cpulist", R_OK)) return;
+    assert_int_equal(whet_cpu_list_parse("node0", cpus, &n, &err), WHET_OK);
+    assert_true(n >= 1);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_participant_runs_twice),
@@ -209,6 +289,9 @@ int main(void) {
         cmocka_unit_test(several_threads_fork_at_once),
         cmocka_unit_test(forks_allocate_nothing),
         cmocka_unit_test(works_when_threads_do_not_start),
+        cmocka_unit_test(workers_stay_where_they_are_put),
+        cmocka_unit_test(shares_are_kept),
+        cmocka_unit_test(lists_of_processors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -39,7 +39,8 @@ typedef struct whet_cli {
     bool help, verbose, quiet;
     bool engine_libraries, plugin_override;
     whet_cli_list plugins;  // libraries to open, each maybe several with commas
-    const char *cpumask;
+    const char *cpumask, *cpus, *spin;
+    bool copy_weights;
     int64_t threads;
     whet_cli_list args;
     whet_cli_list settings; // options of a build: name, value, name, value...
@@ -99,6 +100,12 @@ int whet_cli_fail_status(whet_status status, const void *handle);
 
 // Makes cli->env from the global options. False: the problem has been printed.
 bool whet_cli_open_env(whet_cli *cli);
+// Options of the environment from the global ones. False: printed.
+bool whet_cli_env_options(const whet_cli *cli, whet_env_options *o);
+// Puts a context of one of so many streams on its threads, and the calling thread where it belongs
+// (--cpus). False: printed.
+bool whet_cli_enter_stream(const whet_cli *cli, whet_context *context, int64_t index,
+                           int64_t count);
 // Opens these plugin libraries. False: printed.
 bool whet_cli_open_plugins(whet_cli *cli, const whet_cli_list *libraries);
 // A config with the options of a build that were given. NULL: printed.

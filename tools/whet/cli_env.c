@@ -49,11 +49,33 @@ bool whet_cli_open_plugins(whet_cli *cli, const whet_cli_list *libraries) {
     return true;
 }
 
+bool whet_cli_env_options(const whet_cli *cli, whet_env_options *o) {
+    *o = (whet_env_options){.struct_size = sizeof *o, .threads = (int32_t)cli->threads,
+                            .cpu_mask = cli->cpumask, .plugin_override = cli->plugin_override,
+                            .engine_libraries = cli->engine_libraries, .cpus = cli->cpus,
+                            .copy_weights = cli->copy_weights};
+    if (!cli->spin) return true;
+    char *end;
+    long us = strtol(cli->spin, &end, 10);
+    if (end == cli->spin || *end || us < 0 || us > 1000000000)
+        return whet_cli_fail("option --spin: \"%s\", expected microseconds", cli->spin), false;
+    o->spin_us = us ? (int32_t)us : -1;
+    return true;
+}
+
+bool whet_cli_enter_stream(const whet_cli *cli, whet_context *context, int64_t index,
+                           int64_t count) {
+    whet_status status = whet_context_set_stream(context, (int32_t)index, (int32_t)count);
+    if (status == WHET_OK && cli->cpus) status = whet_context_pin_thread(context);
+    if (status != WHET_OK) whet_cli_fail_status(status, context);
+    return status == WHET_OK;
+}
+
 bool whet_cli_open_env(whet_cli *cli) {
-    whet_env_options o = {.struct_size = sizeof o, .log = log_line, .log_user = cli,
-                          .threads = (int32_t)cli->threads, .cpu_mask = cli->cpumask,
-                          .plugin_override = cli->plugin_override,
-                          .engine_libraries = cli->engine_libraries};
+    whet_env_options o;
+    if (!whet_cli_env_options(cli, &o)) return false;
+    o.log = log_line;
+    o.log_user = cli;
     o.verbosity = cli->quiet ? WHET_LOG_ERROR : cli->verbose ? WHET_LOG_VERBOSE : WHET_LOG_INFO;
     whet_status status = whet_env_create(&o, &cli->env); // logs its errors
     if (status == WHET_E_NOMEM) whet_cli_fail("out of memory");

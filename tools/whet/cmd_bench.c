@@ -4,20 +4,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli_file.h"
-
-#define MAX_SAMPLES 1000000
+#include "bench_streams.h"
 
 typedef struct {
     whet_cli cli;
     whet_cli_list inputs;
     const char *shapes;
     double warmup, seconds;
-    int64_t min_runs;
+    int64_t min_runs, streams;
     bool profile, json;
 } bench_args;
 
-static const bench_args defaults = {.warmup = 0.5, .seconds = 3, .min_runs = 10};
+static const bench_args defaults = {.warmup = 0.5, .seconds = 3, .min_runs = 10, .streams = 1};
 
 static const whet_cli_option options[] = {
     {"warmup", 0, "SECONDS", WHET_CLI_NUMBER, offsetof(bench_args, warmup),
@@ -26,6 +24,8 @@ static const whet_cli_option options[] = {
      "measure at least so long [3]"},
     {"min-runs", 0, "N", WHET_CLI_INT, offsetof(bench_args, min_runs),
      "measure at least so many runs [10]"},
+    {"streams", 0, "N", WHET_CLI_INT, offsetof(bench_args, streams),
+     "so many runs at the same time, each on its share of the threads [1]"},
     {"input", 'i', "NAME:FILE", WHET_CLI_LIST, offsetof(bench_args, inputs),
      "values of an input, as for run; the others are random"},
     {"shapes", 0, "INPUT:1x3x8,...", WHET_CLI_TEXT, offsetof(bench_args, shapes),
@@ -90,8 +90,8 @@ static void free_profile(profile *p) {
 // ---- figures ----
 
 typedef struct {
-    double median, p90, p95, p99, min, max, mean;
-    int64_t runs;
+    double median, p90, p95, p99, min, max, mean, per_second;
+    int64_t runs, streams;
 } figures;
 
 static int by_value(const void *a, const void *b) {
@@ -108,6 +108,7 @@ static figures summarize(double *samples, int64_t n) {
     qsort(samples, (size_t)n, sizeof *samples, by_value);
     figures f = {.runs = n, .min = samples[0], .max = samples[n - 1]};
     for (int64_t i = 0; i < n; i++) f.mean += samples[i] / (double)n;
+    f.per_second = f.mean > 0 ? 1 / f.mean : 0;
     f.median = (samples[(n - 1) / 2] + samples[n / 2]) / 2;
     f.p90 = percentile(samples, n, 90);
     f.p95 = percentile(samples, n, 95);
@@ -119,7 +120,8 @@ static void print_text(const figures *f, const profile *p, size_t arena) {
     printf("%lld runs: median %.4g ms, p90 %.4g, p95 %.4g, p99 %.4g (min %.4g, mean %.4g, max "
            "%.4g)\n", (long long)f->runs, f->median * 1e3, f->p90 * 1e3, f->p95 * 1e3, f->p99 * 1e3,
            f->min * 1e3, f->mean * 1e3, f->max * 1e3);
-    printf("throughput %.5g runs/s, %zu bytes of activations\n", 1 / f->mean, arena);
+    printf("throughput %.5g runs/s, %zu bytes of activations", f->per_second, arena);
+    printf(f->streams > 1 ? " for each of %lld streams\n" : "\n", (long long)f->streams);
     double sum = 0;
     for (int32_t i = 0; i < p->n; i++) sum += p->v[i].seconds;
     for (int32_t i = 0; i < p->n; i++)
@@ -130,8 +132,9 @@ static void print_text(const figures *f, const profile *p, size_t arena) {
 static void print_json(const figures *f, const profile *p, size_t arena) {
     printf("{\"runs\":%lld,\"median_ms\":%.6g,\"p90_ms\":%.6g,\"p95_ms\":%.6g,\"p99_ms\":%.6g,"
            "\"min_ms\":%.6g,\"mean_ms\":%.6g,\"max_ms\":%.6g,\"runs_per_second\":%.6g,"
-           "\"arena_bytes\":%zu", (long long)f->runs, f->median * 1e3, f->p90 * 1e3, f->p95 * 1e3,
-           f->p99 * 1e3, f->min * 1e3, f->mean * 1e3, f->max * 1e3, 1 / f->mean, arena);
+           "\"streams\":%lld,\"arena_bytes\":%zu",
+           (long long)f->runs, f->median * 1e3, f->p90 * 1e3, f->p95 * 1e3, f->p99 * 1e3,
+           f->min * 1e3, f->mean * 1e3, f->max * 1e3, f->per_second, (long long)f->streams, arena);
     for (int32_t i = 0; i < p->n; i++) {
         printf("%s{\"name\":", i ? "," : ",\"layers\":[");
         whet_cli_print_json_string(stdout, p->v[i].name);
@@ -142,45 +145,49 @@ static void print_json(const figures *f, const profile *p, size_t arena) {
     printf("%s}\n", p->n ? "]" : "");
 }
 
-static int measure(const bench_args *a, whet_engine *engine, whet_context *context,
-                   const whet_cli_inputs *in, double *samples) {
-    int64_t n = 0;
-    int64_t min_runs = a->min_runs < MAX_SAMPLES ? a->min_runs : MAX_SAMPLES;
-    whet_status status = whet_context_bench(context, in->v, in->n, a->warmup, a->seconds, min_runs,
-                                            samples, MAX_SAMPLES, &n);
-    if (status != WHET_OK) return whet_cli_fail_status(status, context);
-    figures f = summarize(samples, n);
+static bool show(const bench_args *a, whet_engine *engine, whet_context *context,
+                 const whet_cli_inputs *in, figures *f) {
     profile p = {0};
+    whet_status status = WHET_OK;
     if (a->profile) {
-        double runs = f.mean > 0 ? a->seconds / f.mean : 100;
+        double runs = f->mean > 0 ? a->seconds / f->mean : 100;
         status = make_profile(context, in, whet_engine_output_count(engine),
                               runs > 100 ? 100 : runs < 5 ? 5 : (int32_t)runs, &p);
         if (status != WHET_OK) whet_cli_fail_status(status, context);
     }
     if (status == WHET_OK)
-        (a->json ? print_json : print_text)(&f, &p, whet_context_arena_bytes(context));
+        (a->json ? print_json : print_text)(f, &p, whet_context_arena_bytes(context));
     free_profile(&p);
-    return status == WHET_OK ? WHET_CLI_OK : WHET_CLI_FAILED;
+    return status == WHET_OK;
+}
+
+static bool measure(bench_args *a, whet_engine *engine, const whet_cli_inputs *in) {
+    bench_streams s = {.cli = &a->cli, .engine = engine, .in = in, .warmup = a->warmup,
+                       .seconds = a->seconds, .min_runs = a->min_runs, .n = a->streams};
+    bool good = bench_streams_run(&s);
+    if (good) {
+        figures f = summarize(s.samples, s.n_samples);
+        f.streams = s.n;
+        if (s.n > 1) f.per_second = s.per_second;
+        good = show(a, engine, s.contexts[0], in, &f);
+    }
+    bench_streams_free(&s);
+    return good;
 }
 
 static int run(whet_cli *cli) {
     bench_args *a = (bench_args *)cli;
     whet_cli_feed feed = {&a->inputs, a->shapes, true, 0};
     whet_cli_inputs in = {0};
-    whet_context *context = NULL;
+    if (a->streams < 1 || a->streams > BENCH_STREAMS_MOST)
+        return whet_cli_fail("option --streams: expected 1 to %d", BENCH_STREAMS_MOST);
     if (!whet_cli_open_env(cli)) return WHET_CLI_FAILED;
     whet_engine *engine = whet_cli_open_engine(cli, cli->args.v[0], a->shapes);
     if (!engine) return WHET_CLI_FAILED;
-    double *samples = malloc(MAX_SAMPLES * sizeof *samples);
-    int code = WHET_CLI_FAILED;
-    if (!samples || whet_context_create(engine, &context)) whet_cli_fail("out of memory");
-    else if (whet_cli_make_inputs(engine, &feed, &in))
-        code = measure(a, engine, context, &in, samples);
+    bool good = whet_cli_make_inputs(engine, &feed, &in) && measure(a, engine, &in);
     whet_cli_free_inputs(&in);
-    whet_context_destroy(context);
     whet_engine_destroy(engine);
-    free(samples);
-    return code;
+    return good ? WHET_CLI_OK : WHET_CLI_FAILED;
 }
 
 const whet_cli_command whet_cli_bench = {

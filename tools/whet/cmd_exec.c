@@ -239,7 +239,8 @@ static bool infer(const whet_exec *e, whet_engine *engine) {
     whet_context **contexts = calloc((size_t)e->streams, sizeof(whet_context *));
     bool good = contexts != NULL;
     for (int64_t k = 0; good && k < e->streams; k++)
-        good = whet_context_create(engine, &contexts[k]) == WHET_OK;
+        good = whet_context_create(engine, &contexts[k]) == WHET_OK &&
+               whet_context_set_stream(contexts[k], (int32_t)k, (int32_t)e->streams) == WHET_OK;
     if (!good) whet_cli_fail("out of memory");
     for (int64_t k = 0; good && e->use_profile >= 0 && k < e->streams; k++) {
         whet_status status = whet_context_set_profile(contexts[k], (int32_t)e->use_profile);
