@@ -5,13 +5,20 @@
 
 #include "ops/rnn_ref.h"
 
-rnn_shape whet_rnn_shape(const whet_problem *p, int64_t width) {
+rnn_shape whet_rnn_shape(const whet_problem *p, int64_t width, int64_t rows) {
     const int64_t *x = p->in[RNN_X].dims, *r = p->in[RNN_R].dims;
     rnn_shape s = {
         .seq = x[0], .batch = x[1], .input = x[2], .hidden = r[2], .dirs = r[0], .width = width};
     s.gates = !strcmp(p->op, "lstm") ? 4 : 3;
     s.n = s.gates * s.hidden;
     s.blocks = (s.n + width - 1) / width;
+    s.rows = s.parts = 1;
+    if (s.batch < 1 || s.dirs < 1) return s; // not accepted
+    int64_t tasks = p->threads > s.dirs ? (p->threads + s.dirs - 1) / s.dirs : 1;
+    s.rows = (s.batch + tasks - 1) / tasks;
+    s.parts = (s.batch + rows - 1) / rows;
+    if (s.rows > rows) s.rows = (s.batch + s.parts - 1) / s.parts;
+    s.parts = (s.batch + s.rows - 1) / s.rows;
     return s;
 }
 
@@ -74,7 +81,7 @@ bool whet_rnn_accepts(const whet_problem *p, int64_t width) {
     if (!whet_epilogue_empty(&p->epi) || a->layout != 0 || a->clip != 0 || a->input_forget)
         return false;
     if (p->in[RNN_X].rank != 3 || p->in[RNN_W].rank != 3 || p->in[RNN_R].rank != 3) return false;
-    rnn_shape s = whet_rnn_shape(p, width);
+    rnn_shape s = whet_rnn_shape(p, width, 1);
     if (s.dirs != (a->direction == WHET_RNN_BIDIRECTIONAL ? 2 : 1)) return false;
     if (s.seq < 1 || s.batch < 1 || s.input < 1 || s.hidden < 1 || s.hidden > INT32_MAX / 64)
         return false;
@@ -118,7 +125,7 @@ size_t whet_rnn_workspace(const rnn_shape *s) {
     return (size_t)(s->dirs * s->seq * s->batch * s->n) * sizeof(float);
 }
 
-// Gates, state, memory and a product, of RNN_ROWS rows; biases of a direction.
+// Gates, state, memory and a product, of the rows of a task; biases of a direction.
 size_t whet_rnn_scratch(const rnn_shape *s) {
-    return (size_t)(RNN_ROWS * (2 * s->n + 3 * s->hidden) + 2 * s->n) * sizeof(float);
+    return (size_t)(s->rows * (2 * s->n + 3 * s->hidden) + 2 * s->n) * sizeof(float);
 }

@@ -7,8 +7,6 @@
 
 #include "kern/kernel.h"
 
-#define RNN_ROWS 4 // of the batch that are computed together
-
 enum { RNN_X, RNN_W, RNN_R, RNN_B, RNN_LENS, RNN_H0, RNN_C0, RNN_P };
 
 typedef struct rnn_shape {
@@ -16,9 +14,11 @@ typedef struct rnn_shape {
     int64_t n;      // gates hidden
     int64_t blocks; // of columns
     int64_t width;  // columns of a block
+    int64_t rows, parts; // of the batch that are computed together, and how many such
 } rnn_shape;
 
-rnn_shape whet_rnn_shape(const whet_problem *p, int64_t width);
+// rows: most that are computed together.
+rnn_shape whet_rnn_shape(const whet_problem *p, int64_t width, int64_t rows);
 bool whet_rnn_accepts(const whet_problem *p, int64_t width);
 size_t whet_rnn_pack_bytes(const whet_problem *p, int64_t width, int32_t i);
 void whet_rnn_pack(const whet_problem *p, int64_t width, int32_t i, const float *src, float *dst);

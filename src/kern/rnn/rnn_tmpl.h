@@ -1,45 +1,104 @@
 // SPDX-License-Identifier: Apache-2.0
 // lstm and gru of f32 with default activations. Phase 0: the products of all inputs with W, one
-// matrix product, in blocks of rows. Phase 1: the steps one after the other, each task a few rows
+// matrix product, in blocks of columns. Phase 1: the steps one after the other, each task some rows
 // of the batch in one direction, which need nothing of the others.
 //   lstm (i o f c): c' = f c + i tanh(c~), h = o tanh(c');  gru (z r h): h' = (1 - z) h~ + z h
 #include "kern/cost.h"
 #include "kern/rnn/rnn.h"
 #include "kern/vmath.h"
 
-#define VECS 4 // vectors of a column block: 4 rows x 4 vectors of accumulators
+#define VECS 4 // vectors of a column block
 #define WIDTH (VECS * V_W)
+#define ROWS V_PICK(14, 6, 4) // of the batch that are computed together
+#define UNROLL _Pragma("GCC unroll 32")
+#define PREFETCH 32 // steps of weights ahead
 
-// y[r][j] = init[r][j] (or bias[j], or 0) + sum a[r][k] w[k][j], one block of columns
-V_FN void tile(int rows, const float *a, int64_t a_row, int64_t depth, const float *w, float *y,
-               int64_t y_row, int64_t cols, const float *init, int64_t init_row) {
-    vf acc[RNN_ROWS][VECS];
-    for (int r = 0; r < rows; r++)
-        for (int v = 0; v < VECS; v++) {
+// y[r][j] = init[r][j] (or 0) + sum a[r][k] w[k][j] for `vecs` vectors of columns: half a block,
+// one or two, as many as the registers hold for the rows.
+V_FN void tile(int rows, int vecs, const float *a, int64_t a_row, int64_t depth, const float *w,
+               float *y, int64_t y_row, int64_t cols, const float *init, int64_t init_row) {
+    vf acc[2 * ROWS > 24 ? 2 * ROWS : 24];
+    const int64_t next = WIDTH * (depth - 1); // to the block behind
+    UNROLL for (int r = 0; r < rows; r++)
+        UNROLL for (int v = 0; v < vecs; v++) {
             int64_t left = cols - v * V_W;
-            acc[r][v] = init && left > 0 ? v_load_n(init + r * init_row + v * V_W, left) : v_zero();
+            acc[r * vecs + v] =
+                init && left > 0 ? v_load_n(init + r * init_row + v * V_W, left) : v_zero();
         }
-    for (int64_t k = 0; k < depth; k++, w += WIDTH)
-        for (int r = 0; r < rows; r++) {
+    for (int64_t k = 0; k < depth; k++, w += WIDTH) {
+        vf weight[2 * VECS];
+        UNROLL for (int v = 0; v < vecs; v++) {
+            const float *at = w + v * V_W + (v < VECS ? 0 : next);
+            weight[v] = v_load(at);
+            __builtin_prefetch(at + PREFETCH * WIDTH);
+        }
+        UNROLL for (int r = 0; r < rows; r++) {
             vf x = v_set1(a[r * a_row + k]);
-            for (int v = 0; v < VECS; v++) acc[r][v] = v_fma(x, v_load(w + v * V_W), acc[r][v]);
+            UNROLL for (int v = 0; v < vecs; v++)
+                acc[r * vecs + v] = v_fma(x, weight[v], acc[r * vecs + v]);
         }
-    for (int r = 0; r < rows; r++)
-        for (int v = 0; v < VECS; v++)
-            if (cols > v * V_W) v_store_n(y + r * y_row + v * V_W, acc[r][v], cols - v * V_W);
+    }
+    UNROLL for (int r = 0; r < rows; r++)
+        UNROLL for (int v = 0; v < vecs; v++)
+            if (cols > v * V_W)
+                v_store_n(y + r * y_row + v * V_W, acc[r * vecs + v], cols - v * V_W);
 }
 
-// All columns [0, n) of up to RNN_ROWS rows; w: packed, starting at block `first` of the matrix.
+static void last_block(const float *a, int64_t depth, const float *w, float *y, int64_t cols,
+                       const float *init) {
+    tile(1, VECS, a, 0, depth, w, y, 0, cols, init, 0);
+}
+
+// Vectors of a tile of so many rows.
+static int32_t tile_vecs(int64_t rows) {
+    return rows <= V_PICK(3, 1, 1) ? 2 * VECS : rows <= V_PICK(7, 3, 3) ? VECS : VECS / 2;
+}
+
+static void columns(int64_t rows, const float *a, int64_t a_row, int64_t depth, const float *w,
+                    float *y, int64_t y_row, int64_t cols, const float *init, int64_t init_row) {
+#define CASE(rows, vecs)                                                                           \
+    case rows: tile(rows, vecs, a, a_row, depth, w, y, y_row, cols, init, init_row); return
+    switch (rows) {
+        CASE(1, 2 * VECS);
+        CASE(2, V_PICK(2 * VECS, VECS, VECS));
+        CASE(3, V_PICK(2 * VECS, VECS, VECS));
+        CASE(4, V_PICK(VECS, VECS / 2, VECS / 2));
+#if ROWS > 4
+        CASE(5, V_PICK(VECS, VECS / 2, 0));
+        CASE(6, V_PICK(VECS, VECS / 2, 0));
+#endif
+#if ROWS > 6
+        CASE(7, VECS);
+        CASE(8, VECS / 2);
+        CASE(9, VECS / 2);
+        CASE(10, VECS / 2);
+        CASE(11, VECS / 2);
+        CASE(12, VECS / 2);
+        CASE(13, VECS / 2);
+        CASE(14, VECS / 2);
+#endif
+    }
+#undef CASE
+}
+
+// All columns [0, n) of up to ROWS rows, from behind if `back`: what the caches still hold of large
+// weights is what was used last. w: packed, starting at a block of the matrix.
 static void product(int64_t rows, const float *a, int64_t a_row, int64_t depth, const float *w,
-                    float *y, int64_t y_row, int64_t n, const float *init, int64_t init_row) {
-    for (int64_t j = 0; j < n; j += WIDTH, w += WIDTH * depth) {
+                    float *y, int64_t y_row, int64_t n, const float *init, int64_t init_row,
+                    bool back) {
+    int64_t width = tile_vecs(rows) * V_W, count = (n + width - 1) / width;
+    for (int64_t i = 0; i < count; i++) {
+        int64_t j = (back ? count - 1 - i : i) * width;
+        int64_t left = (n - j + WIDTH - 1) / WIDTH * WIDTH; // in packed blocks
+        const float *at = w + j / WIDTH * WIDTH * depth + j % WIDTH;
         const float *from = init ? init + j : NULL;
-        switch (rows) {
-        case 1: tile(1, a, a_row, depth, w, y + j, y_row, n - j, from, init_row); break;
-        case 2: tile(2, a, a_row, depth, w, y + j, y_row, n - j, from, init_row); break;
-        case 3: tile(3, a, a_row, depth, w, y + j, y_row, n - j, from, init_row); break;
-        default: tile(4, a, a_row, depth, w, y + j, y_row, n - j, from, init_row);
+        if (width > WIDTH && left == WIDTH) { // a block without a partner
+            for (int64_t r = 0; r < rows; r++)
+                last_block(a + r * a_row, depth, at, y + r * y_row + j, n - j,
+                           from ? from + r * init_row : NULL);
+            continue;
         }
+        columns(rows, a, a_row, depth, at, y + j, y_row, n - j, from, init_row);
     }
 }
 
@@ -50,8 +109,13 @@ static const float *weights_of(const whet_call *c, const rnn_shape *s, int32_t i
 
 // ---- phase 0 ----
 
-static int64_t row_blocks(const rnn_shape *s) {
-    return (s->seq * s->batch + RNN_ROWS - 1) / RNN_ROWS;
+// A task is a block of columns of a direction, for rows whose inputs stay in a cache.
+static int64_t row_chunk(const rnn_shape *s) {
+    int64_t rows = (128 << 10) / s->input / ROWS * ROWS;
+    return rows < ROWS ? ROWS : rows;
+}
+static int64_t row_chunks(const rnn_shape *s) {
+    return (s->seq * s->batch + row_chunk(s) - 1) / row_chunk(s);
 }
 
 // Both biases of a direction in one, but for gru's hidden gate: [n].
@@ -64,16 +128,22 @@ static const float *sum_bias(const whet_call *c, const rnn_shape *s, int64_t dir
 }
 
 static void project(const whet_call *c, const rnn_shape *s, int64_t begin, int64_t end) {
-    int64_t blocks = row_blocks(s), all = s->seq * s->batch, last = -1;
+    int64_t chunks = row_chunks(s), all = s->seq * s->batch, last = -1;
     const float *bias = NULL;
     for (int64_t t = begin; t < end; t++) {
-        int64_t dir = t / blocks, row = t % blocks * RNN_ROWS;
+        int64_t dir = t / s->blocks / chunks, block = t % s->blocks, col = block * WIDTH;
+        int64_t row = t / s->blocks % chunks * row_chunk(s), to = row + row_chunk(s);
         if (dir != last) bias = sum_bias(c, s, dir, c->scratch);
         last = dir;
-        product(all - row < RNN_ROWS ? all - row : RNN_ROWS,
-                (const float *)c->in[RNN_X] + row * s->input, s->input, s->input,
-                weights_of(c, s, RNN_W, dir), (float *)c->workspace + (dir * all + row) * s->n,
-                s->n, s->n, bias, 0);
+        if (to > all) to = all;
+        const float *w = weights_of(c, s, RNN_W, dir) + col * s->input;
+        for (int64_t tiles = (to - row + ROWS - 1) / ROWS; tiles > 0; tiles--) {
+            int64_t rows = (to - row + tiles - 1) / tiles;
+            product(rows, (const float *)c->in[RNN_X] + row * s->input, s->input, s->input, w,
+                    (float *)c->workspace + (dir * all + row) * s->n + col, s->n,
+                    s->n - col < WIDTH ? s->n - col : WIDTH, bias ? bias + col : NULL, 0, false);
+            row += rows;
+        }
     }
 }
 
@@ -119,7 +189,7 @@ static void gru_reset_product(const rnn_shape *s, const rows_state *st, const fl
         }
     int64_t first = 2 * s->hidden / WIDTH;
     product(st->rows, st->c, s->hidden, s->hidden, weights + first * WIDTH * s->hidden,
-            st->tmp + first * WIDTH, s->n, s->n - first * WIDTH, NULL, 0);
+            st->tmp + first * WIDTH, s->n, s->n - first * WIDTH, NULL, 0, false);
 }
 
 // x: products of the inputs; gates: those with the recurrent ones added; tmp: the latter alone.
@@ -147,7 +217,8 @@ static void gru_step(const whet_call *c, const rnn_shape *s, const rows_state *s
     bool biased = c->p->n_in > RNN_B && c->p->in[RNN_B].dtype != WHET_DTYPE_NONE;
     const float *bias = biased ? (const float *)c->in[RNN_B] + dir * 2 * s->n : NULL;
     const float *weights = weights_of(c, s, RNN_R, dir);
-    product(st->rows, st->h, s->hidden, s->hidden, weights, st->tmp, s->n, s->n, NULL, 0);
+    product(st->rows, st->h, s->hidden, s->hidden, weights, st->tmp, s->n, s->n, NULL, 0,
+            false);
     for (int64_t r = 0; r < st->rows; r++)
         for (int64_t j = 0; j < 2 * s->hidden; j++)
             st->gates[r * s->n + j] = st->tmp[r * s->n + j] + x[r * s->n + j];
@@ -161,12 +232,11 @@ static void store_rows(const whet_call *c, int32_t out, int64_t at, const float 
 }
 
 static void recur(const whet_call *c, const rnn_shape *s, int64_t task) {
-    int64_t parts = (s->batch + RNN_ROWS - 1) / RNN_ROWS, dir = task / parts;
-    int64_t row = task % parts * RNN_ROWS, left = s->batch - row;
-    rows_state st = {.rows = left < RNN_ROWS ? left : RNN_ROWS, .gates = c->scratch};
-    st.h = st.gates + RNN_ROWS * s->n;
-    st.c = st.h + RNN_ROWS * s->hidden;
-    st.tmp = st.c + 2 * RNN_ROWS * s->hidden;
+    int64_t dir = task / s->parts, row = task % s->parts * s->rows, left = s->batch - row;
+    rows_state st = {.rows = left < s->rows ? left : s->rows, .gates = c->scratch};
+    st.h = st.gates + s->rows * s->n;
+    st.c = st.h + s->rows * s->hidden;
+    st.tmp = st.c + 2 * s->rows * s->hidden;
     int64_t state = (dir * s->batch + row) * s->hidden, count = st.rows * s->hidden;
     bool reverse = dir == 1 || ((const whet_rnn_attrs *)c->p->attrs)->direction == WHET_RNN_REVERSE;
     load_state(c, s, RNN_H0, state, st.rows, st.h);
@@ -176,7 +246,7 @@ static void recur(const whet_call *c, const rnn_shape *s, int64_t task) {
         const float *x = (const float *)c->workspace + ((dir * s->seq + t) * s->batch + row) * s->n;
         if (s->gates == 4) {
             product(st.rows, st.h, s->hidden, s->hidden, weights_of(c, s, RNN_R, dir), st.gates,
-                    s->n, s->n, x, s->n);
+                    s->n, s->n, x, s->n, i & 1);
             lstm_cells(s, &st);
         } else {
             gru_step(c, s, &st, dir, x);
@@ -188,7 +258,7 @@ static void recur(const whet_call *c, const rnn_shape *s, int64_t task) {
 }
 
 static whet_status run(const whet_call *c, int32_t phase, int64_t begin, int64_t end) {
-    rnn_shape s = whet_rnn_shape(c->p, WIDTH);
+    rnn_shape s = whet_rnn_shape(c->p, WIDTH, ROWS);
     if (phase == 0) project(c, &s, begin, end);
     else
         for (int64_t t = begin; t < end; t++) recur(c, &s, t);
@@ -196,9 +266,9 @@ static whet_status run(const whet_call *c, int32_t phase, int64_t begin, int64_t
 }
 
 static int64_t tasks(const whet_problem *p, const int32_t *params, int32_t phase) {
-    rnn_shape s = whet_rnn_shape(p, WIDTH);
+    rnn_shape s = whet_rnn_shape(p, WIDTH, ROWS);
     (void)params;
-    return s.dirs * (phase == 0 ? row_blocks(&s) : (s.batch + RNN_ROWS - 1) / RNN_ROWS);
+    return s.dirs * (phase == 0 ? row_chunks(&s) * s.blocks : s.parts);
 }
 
 static bool accepts(const whet_problem *p) { return whet_rnn_accepts(p, WIDTH); }
@@ -216,19 +286,19 @@ static whet_status pack(const whet_problem *p, const int32_t *params, int32_t i,
 }
 
 static size_t workspace(const whet_problem *p, const int32_t *params) {
-    rnn_shape s = whet_rnn_shape(p, WIDTH);
+    rnn_shape s = whet_rnn_shape(p, WIDTH, ROWS);
     (void)params;
     return whet_rnn_workspace(&s);
 }
 
 static size_t scratch(const whet_problem *p, const int32_t *params) {
-    rnn_shape s = whet_rnn_shape(p, WIDTH);
+    rnn_shape s = whet_rnn_shape(p, WIDTH, ROWS);
     (void)params;
     return whet_rnn_scratch(&s);
 }
 
 static double cost(const whet_problem *p, const int32_t *params) {
-    rnn_shape s = whet_rnn_shape(p, WIDTH);
+    rnn_shape s = whet_rnn_shape(p, WIDTH, ROWS);
     double steps = (double)(s.dirs * s.seq * s.batch), flops = whet_problem_flops(p);
     (void)params;
     return flops / (3e9 * V_PICK(16, 10, 1)) + steps * (double)s.n * V_PICK(1.5, 3.0, 20.0) / 3e9;
@@ -238,7 +308,7 @@ static double cost(const whet_problem *p, const int32_t *params) {
     const whet_kernel V_CAT(whet_kernel_##operator##_f32_, V_ISA) = {                              \
         .name = #operator "_f32_" V_NAME,                                                          \
         .op = #operator,                                                                           \
-        .revision = 1,                                                                             \
+        .revision = 2,                                                                             \
         .cpu = V_CPU,                                                                              \
         .accepts = accepts,                                                                        \
         .cost = cost,                                                                              \

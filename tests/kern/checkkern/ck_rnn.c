@@ -32,7 +32,7 @@ static bool build(ck_case *c, int32_t i) {
     if (!lstm && n_in > 6) n_in = 6;
     a->direction = (int32_t)ck_int(c->rng, 0, 2);
     if (!lstm) a->linear_before_reset = ck_chance(c->rng, 2);
-    ports(c, ck_int(c->rng, 1, 6), ck_edge(c->rng, 9), ck_edge(c->rng, 35), ck_edge(c->rng, 35),
+    ports(c, ck_int(c->rng, 1, 6), ck_edge(c->rng, 17), ck_edge(c->rng, 35), ck_edge(c->rng, 35),
           a->direction == WHET_RNN_BIDIRECTIONAL ? 2 : 1, n_in);
     return true;
 }
