@@ -66,7 +66,7 @@ bool whet_norm_accepts_planes(const whet_problem *p, int64_t width) {
     norm_planes n = whet_norm_planes(p);
     if (n.block > 1 && n.block % width) return false;
     if (given) return true;
-    if (n.channels % n.groups) return false;
+    if (n.groups <= 0 || n.channels % n.groups) return false;
     int64_t each = n.channels / n.groups;
     return n.block == 1 || each == 1 || each % n.block == 0;
 }
