@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-static bool port_ok(const whet_port *port) {
-    if (port->dtype != WHET_DTYPE_F32 || port->layout != WHET_LAYOUT_PLAIN) return false;
+static bool port_ok(const whet_port *port, whet_dtype dtype) {
+    if (port->dtype != dtype || port->layout != WHET_LAYOUT_PLAIN) return false;
     if (port->rank < 1 || port->rank > WHET_MAX_RANK) return false;
     for (int32_t i = 0; i < port->rank; i++)
         if (port->dims[i] < 1 || port->dims[i] > INT32_MAX) return false;
@@ -45,9 +45,15 @@ static bool bias_ok(whet_gemm_geom *g, const whet_problem *p) {
 }
 
 bool whet_gemm_geom_init(whet_gemm_geom *g, const whet_problem *p) {
+    whet_dtype f32 = WHET_DTYPE_F32;
+    return whet_gemm_geom_init_as(g, p, f32, f32, f32);
+}
+
+bool whet_gemm_geom_init_as(whet_gemm_geom *g, const whet_problem *p, whet_dtype da, whet_dtype db,
+                            whet_dtype dy) {
     if (p->n_in < 2 || p->n_in > 3 || p->n_out != 1) return false;
     const whet_port *a = &p->in[0], *b = &p->in[1];
-    if (!port_ok(a) || !port_ok(b) || !port_ok(&p->out[0])) return false;
+    if (!port_ok(a, da) || !port_ok(b, db) || !port_ok(&p->out[0], dy)) return false;
     if (!strcmp(p->op, "gemm")) {
         const whet_gemm_attrs *at = p->attrs;
         if (a->rank != 2 || b->rank != 2) return false;

@@ -27,5 +27,8 @@ typedef struct whet_gemm_geom {
 // False unless this is an f32 product in plain layout that holds together: positive sizes, operands
 // that match, a bias that adds a row, a column or a number, a known epilogue.
 bool whet_gemm_geom_init(whet_gemm_geom *g, const whet_problem *p);
+// The same with operands and result stored as these; a bias is f32.
+bool whet_gemm_geom_init_as(whet_gemm_geom *g, const whet_problem *p, whet_dtype da, whet_dtype db,
+                            whet_dtype dy);
 
 #endif
