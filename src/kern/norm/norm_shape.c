@@ -3,9 +3,9 @@
 
 #include <string.h>
 
-static bool same_f32(const whet_problem *p) {
+static bool same_type(const whet_problem *p, whet_dtype dtype) {
     const whet_port *x = &p->in[0], *y = &p->out[0];
-    if (p->n_out < 1 || x->dtype != WHET_DTYPE_F32 || y->dtype != WHET_DTYPE_F32) return false;
+    if (p->n_out < 1 || x->dtype != dtype || y->dtype != dtype) return false;
     for (int32_t i = 1; i < p->n_out; i++)
         if (p->out[i].dtype != WHET_DTYPE_NONE) return false;
     return x->rank == y->rank && x->layout == y->layout && whet_epilogue_empty(&p->epi) &&
@@ -32,8 +32,8 @@ static bool row_parameter(const whet_port *x, int32_t axis, const whet_port *q) 
     return true;
 }
 
-bool whet_norm_accepts_rows(const whet_problem *p) {
-    if (p->n_in < 2 || p->n_in > 3 || !same_f32(p) || p->in[0].layout) return false;
+bool whet_norm_accepts_rows(const whet_problem *p, whet_dtype dtype) {
+    if (p->n_in < 2 || p->n_in > 3 || !same_type(p, dtype) || p->in[0].layout) return false;
     const whet_port *x = &p->in[0];
     int64_t axis = ((const whet_norm_attrs *)p->attrs)->axis;
     if (axis < -x->rank || axis >= x->rank) return false;
@@ -54,9 +54,9 @@ norm_planes whet_norm_planes(const whet_problem *p) {
     return n;
 }
 
-bool whet_norm_accepts_planes(const whet_problem *p, int64_t width) {
+bool whet_norm_accepts_planes(const whet_problem *p, whet_dtype dtype, int64_t width) {
     bool given = !strcmp(p->op, "batch_norm");
-    if (p->n_in != (given ? 5 : 3) || !same_f32(p) || p->in[0].rank < 2) return false;
+    if (p->n_in != (given ? 5 : 3) || !same_type(p, dtype) || p->in[0].rank < 2) return false;
     if (p->in[0].layout == WHET_LAYOUT_NHWC) return false;
     if (given && ((const whet_batch_norm_attrs *)p->attrs)->training_mode) return false;
     for (int32_t i = 1; i < p->n_in; i++)

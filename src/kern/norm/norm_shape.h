@@ -10,7 +10,7 @@ typedef struct norm_rows {
     int64_t rows, n;
 } norm_rows;
 norm_rows whet_norm_rows(const whet_problem *p);
-bool whet_norm_accepts_rows(const whet_problem *p);
+bool whet_norm_accepts_rows(const whet_problem *p, whet_dtype dtype);
 
 // The others: [batch, channels, pixels], channels in blocks of `block`.
 typedef struct norm_planes {
@@ -19,7 +19,7 @@ typedef struct norm_planes {
 } norm_planes;
 norm_planes whet_norm_planes(const whet_problem *p);
 // width: lanes of a vector, which must divide a block.
-bool whet_norm_accepts_planes(const whet_problem *p, int64_t width);
+bool whet_norm_accepts_planes(const whet_problem *p, whet_dtype dtype, int64_t width);
 
 int64_t whet_norm_tasks(const whet_problem *p, const int32_t *params, int32_t phase);
 bool whet_norm_inplace(const whet_problem *p, int32_t i);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Poolings over f32. Channels last or in blocks: lanes are channels, one output pixel at a time.
+// Poolings over f32, or f32 stored as bf16. Channels last or in blocks: lanes are channels, one output pixel at a time.
 // Plain: the rows of a window are combined into one row (vectors along x), then its columns.
 // A NaN never wins a maximum; a window without taps gives -inf, or 0 for an average.
 #include "kern/cost.h"
 #include "kern/pool/pool.h"
-#include "kern/simd.h"
+#include "kern/typed.h"
 
 V_FN vf combine(bool is_max, vf acc, vf x) { return is_max ? v_max(x, acc) : acc + x; }
 V_FN float combine1(bool is_max, float acc, float x) {
@@ -20,7 +20,7 @@ static float divisor_of(const pool_plan *plan, const pool_taps t[3]) {
 
 // ---- lanes are channels ----
 
-V_FN vf pixel_vector(bool is_max, const pool_plan *plan, const pool_taps t[3], const float *x,
+V_FN vf pixel_vector(bool is_max, const pool_plan *plan, const pool_taps t[3], const vx *x,
                      int64_t lanes) {
     const whet_window *w = &plan->w;
     vf acc = v_set1(first_value(is_max));
@@ -29,22 +29,22 @@ V_FN vf pixel_vector(bool is_max, const pool_plan *plan, const pool_taps t[3], c
         for (int64_t ky = t[1].first; ky < t[1].last; ky++) {
             int64_t row =
                 (t[0].start + kz * w->dilation[0]) * w->in[1] + t[1].start + ky * w->dilation[1];
-            const float *at =
+            const vx *at =
                 x + (row * w->in[2] + t[2].start + t[2].first * w->dilation[2]) * plan->pixel;
             for (int64_t kx = t[2].first; kx < t[2].last; kx++, at += step)
-                acc = combine(is_max, acc, v_load_n(at, lanes));
+                acc = combine(is_max, acc, x_load_n(at, lanes));
         }
     return acc;
 }
 
-V_FN void lanes_row(bool is_max, const pool_plan *plan, pool_taps t[3], const float *x, float *y) {
+V_FN void lanes_row(bool is_max, const pool_plan *plan, pool_taps t[3], const vx *x, vx *y) {
     for (int64_t o = 0; o < plan->w.out[2]; o++, y += plan->pixel) {
         t[2] = whet_pool_taps_at(&plan->w, 2, o);
         float n = is_max ? 1 : divisor_of(plan, t);
         for (int64_t c = 0; c < plan->lanes; c += V_W) {
             vf acc = pixel_vector(is_max, plan, t, x + c, plan->lanes - c);
             if (!is_max) acc = n > 0 ? acc / v_set1(n) : v_zero();
-            v_store_n(y + c, acc, plan->lanes - c);
+            x_store_n(y + c, acc, plan->lanes - c);
         }
     }
 }
@@ -52,7 +52,7 @@ V_FN void lanes_row(bool is_max, const pool_plan *plan, pool_taps t[3], const fl
 // ---- plain ----
 
 // row[i] = the combined column i of the window's rows
-V_FN void gather_rows(bool is_max, const pool_plan *plan, const pool_taps t[3], const float *x,
+V_FN void gather_rows(bool is_max, const pool_plan *plan, const pool_taps t[3], const vx *x,
                       float *row) {
     const whet_window *w = &plan->w;
     for (int64_t i = 0; i < w->in[2]; i += V_W) {
@@ -61,13 +61,13 @@ V_FN void gather_rows(bool is_max, const pool_plan *plan, const pool_taps t[3], 
             for (int64_t ky = t[1].first; ky < t[1].last; ky++) {
                 int64_t at = (t[0].start + kz * w->dilation[0]) * w->in[1] + t[1].start +
                              ky * w->dilation[1];
-                acc = combine(is_max, acc, v_load_n(x + at * w->in[2] + i, w->in[2] - i));
+                acc = combine(is_max, acc, x_load_n(x + at * w->in[2] + i, w->in[2] - i));
             }
         v_store_n(row + i, acc, w->in[2] - i);
     }
 }
 
-V_FN void plain_row(bool is_max, const pool_plan *plan, pool_taps t[3], const float *x, float *y,
+V_FN void plain_row(bool is_max, const pool_plan *plan, pool_taps t[3], const vx *x, vx *y,
                     float *row) {
     gather_rows(is_max, plan, t, x, row);
     for (int64_t o = 0; o < plan->w.out[2]; o++) {
@@ -76,7 +76,7 @@ V_FN void plain_row(bool is_max, const pool_plan *plan, pool_taps t[3], const fl
         const float *at = row + t[2].start;
         for (int64_t k = t[2].first; k < t[2].last; k++)
             acc = combine1(is_max, acc, at[k * plan->w.dilation[2]]);
-        y[o] = is_max ? acc : n > 0 ? acc / n : 0;
+        y[o] = x_narrow(is_max ? acc : n > 0 ? acc / n : 0);
     }
 }
 
@@ -90,8 +90,8 @@ V_FN void window_rows(bool is_max, const whet_call *c, int64_t begin, int64_t en
         int64_t plane = r / w->out[1] / w->out[0];
         t[0] = whet_pool_taps_at(w, 0, r / w->out[1] % w->out[0]);
         t[1] = whet_pool_taps_at(w, 1, r % w->out[1]);
-        const float *x = (const float *)c->in[0] + plane * in;
-        float *y = (float *)c->out[0] + r * out;
+        const vx *x = (const vx *)c->in[0] + plane * in;
+        vx *y = (vx *)c->out[0] + r * out;
         if (plain) plain_row(is_max, plan, t, x, y, c->scratch);
         else lanes_row(is_max, plan, t, x, y);
     }
@@ -99,27 +99,27 @@ V_FN void window_rows(bool is_max, const whet_call *c, int64_t begin, int64_t en
 
 // ---- over all pixels ----
 
-V_FN vf global_vector(bool is_max, const pool_plan *plan, const float *x, int64_t lanes) {
+V_FN vf global_vector(bool is_max, const pool_plan *plan, const vx *x, int64_t lanes) {
     vf a[4];
     int64_t i = 0, n = plan->w.in[2];
     for (int j = 0; j < 4; j++) a[j] = v_set1(first_value(is_max));
     for (; i + 4 <= n; i += 4)
         for (int j = 0; j < 4; j++)
-            a[j] = combine(is_max, a[j], v_load_n(x + (i + j) * plan->pixel, lanes));
-    for (; i < n; i++) a[0] = combine(is_max, a[0], v_load_n(x + i * plan->pixel, lanes));
+            a[j] = combine(is_max, a[j], x_load_n(x + (i + j) * plan->pixel, lanes));
+    for (; i < n; i++) a[0] = combine(is_max, a[0], x_load_n(x + i * plan->pixel, lanes));
     return combine(is_max, combine(is_max, a[0], a[1]), combine(is_max, a[2], a[3]));
 }
 
-V_FN float global_plain(bool is_max, const pool_plan *plan, const float *x) {
+V_FN float global_plain(bool is_max, const pool_plan *plan, const vx *x) {
     vf a[4];
     int64_t i = 0, n = plan->w.in[2];
     for (int j = 0; j < 4; j++) a[j] = v_set1(first_value(is_max));
     for (; i + 4 * V_W <= n; i += 4 * V_W)
-        for (int j = 0; j < 4; j++) a[j] = combine(is_max, a[j], v_load(x + i + j * V_W));
-    for (; i + V_W <= n; i += V_W) a[0] = combine(is_max, a[0], v_load(x + i));
+        for (int j = 0; j < 4; j++) a[j] = combine(is_max, a[j], x_load(x + i + j * V_W));
+    for (; i + V_W <= n; i += V_W) a[0] = combine(is_max, a[0], x_load(x + i));
     vf all = combine(is_max, combine(is_max, a[0], a[1]), combine(is_max, a[2], a[3]));
     float acc = is_max ? v_hmax(all) : v_sum(all);
-    for (; i < n; i++) acc = combine1(is_max, acc, x[i]);
+    for (; i < n; i++) acc = combine1(is_max, acc, x_widen(x[i]));
     return acc;
 }
 
@@ -127,14 +127,14 @@ V_FN void global_groups(bool is_max, const whet_call *c, int64_t begin, int64_t 
     const pool_plan *plan = c->state;
     float n = is_max ? 1 : (float)plan->w.in[2];
     for (int64_t g = begin; g < end; g++) {
-        const float *x = (const float *)c->in[0] + g * plan->w.in[2] * plan->pixel;
-        float *y = (float *)c->out[0] + g * plan->pixel;
+        const vx *x = (const vx *)c->in[0] + g * plan->w.in[2] * plan->pixel;
+        vx *y = (vx *)c->out[0] + g * plan->pixel;
         if (c->p->in[0].layout == WHET_LAYOUT_PLAIN) {
-            y[0] = global_plain(is_max, plan, x) / n;
+            y[0] = x_narrow(global_plain(is_max, plan, x) / n);
             continue;
         }
         for (int64_t i = 0; i < plan->lanes; i += V_W)
-            v_store_n(y + i, global_vector(is_max, plan, x + i, plan->lanes - i) / v_set1(n),
+            x_store_n(y + i, global_vector(is_max, plan, x + i, plan->lanes - i) / v_set1(n),
                       plan->lanes - i);
     }
 }
@@ -163,7 +163,7 @@ static whet_status run_global_average(const whet_call *c, int32_t phase, int64_t
     return WHET_OK;
 }
 
-static bool accepts(const whet_problem *p) { return whet_pool_accepts(p, WHET_DTYPE_F32, V_W); }
+static bool accepts(const whet_problem *p) { return whet_pool_accepts(p, X_DTYPE, V_W); }
 
 static double cost(const whet_problem *p, const int32_t *params) {
     const whet_pool_attrs *a = p->attrs;
@@ -177,12 +177,13 @@ static double cost(const whet_problem *p, const int32_t *params) {
 }
 
 #define POOL_KERNEL(operator, function)                                                            \
-    const whet_kernel V_CAT(whet_kernel_##operator##_f32_, V_ISA) = {                              \
-        .name = #operator "_f32_" V_NAME,                                                          \
+    const whet_kernel V_CAT(whet_kernel_##operator##_, X_ISA) = {                                  \
+        .name = #operator "_" X_NAME,                                                              \
         .op = #operator,                                                                           \
         .revision = 1,                                                                             \
         .cpu = V_CPU,                                                                              \
         .layouts = (1u << WHET_LAYOUT_COUNT) - 1,                                                  \
+        .stores = X_STORES,                                                                        \
         .accepts = accepts,                                                                        \
         .cost = cost,                                                                              \
         .scratch = whet_pool_scratch,                                                              \

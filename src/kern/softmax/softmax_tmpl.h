@@ -2,8 +2,9 @@
 // softmax y = e^(x - m) / sum e^(x - m) and log_softmax y = x - m - ln sum e^(x - m), m = max x,
 // along one axis of a plain tensor seen as [outer, n, inner]. inner = 1: vectors run along the
 // axis, which is read three times (the row stays in cache); else vectors run across, one group of
-// columns at a time.
+// columns at a time. Stored as bf16, the terms wait in scratch, as f32.
 #include "kern/cost.h"
+#include "kern/typed.h"
 #include "kern/vmath.h"
 
 typedef struct softmax_shape {
@@ -17,28 +18,28 @@ static softmax_shape shape_of(const whet_problem *p) {
                            whet_dims_count(x->dims + axis + 1, x->rank - axis - 1)};
 }
 
-V_FN vf tail_or(const float *x, int64_t left, float other) {
-    if (left >= V_W) return v_load(x);
-    return v_select(vm_first(left), v_load_n(x, left), v_set1(other));
+V_FN vf tail_or(const vx *x, int64_t left, float other) {
+    if (left >= V_W) return x_load(x);
+    return v_select(vm_first(left), x_load_n(x, left), v_set1(other));
 }
 
-static float row_max(const float *x, int64_t n) {
+static float row_max(const vx *x, int64_t n) {
     vf a = v_set1(-INFINITY), b = a;
     int64_t i = 0;
     for (; i + 2 * V_W <= n; i += 2 * V_W) {
-        a = v_max(v_load(x + i), a);
-        b = v_max(v_load(x + i + V_W), b);
+        a = v_max(x_load(x + i), a);
+        b = v_max(x_load(x + i + V_W), b);
     }
     for (; i < n; i += V_W) a = v_max(tail_or(x + i, n - i, -INFINITY), a);
     return v_hmax(v_max(a, b));
 }
 
 // sum e^(x - m); the terms go to y when there is one. A NaN, lost by the maximum, shows up here.
-V_FN float exp_sum(const float *x, float *y, float max, int64_t n) {
+V_FN float exp_sum(const vx *x, float *y, float max, int64_t n) {
     vf a = v_zero(), b = a, m = v_set1(max);
     int64_t i = 0;
     for (; i + 2 * V_W <= n; i += 2 * V_W) {
-        vf e = v_exp_neg(v_load(x + i) - m), f = v_exp_neg(v_load(x + i + V_W) - m);
+        vf e = v_exp_neg(x_load(x + i) - m), f = v_exp_neg(x_load(x + i + V_W) - m);
         if (y) v_store(y + i, e), v_store(y + i + V_W, f);
         a += e;
         b += f;
@@ -51,29 +52,29 @@ V_FN float exp_sum(const float *x, float *y, float max, int64_t n) {
     return v_sum(a + b);
 }
 
-V_FN void softmax_row(bool log, const float *x, float *y, int64_t n) {
-    float max = row_max(x, n), sum = exp_sum(x, log ? NULL : y, max, n);
+V_FN void softmax_row(bool log, const vx *x, vx *y, float *terms, int64_t n) {
+    float max = row_max(x, n), sum = exp_sum(x, log ? NULL : terms, max, n);
     vf m = v_set1(max), s = v_set1(log ? logf(sum) : 1 / sum);
     for (int64_t i = 0; i < n; i += V_W) {
-        vf v = v_load_n((log ? x : y) + i, n - i);
-        v_store_n(y + i, log ? v - m - s : v * s, n - i);
+        vf v = log ? x_load_n(x + i, n - i) : v_load_n(terms + i, n - i);
+        x_store_n(y + i, log ? v - m - s : v * s, n - i);
     }
 }
 
-// n values `step` apart in each of `cols` columns
-V_FN void softmax_columns(bool log, const float *x, float *y, int64_t n, int64_t step,
-                          int64_t cols) {
+// n values `step` apart in each of `cols` columns; terms are `term_step` apart
+V_FN void softmax_columns(bool log, const vx *x, vx *y, float *terms, int64_t term_step, int64_t n,
+                          int64_t step, int64_t cols) {
     vf max = v_set1(-INFINITY), sum = v_zero();
-    for (int64_t k = 0; k < n; k++) max = v_max(v_load_n(x + k * step, cols), max);
+    for (int64_t k = 0; k < n; k++) max = v_max(x_load_n(x + k * step, cols), max);
     for (int64_t k = 0; k < n; k++) {
-        vf e = v_exp_neg(v_load_n(x + k * step, cols) - max);
+        vf e = v_exp_neg(x_load_n(x + k * step, cols) - max);
         sum += e;
-        if (!log) v_store_n(y + k * step, e, cols);
+        if (!log) v_store_n(terms + k * term_step, e, cols);
     }
     sum = log ? v_log(sum) : v_set1(1.0f) / sum;
     for (int64_t k = 0; k < n; k++) {
-        vf v = v_load_n((log ? x : y) + k * step, cols);
-        v_store_n(y + k * step, log ? v - max - sum : v * sum, cols);
+        vf v = log ? x_load_n(x + k * step, cols) : v_load_n(terms + k * term_step, cols);
+        x_store_n(y + k * step, log ? v - max - sum : v * sum, cols);
     }
 }
 
@@ -88,11 +89,19 @@ V_FN void softmax_tasks(bool log, const whet_call *c, int64_t begin, int64_t end
     int64_t parts = (s.inner + V_W - 1) / V_W;
     for (int64_t t = begin; t < end; t++) {
         int64_t col = t % parts * V_W, at = t / parts * s.n * s.inner + col;
-        const float *x = (const float *)c->in[0] + at;
-        float *y = (float *)c->out[0] + at;
-        if (s.inner == 1) softmax_row(log, x, y, s.n);
-        else softmax_columns(log, x, y, s.n, s.inner, s.inner - col);
+        const vx *x = (const vx *)c->in[0] + at;
+        vx *y = (vx *)c->out[0] + at;
+        float *terms = X_BF16 ? c->scratch : (float *)(void *)y;
+        int64_t term_step = X_BF16 ? V_W : s.inner;
+        if (s.inner == 1) softmax_row(log, x, y, terms, s.n);
+        else softmax_columns(log, x, y, terms, term_step, s.n, s.inner, s.inner - col);
     }
+}
+
+static size_t scratch(const whet_problem *p, const int32_t *params) {
+    softmax_shape s = shape_of(p);
+    (void)params;
+    return X_BF16 ? sizeof(float) * (size_t)s.n * (s.inner == 1 ? 1 : V_W) : 0;
 }
 
 static whet_status run_softmax(const whet_call *c, int32_t phase, int64_t begin, int64_t end) {
@@ -109,13 +118,13 @@ static whet_status run_log_softmax(const whet_call *c, int32_t phase, int64_t be
 static bool accepts(const whet_problem *p) {
     if (p->n_in != 1 || p->n_out != 1 || !whet_epilogue_empty(&p->epi)) return false;
     const whet_port *x = &p->in[0], *y = &p->out[0];
-    if (x->dtype != WHET_DTYPE_F32 || y->dtype != WHET_DTYPE_F32 || x->rank != y->rank)
-        return false;
+    if (x->dtype != X_DTYPE || y->dtype != X_DTYPE || x->rank != y->rank) return false;
     if (x->rank < 1 || x->layout != WHET_LAYOUT_PLAIN || y->layout != WHET_LAYOUT_PLAIN)
         return false;
     if (memcmp(x->dims, y->dims, (size_t)x->rank * sizeof *x->dims)) return false;
     int64_t axis = ((const whet_softmax_attrs *)p->attrs)->axis;
-    return axis >= -x->rank && axis < x->rank && whet_dims_count(x->dims, x->rank) >= 0;
+    return axis >= -x->rank && axis < x->rank && whet_dims_count(x->dims, x->rank) >= 0 &&
+           x->dims[whet_axis(axis, x->rank)] <= INT32_MAX;
 }
 
 static double cost(const whet_problem *p, const int32_t *params) {
@@ -129,8 +138,10 @@ static bool inplace(const whet_problem *p, int32_t i) {
 }
 
 #define SOFTMAX_KERNEL(operator)                                                                   \
-    const whet_kernel V_CAT(whet_kernel_##operator##_f32_, V_ISA) = {                              \
-        .name = #operator "_f32_" V_NAME,                                                          \
+    const whet_kernel V_CAT(whet_kernel_##operator##_, X_ISA) = {                                  \
+        .name = #operator "_" X_NAME,                                                              \
+        .stores = X_STORES,                                                                        \
+        .scratch = scratch,                                                                        \
         .op = #operator,                                                                           \
         .revision = 1,                                                                             \
         .cpu = V_CPU,                                                                              \
