@@ -22,6 +22,10 @@ static bool chain_valid(const whet_problem *p) {
     return true;
 }
 
+static bool stored_known(whet_dtype dtype) {
+    return dtype == WHET_DTYPE_F32 || dtype == WHET_DTYPE_BF16;
+}
+
 static bool ports_valid(const whet_problem *p) {
     const whet_port *out = &p->out[0];
     bool blocked = out->layout == WHET_LAYOUT_C8 || out->layout == WHET_LAYOUT_C16;
@@ -30,13 +34,13 @@ static bool ports_valid(const whet_problem *p) {
     if (blocked ? out->rank < 3 || out->rank > 5 : out->layout != WHET_LAYOUT_PLAIN) return false;
     for (int32_t o = 0; o < p->n_out; o++) {
         const whet_port *q = &p->out[o];
-        if (q->dtype != WHET_DTYPE_F32 || q->layout != out->layout || q->rank != out->rank)
+        if (!stored_known(q->dtype) || q->layout != out->layout || q->rank != out->rank)
             return false;
         if (memcmp(q->dims, out->dims, (size_t)out->rank * sizeof *q->dims)) return false;
     }
     for (int32_t i = 0; i < p->n_in; i++) {
         const whet_port *q = &p->in[i];
-        if (q->dtype != WHET_DTYPE_F32 || q->rank < 0 || q->rank > out->rank) return false;
+        if (!stored_known(q->dtype) || q->rank < 0 || q->rank > out->rank) return false;
         if (q->layout != WHET_LAYOUT_PLAIN && (q->layout != out->layout || q->rank != out->rank))
             return false;
         for (int32_t d = 0; d < q->rank; d++) {
@@ -184,6 +188,14 @@ static void place_results(const whet_chain *c, chain_plan *plan) {
     }
 }
 
+bool whet_chain_stored(const whet_problem *p) {
+    for (int32_t i = 0; i < p->n_in; i++)
+        if (p->in[i].dtype == WHET_DTYPE_BF16) return true;
+    for (int32_t o = 0; o < p->n_out; o++)
+        if (p->out[o].dtype == WHET_DTYPE_BF16) return true;
+    return false;
+}
+
 bool whet_chain_plan_make(const whet_problem *p, chain_plan *plan) {
     memset(plan, 0, sizeof *plan);
     if (!chain_valid(p) || !ports_valid(p)) return false;
@@ -219,7 +231,7 @@ void whet_chain_ports(const whet_problem *p, whet_layout l, whet_layout *in, whe
 
 bool whet_chain_inplace(const whet_problem *p, int32_t i) {
     const whet_port *q = &p->in[i], *out = &p->out[0];
-    return q->layout == out->layout && q->rank == out->rank &&
+    return q->dtype == out->dtype && q->layout == out->layout && q->rank == out->rank &&
            !memcmp(q->dims, out->dims, (size_t)out->rank * sizeof *q->dims);
 }
 
@@ -234,8 +246,12 @@ static int64_t offset_at(const chain_plan *plan, const chain_input *in, const in
     return offset;
 }
 
-void whet_chain_gather(const chain_plan *plan, int32_t i, const float *in, const int64_t *at,
-                       int64_t n, float *out) {
+static float element(const void *in, bool stored, int64_t i) {
+    return stored ? whet_bf16_to_f32(((const uint16_t *)in)[i]) : ((const float *)in)[i];
+}
+
+void whet_chain_gather(const chain_plan *plan, int32_t i, const void *in, bool stored,
+                       const int64_t *at, int64_t n, float *out) {
     const chain_input *input = &plan->in[i];
     int64_t pos[CHAIN_LOOPS], width = plan->size[plan->n - 1];
     memcpy(pos, at, sizeof pos);
@@ -243,10 +259,10 @@ void whet_chain_gather(const chain_plan *plan, int32_t i, const float *in, const
         int64_t run = min64(width - pos[plan->n - 1], n - e), step = input->stride[plan->n - 1];
         if (input->ragged) {
             for (int64_t j = 0; j < run; j++, pos[plan->n - 1]++)
-                out[e + j] = in[offset_at(plan, input, pos)];
+                out[e + j] = element(in, stored, offset_at(plan, input, pos));
         } else {
-            const float *from = in + offset_at(plan, input, pos);
-            for (int64_t j = 0; j < run; j++) out[e + j] = from[j * step];
+            int64_t from = offset_at(plan, input, pos);
+            for (int64_t j = 0; j < run; j++) out[e + j] = element(in, stored, from + j * step);
             pos[plan->n - 1] += run;
         }
         e += run;

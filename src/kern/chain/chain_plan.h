@@ -39,9 +39,11 @@ typedef struct chain_plan {
 bool whet_chain_plan_make(const whet_problem *p, chain_plan *plan);
 void whet_chain_ports(const whet_problem *p, whet_layout l, whet_layout *in, whet_layout *out);
 bool whet_chain_inplace(const whet_problem *p, int32_t i);
-// Copies `n` elements of input i from loop position `at` (its index in each loop) into out.
-void whet_chain_gather(const chain_plan *plan, int32_t i, const float *in, const int64_t *at,
-                       int64_t n, float *out);
+// Copies `n` elements of input i, f32 or stored as bf16, from loop position `at` (its index in each
+// loop) into out.
+void whet_chain_gather(const chain_plan *plan, int32_t i, const void *in, bool stored,
+                       const int64_t *at, int64_t n, float *out);
+bool whet_chain_stored(const whet_problem *p); // any port stored as bf16
 size_t whet_chain_scratch(const whet_problem *p, const int32_t *params);
 int64_t whet_chain_tasks(const whet_problem *p, const int32_t *params, int32_t phase);
 void whet_chain_prepare(const whet_problem *p, const int32_t *params, void *state);

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pointwise chains: out_o[i] = f(inputs[i]), a straight program of elementwise instructions over
 // f32. Every instruction is one loop over a tile in L1; see chain_plan.h for the walk. Nothing is
-// read behind an input: the last, partial grain of a tile is copied aside first.
+// read behind an input: the last, partial grain of a tile is copied aside first. Where ports are
+// stored as bf16, inputs are widened into tiles and outputs rounded from such.
 #include "kern/chain/chain_fn.h"
 #include "kern/cost.h"
+#include "kern/typed.h"
 
 typedef struct chain_run {
     const whet_call *c;
@@ -13,7 +15,7 @@ typedef struct chain_run {
     float *slots, *outs, *tiles, *grains; // parts of the scratch
     const float *in[WHET_CHAIN_MAX_IN];   // of this tile
     int32_t step[WHET_CHAIN_MAX_IN];
-    const float *gathered[WHET_CHAIN_MAX_IN]; // where the tile of input i was copied from
+    const void *gathered[WHET_CHAIN_MAX_IN]; // where the tile of input i was copied from
     int64_t gathered_n[WHET_CHAIN_MAX_IN];
 } chain_run;
 
@@ -47,13 +49,29 @@ static void run_program(const chain_run *r, const float *const *in, float *const
     }
 }
 
+#if X_BF16
+// n values at `from`, widened, and so many behind that grains are whole.
+static void widen_tile(float *tile, const void *from, bool stored, int64_t n) {
+    for (int64_t j = 0; j < n; j += V_W)
+        v_store(tile + j, stored ? v_load_bf_n((const uint16_t *)from + j, n - j)
+                                 : v_load_n((const float *)from + j, n - j));
+}
+#endif
+
 static void bind_input(chain_run *r, int32_t i, const int64_t *at, int64_t n) {
     const chain_input *input = &r->plan->in[i];
-    const float *data = r->c->in[i], *from = data;
-    for (int32_t d = 0; d < r->plan->n; d++) from += at[d] * input->stride[d];
+    bool stored = X_BF16 && r->c->p->in[i].dtype == WHET_DTYPE_BF16;
+    const void *data = r->c->in[i], *from;
+    int64_t offset = 0;
+    for (int32_t d = 0; d < r->plan->n; d++) offset += at[d] * input->stride[d];
+    from = (const char *)data + offset * (stored ? 2 : 4);
     r->step[i] = input->kind == CHAIN_REPEAT ? 0 : CHAIN_GRAIN;
     if (input->kind == CHAIN_FULL) {
         r->in[i] = from;
+#if X_BF16
+        r->in[i] = r->tiles + i * CHAIN_TILE;
+        widen_tile(r->tiles + i * CHAIN_TILE, from, stored, n);
+#endif
         return;
     }
     r->in[i] = r->tiles + i * CHAIN_TILE;
@@ -63,18 +81,30 @@ static void bind_input(chain_run *r, int32_t i, const int64_t *at, int64_t n) {
     float *tile = r->tiles + i * CHAIN_TILE;
     if (period > want || r->plan->split == r->plan->n - 1) period = want;
     if (input->kind == CHAIN_REPEAT && r->plan->split == r->plan->n - 1) {
-        for (int32_t j = 0; j < CHAIN_GRAIN; j++) tile[j] = *from;
+        whet_chain_gather(r->plan, i, data, stored, at, 1, tile);
+        for (int32_t j = 1; j < CHAIN_GRAIN; j++) tile[j] = tile[0];
     } else if (input->kind == CHAIN_REPEAT) {
-        whet_chain_gather(r->plan, i, data, at, period, tile);
+        whet_chain_gather(r->plan, i, data, stored, at, period, tile);
         for (int64_t j = period; j < CHAIN_GRAIN; j++) tile[j] = tile[j - period];
     } else {
-        whet_chain_gather(r->plan, i, data, at, n, tile);
+        whet_chain_gather(r->plan, i, data, stored, at, n, tile);
         for (int64_t j = n; j % CHAIN_GRAIN; j++) tile[j] = tile[n - 1];
     }
     r->gathered[i] = from;
     r->gathered_n[i] = want;
 }
 
+#if X_BF16
+// n results of output o, from a tile to element `at`.
+static void store_tile(const chain_run *r, int32_t o, int64_t at, int64_t n) {
+    const float *from = r->outs + o * CHAIN_TILE;
+    bool stored = r->c->p->out[o].dtype == WHET_DTYPE_BF16;
+    for (int64_t j = 0; j < n; j += V_W) {
+        if (stored) v_store_bf_n((uint16_t *)r->c->out[o] + at + j, v_load(from + j), n - j);
+        else v_store_n((float *)r->c->out[o] + at + j, v_load(from + j), n - j);
+    }
+}
+#else
 // Elements [whole, n) of a tile, whole being the last multiple of the grain.
 static void run_tail(chain_run *r, float *const *out, int64_t whole, int64_t n) {
     const float *in[WHET_CHAIN_MAX_IN];
@@ -91,6 +121,7 @@ static void run_tail(chain_run *r, float *const *out, int64_t whole, int64_t n) 
     run_program(r, in, to, CHAIN_GRAIN);
     for (int32_t o = 0; o < r->chain->n_out; o++) memcpy(out[o] + whole, to[o], bytes);
 }
+#endif
 
 static void run_tile(chain_run *r, int64_t tile) {
     const chain_plan *plan = r->plan;
@@ -103,13 +134,19 @@ static void run_tile(chain_run *r, int64_t tile) {
     for (int32_t d = 0; d <= plan->split; d++) base = base * plan->size[d] + at[d];
     int64_t steps = plan->size[plan->split] - at[plan->split];
     int64_t n = (steps < plan->chunk ? steps : plan->chunk) * plan->inner;
-    int64_t whole = n / CHAIN_GRAIN * CHAIN_GRAIN;
     float *out[WHET_CHAIN_MAX_OUT];
     for (int32_t i = 0; i < r->chain->n_in; i++) bind_input(r, i, at, n);
+#if X_BF16
+    for (int32_t o = 0; o < r->chain->n_out; o++) out[o] = r->outs + o * CHAIN_TILE;
+    run_program(r, r->in, out, (n + CHAIN_GRAIN - 1) / CHAIN_GRAIN * CHAIN_GRAIN);
+    for (int32_t o = 0; o < r->chain->n_out; o++) store_tile(r, o, base * plan->inner, n);
+#else
+    int64_t whole = n / CHAIN_GRAIN * CHAIN_GRAIN;
     for (int32_t o = 0; o < r->chain->n_out; o++)
         out[o] = (float *)r->c->out[o] + base * plan->inner;
     if (whole) run_program(r, r->in, out, whole);
     if (whole < n) run_tail(r, out, whole, n);
+#endif
 }
 
 static whet_status run(const whet_call *c, int32_t phase, int64_t begin, int64_t end) {
@@ -127,6 +164,7 @@ static whet_status run(const whet_call *c, int32_t phase, int64_t begin, int64_t
 static bool accepts(const whet_problem *p) {
     chain_plan plan;
     if (strcmp(p->op, "chain") || !whet_chain_plan_make(p, &plan)) return false;
+    if (whet_chain_stored(p) != X_BF16) return false;
     for (int32_t k = 0; k < p->chain->n_ops; k++)
         if (!chain_fn_of(p->chain->ops[k].f)) return false;
     return true;
@@ -144,8 +182,11 @@ static double cost(const whet_problem *p, const int32_t *params) {
     return whet_cost_stream(p, cycles);
 }
 
-const whet_kernel V_CAT(whet_kernel_chain_f32_, V_ISA) = {
-    .name = "chain_f32_" V_NAME,
+const whet_kernel V_CAT(whet_kernel_chain_, X_ISA) = {
+    .name = "chain_" X_NAME,
+#if X_BF16
+    .stores = X_STORES | WHET_STORE_BIT(WHET_STORE_BF16_IN) | WHET_STORE_BIT(WHET_STORE_BF16_OUT),
+#endif
     .op = "chain",
     .revision = 1,
     .cpu = V_CPU,

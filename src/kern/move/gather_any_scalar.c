@@ -62,6 +62,7 @@ const whet_kernel whet_kernel_gather_any_scalar = {
     .name = "gather_any_scalar",
     .op = "gather",
     .revision = 1,
+    .stores = WHET_MOVE_STORES,
     .accepts = accepts_gather,
     .cost = whet_move_cost,
     .tasks = whet_move_tasks,

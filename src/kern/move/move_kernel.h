@@ -7,6 +7,9 @@
 #include "kern/cost.h"
 #include "kern/move/box.h"
 
+// Elements are bytes, whatever they stand for.
+#define WHET_MOVE_STORES (WHET_STORE_BIT(WHET_STORE_OWN) | WHET_STORE_BIT(WHET_STORE_BF16))
+
 static inline int64_t whet_move_tasks(const whet_problem *p, const int32_t *params, int32_t phase) {
     (void)params, (void)phase;
     return whet_tasks_of_bytes(p);

@@ -137,6 +137,7 @@ const whet_kernel whet_kernel_pad_any_scalar = {
     .name = "pad_any_scalar",
     .op = "pad",
     .revision = 1,
+    .stores = WHET_MOVE_STORES,
     .accepts = accepts_pad,
     .cost = whet_move_cost,
     .tasks = whet_move_tasks,

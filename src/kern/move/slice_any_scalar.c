@@ -133,6 +133,7 @@ static bool accepts_tile(const whet_problem *p) {
         .name = #operator "_any_scalar",                                                           \
         .op = #operator,                                                                           \
         .revision = 1,                                                                             \
+        .stores = WHET_MOVE_STORES,                                                                \
         .accepts = accepts_##operator,                                                             \
         .cost = whet_move_cost,                                                                    \
         .tasks = whet_move_tasks,                                                                  \

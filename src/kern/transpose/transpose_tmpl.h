@@ -126,6 +126,7 @@ const whet_kernel V_CAT(whet_kernel_transpose_any_, V_ISA) = {
     .op = "transpose",
     .revision = 1,
     .cpu = V_CPU,
+    .stores = WHET_MOVE_STORES,
     .accepts = accepts,
     .cost = cost,
     .state_bytes = sizeof(transpose_plan),
