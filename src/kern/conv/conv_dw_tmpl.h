@@ -7,7 +7,7 @@
 //   packed weights: [channel block][kh][kw][input channel of the group][lane]
 #include "kern/conv/conv_geom.h"
 #include "kern/microtile.h"
-#include "kern/simd.h"
+#include "kern/typed.h"
 
 #define BLOCKED (V_W == 16 ? WHET_LAYOUT_C16 : WHET_LAYOUT_C8)
 #define APPLY V_CAT(whet_epilogue_apply_, V_ISA)
@@ -15,6 +15,7 @@
 #define WIDE V_PICK(12, 8, 4)      // output pixels at once
 #define GROUP_WIDE V_PICK(12, 4, 2) // the same with groups: inputs take registers too
 #define UNROLL _Pragma("GCC unroll 16")
+#define UNROLL64 _Pragma("GCC unroll 64")
 
 typedef struct conv_plan {
     whet_conv_geom g;
@@ -24,7 +25,7 @@ typedef struct conv_plan {
 } conv_plan;
 
 static bool plan_init(conv_plan *c, const whet_problem *p) {
-    if (!whet_conv_geom_init(&c->g, p)) return false;
+    if (!whet_conv_geom_init_as(&c->g, p, X_DTYPE, X_DTYPE)) return false;
     const whet_conv_geom *g = &c->g;
     if (g->cg != g->kg || g->cg >= V_W || V_W % g->cg) return false;
     int64_t images = g->n * CEIL(g->c, V_W), threads = p->threads > 1 ? p->threads : 1;
@@ -43,42 +44,69 @@ static bool plan_init(conv_plan *c, const whet_problem *p) {
 }
 
 typedef struct row_task {
-    const float *src, *w; // channel block, weights from the first valid row of the window on
+    const vx *src;        // channel block
+    const float *w;       // weights from the first valid row of the window on
+    vx *y;                // the row, and where it waits for other functions when stored as bf16
+    float *row;
     int64_t rows, pitch;  // valid rows of the window, floats between them
     vf bias;
     const whet_epilogue *epi;
     whet_epi_plan plan;
 } row_task;
 
-V_FN void finish(const row_task *t, float *y, const float *other, vf x) {
+V_FN void finish(const row_task *t, vx *y, const vx *other, vf x) {
     vf lo = v_set1(t->plan.lo), hi = v_set1(t->plan.hi);
-    if (t->plan.mode == WHET_EPI_ADD) x += v_load(other);
+    if (X_BF16 && t->plan.mode == WHET_EPI_STORED) {
+        v_store(t->row + (y - t->y), x);
+        return;
+    }
+    if (t->plan.mode == WHET_EPI_ADD) x += x_load(other);
     if (t->plan.mode == WHET_EPI_ADD || t->plan.mode == WHET_EPI_CLAMP) x = v_min(hi, v_max(lo, x));
-    v_store(y, x);
+    x_store(y, x);
 }
 
 // Lane of the first channel of each lane's group.
 V_FN vi group_lanes(int64_t cg) { return vi_iota() & vi_set1((int32_t)-cg); }
 
+// Each input of n pixels is loaded, and widened, once for all windows that it lies in; n, kw and sw
+// are constants.
+V_FN void slide_row(int n, const vx *s, const float *w, int kw, int sw, vf *acc) {
+    vf wk[5];
+    UNROLL for (int k = 0; k < kw; k++) wk[k] = v_load(w + k * V_W);
+    UNROLL64 for (int j = 0; j < (n - 1) * sw + kw; j++) {
+        vf x = x_load(s + j * V_W);
+        UNROLL for (int k = 0; k < kw; k++)
+            if (j >= k && (j - k) % sw == 0 && (j - k) / sw < n)
+                acc[(j - k) / sw] = v_fma(x, wk[k], acc[(j - k) / sw]);
+    }
+}
+
 // n neighbouring pixels whose windows are inside; s: first tap of the first; cg, kw, sw, dw
 // constants where the caller has them
-V_FN void pixels(const row_task *t, int n, int64_t cg, const float *s, int64_t kw, int64_t sw,
-                 int64_t dw, float *y, const float *other) {
+V_FN void pixels(const row_task *t, bool slides, int n, int64_t cg, const vx *s, int64_t kw,
+                 int64_t sw, int64_t dw, vx *y, const vx *other) {
     vf acc[WIDE];
     const vi lanes = group_lanes(cg);
     UNROLL for (int i = 0; i < n; i++) acc[i] = t->bias;
     const float *w = t->w;
+    if (slides) {
+        for (int64_t r = 0; r < t->rows; r++, s += t->pitch, w += kw * V_W)
+            slide_row(n, s, w, (int)kw, (int)sw, acc);
+        UNROLL for (int i = 0; i < n; i++)
+            finish(t, y + i * V_W, other ? other + i * V_W : NULL, acc[i]);
+        return;
+    }
     for (int64_t r = 0; r < t->rows; r++, s += t->pitch)
         for (int64_t k = 0; k < kw; k++) {
             if (cg == 1) {
                 vf wk = v_load(w);
                 UNROLL for (int i = 0; i < n; i++)
-                    acc[i] = v_fma(v_load(s + (i * sw + k * dw) * V_W), wk, acc[i]);
+                    acc[i] = v_fma(x_load(s + (i * sw + k * dw) * V_W), wk, acc[i]);
                 w += V_W;
                 continue;
             }
             vf x[WIDE];
-            UNROLL for (int i = 0; i < n; i++) x[i] = v_load(s + (i * sw + k * dw) * V_W);
+            UNROLL for (int i = 0; i < n; i++) x[i] = x_load(s + (i * sw + k * dw) * V_W);
             UNROLL for (int c = 0; c < (int)cg; c++, w += V_W) {
                 const vi index = lanes + vi_set1(c);
                 vf wk = v_load(w);
@@ -91,11 +119,11 @@ V_FN void pixels(const row_task *t, int n, int64_t cg, const float *s, int64_t k
 }
 
 // Output columns [from, to) of a row, at most `wide` at once.
-V_FN void inner(const whet_conv_geom *g, const row_task *t, int64_t from, int64_t to, int wide,
-                int64_t cg, int64_t kw, int64_t sw, int64_t dw, float *y, const float *other) {
+V_FN void inner(const whet_conv_geom *g, const row_task *t, bool slides, int64_t from, int64_t to,
+                int wide, int64_t cg, int64_t kw, int64_t sw, int64_t dw, vx *y, const vx *other) {
     int64_t x = from;
 #define STEP(n)                                                                                    \
-    pixels(t, n, cg, t->src + (x * sw - g->pad[2]) * V_W, kw, sw, dw, y + x * V_W,                 \
+    pixels(t, slides, n, cg, t->src + (x * sw - g->pad[2]) * V_W, kw, sw, dw, y + x * V_W,                 \
            other ? other + x * V_W : NULL)
     for (; x + wide <= to; x += wide) STEP(wide);
     for (; x + wide / 2 <= to; x += wide / 2) STEP(wide / 2);
@@ -105,14 +133,14 @@ V_FN void inner(const whet_conv_geom *g, const row_task *t, int64_t from, int64_
 }
 
 // A pixel whose window is cut at the left or right.
-static void edge(const whet_conv_geom *g, const row_task *t, int64_t x, float *y,
-                 const float *other) {
+static void edge(const whet_conv_geom *g, const row_task *t, int64_t x, vx *y,
+                 const vx *other) {
     vf acc = t->bias;
     for (int64_t r = 0; r < t->rows; r++)
         for (int64_t k = 0; k < g->ker[2]; k++) {
             int64_t at = x * g->stride[2] - g->pad[2] + k * g->dil[2];
             if (at < 0 || at >= g->in[2]) continue;
-            vf in = v_load(t->src + r * t->pitch + at * V_W);
+            vf in = x_load(t->src + r * t->pitch + at * V_W);
             for (int64_t c = 0; c < g->cg; c++) {
                 const float *w = t->w + ((r * g->ker[2] + k) * g->cg + c) * V_W;
                 vi index = group_lanes(g->cg) + vi_set1((int32_t)c);
@@ -122,33 +150,48 @@ static void edge(const whet_conv_geom *g, const row_task *t, int64_t x, float *y
     finish(t, y + x * V_W, other ? other + x * V_W : NULL, acc);
 }
 
-static void run_row(const conv_plan *c, row_task *t, const float *plane, const float *w, int64_t oy,
-                    float *y, const float *other) {
+// Functions outside the register set, on a whole row.
+static void apply_stored(const row_task *t, const vx *other, int64_t n) {
+#if X_BF16
+    float *operand = t->row + n;
+    for (int64_t i = 0; other && i < n; i += V_W) v_store(operand + i, x_load(other + i));
+    APPLY(t->epi, t->row, other ? operand : NULL, n);
+    for (int64_t i = 0; i < n; i += V_W) x_store(t->y + i, v_load(t->row + i));
+#else
+    APPLY(t->epi, t->y, other, n);
+#endif
+}
+
+static void run_row(const conv_plan *c, row_task *t, const vx *plane, const float *w, int64_t oy,
+                    vx *y, const vx *other) {
     const whet_conv_geom *g = &c->g;
     // rows of the window inside the input
     int64_t top = oy * g->stride[1] - g->pad[1], from = top < 0 ? CEIL(-top, g->dil[1]) : 0;
     int64_t to = g->in[1] - top > 0 ? CEIL(g->in[1] - top, g->dil[1]) : 0;
     if (to > g->ker[1]) to = g->ker[1];
     t->rows = to > from ? to - from : 0;
+    t->y = y;
     t->pitch = g->dil[1] * g->in[2] * V_W;
     t->src = t->rows ? plane + (top + from * g->dil[1]) * g->in[2] * V_W : plane;
     t->w = w + from * g->ker[2] * g->cg * V_W;
     for (int64_t x = 0; x < c->first; x++) edge(g, t, x, y, other);
     int64_t kw = g->ker[2], sw = g->stride[2], dw = g->dil[2];
 #define INNER(wide, cg, kw, sw, dw)                                                                \
-    inner(g, t, c->first, c->last, wide, cg, kw, sw, dw, y, other)
+    inner(g, t, false, c->first, c->last, wide, cg, kw, sw, dw, y, other)
+#define SLIDE(kw, sw) inner(g, t, X_BF16, c->first, c->last, WIDE, 1, kw, sw, 1, y, other)
     if (g->cg == 2) INNER(GROUP_WIDE, 2, kw, sw, dw);
     else if (g->cg == 4) INNER(GROUP_WIDE, 4, kw, sw, dw);
     else if (g->cg == 8) INNER(GROUP_WIDE, 8, kw, sw, dw);
-    else if (kw == 3 && sw == 1 && dw == 1) INNER(WIDE, 1, 3, 1, 1);
-    else if (kw == 3 && sw == 2 && dw == 1) INNER(WIDE, 1, 3, 2, 1);
-    else if (kw == 5 && sw == 1 && dw == 1) INNER(WIDE, 1, 5, 1, 1);
-    else if (kw == 5 && sw == 2 && dw == 1) INNER(WIDE, 1, 5, 2, 1);
+    else if (kw == 3 && sw == 1 && dw == 1) SLIDE(3, 1);
+    else if (kw == 3 && sw == 2 && dw == 1) SLIDE(3, 2);
+    else if (kw == 5 && sw == 1 && dw == 1) SLIDE(5, 1);
+    else if (kw == 5 && sw == 2 && dw == 1) SLIDE(5, 2);
     else if (kw == 7 && sw == 1 && dw == 1) INNER(WIDE, 1, 7, 1, 1);
     else INNER(WIDE, 1, kw, sw, dw);
 #undef INNER
+#undef SLIDE
     for (int64_t x = c->last; x < g->out[2]; x++) edge(g, t, x, y, other);
-    if (t->plan.mode == WHET_EPI_STORED) APPLY(t->epi, y, other, g->out[2] * V_W);
+    if (t->plan.mode == WHET_EPI_STORED) apply_stored(t, other, g->out[2] * V_W);
 }
 
 static whet_status conv_run(const whet_call *call, int32_t phase, int64_t begin, int64_t end) {
@@ -162,12 +205,13 @@ static whet_status conv_run(const whet_call *call, int32_t phase, int64_t begin,
         int64_t last = oy + c->rows < g->out[1] ? oy + c->rows : g->out[1];
         row_task t = {.epi = &call->p->epi, .plan = c->epi};
         t.bias = bias ? v_load_n(bias + block * V_W, g->c - block * V_W) : v_zero();
-        const float *src = (const float *)call->in[0] + plane * g->in_size * V_W;
+        t.row = call->scratch;
+        const vx *src = (const vx *)call->in[0] + plane * g->in_size * V_W;
         const float *w = (const float *)call->packed[1] + block * g->taps * g->cg * V_W;
         for (; oy < last; oy++) {
             int64_t at = (plane * g->out[1] + oy) * g->out[2] * V_W;
-            run_row(c, &t, src, w, oy, (float *)call->out[0] + at,
-                    call->other ? (const float *)call->other + at : NULL);
+            run_row(c, &t, src, w, oy, (vx *)call->out[0] + at,
+                    call->other ? (const vx *)call->other + at : NULL);
         }
     }
     return WHET_OK;
@@ -191,6 +235,14 @@ static int64_t conv_tasks(const whet_problem *p, const int32_t *params, int32_t 
     conv_plan c;
     (void)params, (void)phase;
     return plan_init(&c, p) ? c.g.n * CEIL(c.g.c, V_W) * c.blocks : 0;
+}
+
+// A row and its operand, as floats.
+static size_t conv_scratch(const whet_problem *p, const int32_t *params) {
+    conv_plan c;
+    (void)params;
+    if (!X_BF16 || !plan_init(&c, p) || c.epi.mode != WHET_EPI_STORED) return 0;
+    return 2 * sizeof(float) * V_W * (size_t)c.g.out[2];
 }
 
 // Taps times input channels of a group.
@@ -228,8 +280,10 @@ static double conv_cost(const whet_problem *p, const int32_t *params) {
     return work * 2 * V_W / (0.5 * KERN_PEAK) / threads + whet_problem_bytes(p) / KERN_BANDWIDTH;
 }
 
-const whet_kernel V_CAT(whet_kernel_conv_f32_, V_CAT(V_ISA, _dw)) = {
-    .name = "conv_f32_" V_NAME "_dw",
+const whet_kernel V_CAT(whet_kernel_conv_, V_CAT(X_ISA, _dw)) = {
+    .name = "conv_" X_NAME "_dw",
+    .stores = X_STORES,
+    .scratch = conv_scratch,
     .op = "conv",
     .revision = 1,
     .cpu = V_CPU,

@@ -13,7 +13,7 @@
 
 #include "kern/conv/conv_geom.h"
 #include "kern/microtile.h"
-#include "kern/simd.h"
+#include "kern/typed.h"
 
 #define TILES V_CAT(whet_tiles_, V_ISA)
 #define APPLY V_CAT(whet_epilogue_apply_, V_ISA)
@@ -22,6 +22,13 @@
 #define MEMORY_MAX 2.5e8 // floats of V
 #define PLANE_GAP 16     // floats
 #define UNROLL _Pragma("GCC unroll 8")
+#if X_BF16 // input and output only: transforms and products stay f32
+#define X_TILE V_CAT(bf16_, TILE_ID)
+#define X_TILE_NAME "bf16_" TILE_NAME
+#else
+#define X_TILE V_CAT(f32_, TILE_ID)
+#define X_TILE_NAME "f32_" TILE_NAME
+#endif
 
 typedef struct wino_plan {
     whet_conv_geom g;
@@ -34,7 +41,7 @@ typedef struct wino_plan {
 } wino_plan;
 
 static bool plan_init(wino_plan *w, const whet_problem *p, const int32_t *params, bool split) {
-    if (!whet_conv_geom_init(&w->g, p)) return false;
+    if (!whet_conv_geom_init_as(&w->g, p, X_DTYPE, X_DTYPE)) return false;
     const whet_conv_geom *g = &w->g;
     if (g->ker[0] != 1 || g->ker[1] != 3 || g->ker[2] != 3 || g->groups != 1) return false;
     for (int32_t d = 0; d < 3; d++)
@@ -84,12 +91,12 @@ V_FN void output_line(int m, const vf *s, vf *o) {
 }
 
 // d: alpha x alpha pixels, `pitch` floats between lines. v: planes vs apart.
-V_FN void input_tile(int m, const float *d, int64_t pitch, float *v, int64_t vs) {
+V_FN void input_tile(int m, const vx *d, int64_t pitch, float *v, int64_t vs) {
     const int n = m + 2;
     vf t[6][6];
     UNROLL for (int x = 0; x < n; x++) {
         vf line[6], o[6];
-        UNROLL for (int y = 0; y < n; y++) line[y] = v_load(d + y * pitch + x * V_W);
+        UNROLL for (int y = 0; y < n; y++) line[y] = x_load(d + y * pitch + x * V_W);
         input_line(m, line, o);
         UNROLL for (int y = 0; y < n; y++) t[y][x] = o[y];
     }
@@ -117,10 +124,10 @@ V_FN void output_tile(int m, const float *s, int64_t ms, vf bias, float *y, int6
     }
 }
 
-static void input_2(const float *d, int64_t pitch, float *v, int64_t vs) {
+static void input_2(const vx *d, int64_t pitch, float *v, int64_t vs) {
     input_tile(2, d, pitch, v, vs);
 }
-static void input_4(const float *d, int64_t pitch, float *v, int64_t vs) {
+static void input_4(const vx *d, int64_t pitch, float *v, int64_t vs) {
     input_tile(4, d, pitch, v, vs);
 }
 static void output_2(const float *s, int64_t ms, vf bias, float *y, int64_t pitch) {
@@ -142,14 +149,14 @@ static wino_place place(const wino_plan *w, int64_t tile) {
 }
 
 // Tiles `first` on, one block of input channels; v is where the first goes.
-static void transform_input(const wino_plan *w, const float *in, int64_t block, int64_t first,
+static void transform_input(const wino_plan *w, const vx *in, int64_t block, int64_t first,
                             int64_t count, float *v) {
     const whet_conv_geom *g = &w->g;
-    float edge[6 * 6 * V_W];
+    vx edge[6 * 6 * V_W];
     for (int64_t i = 0; i < count; i++, v += V_W) {
         wino_place at = place(w, first + i);
         int64_t y0 = at.y - g->pad[1], x0 = at.x - g->pad[2], pitch = g->in[2] * V_W;
-        const float *d = in + (at.image * w->cb + block) * g->in_size * V_W;
+        const vx *d = in + (at.image * w->cb + block) * g->in_size * V_W;
         if (y0 < 0 || x0 < 0 || y0 + w->alpha > g->in[1] || x0 + w->alpha > g->in[2]) {
             memset(edge, 0, sizeof edge);
             int64_t left = x0 < 0 ? -x0 : 0;
@@ -158,7 +165,7 @@ static void transform_input(const wino_plan *w, const float *in, int64_t block, 
                 if (y0 + y >= 0 && y0 + y < g->in[1])
                     memcpy(edge + (y * w->alpha + left) * V_W,
                            d + ((y0 + y) * g->in[2] + x0 + left) * V_W,
-                           (size_t)(right - left) * V_W * sizeof(float));
+                           (size_t)(right - left) * V_W * sizeof *d);
             d = edge, pitch = w->alpha * V_W;
         } else {
             d += (y0 * g->in[2] + x0) * V_W;
@@ -168,8 +175,8 @@ static void transform_input(const wino_plan *w, const float *in, int64_t block, 
 }
 
 // What of a tile lies inside of the output, with the epilogue. t: m x m pixels.
-static void store_tile(const wino_plan *w, const whet_epilogue *e, const float *t, wino_place at,
-                       float *y, const float *other) {
+static void store_tile(const wino_plan *w, const whet_epilogue *e, float *t, wino_place at, vx *y,
+                       const vx *other) {
     const whet_conv_geom *g = &w->g;
     int64_t rows = g->out[1] - at.y, columns = g->out[2] - at.x;
     if (rows > w->m) rows = w->m;
@@ -177,15 +184,20 @@ static void store_tile(const wino_plan *w, const whet_epilogue *e, const float *
     vf lo = v_set1(w->epi.lo), hi = v_set1(w->epi.hi);
     for (int64_t r = 0; r < rows; r++) {
         int64_t to = ((at.y + r) * g->out[2] + at.x) * V_W;
+        float *row = t + r * w->m * V_W;
+        if (w->epi.mode == WHET_EPI_STORED) {
+            float operand[4 * V_W];
+            for (int64_t c = 0; other && c < columns; c++)
+                v_store(operand + c * V_W, x_load(other + to + c * V_W));
+            APPLY(e, row, other ? operand : NULL, columns * V_W);
+        }
         for (int64_t c = 0; c < columns; c++) {
-            vf x = v_load(t + (r * w->m + c) * V_W);
-            if (w->epi.mode == WHET_EPI_ADD) x += v_load(other + to + c * V_W);
+            vf x = v_load(row + c * V_W);
+            if (w->epi.mode == WHET_EPI_ADD) x += x_load(other + to + c * V_W);
             if (w->epi.mode == WHET_EPI_ADD || w->epi.mode == WHET_EPI_CLAMP)
                 x = v_min(hi, v_max(lo, x));
-            v_store(y + to + c * V_W, x);
+            x_store(y + to + c * V_W, x);
         }
-        if (w->epi.mode == WHET_EPI_STORED)
-            APPLY(e, y + to, other ? other + to : NULL, columns * V_W);
     }
 }
 
@@ -220,8 +232,8 @@ static void panel_tiles(const whet_call *call, const wino_plan *w, const float *
             (w->m == 2 ? output_2 : output_4)(m + (j * w->batch + i) * V_W, w->ms, bias, t,
                                               w->m * V_W);
             int64_t base = (at.image * kb + oc / V_W) * g->out_size * V_W;
-            store_tile(w, &call->p->epi, t, at, (float *)call->out[0] + base,
-                       call->other ? (const float *)call->other + base : NULL);
+            store_tile(w, &call->p->epi, t, at, (vx *)call->out[0] + base,
+                       call->other ? (const vx *)call->other + base : NULL);
         }
     }
 }
@@ -394,17 +406,17 @@ static size_t split_workspace(const whet_problem *p, const int32_t *params) {
 // tolerance: F(4, 3) loses up to 3 bits, and by the largest value of a tile (ck_run.c)
 #define SUITE(id)                                                                                  \
     .op = "conv", .revision = 1, .cpu = V_CPU, .layouts = WHET_LAYOUT_BIT(BLOCKED),                \
-    .accepts = id##_accepts, .param = wino_param, .valid = wino_valid, .cost = id##_cost,          \
+    .stores = X_STORES, .accepts = id##_accepts, .param = wino_param, .valid = wino_valid, .cost = id##_cost,          \
     .pack_bytes = wino_pack_bytes, .pack = wino_pack, .scratch = id##_scratch,                     \
     .state_bytes = sizeof(wino_plan), .prepare = id##_prepare, .tasks = id##_tasks,                \
     .run = id##_run, .tolerance = 9
 
-const whet_kernel V_CAT(V_CAT(whet_kernel_conv_f32_, TILE_ID), _winograd) = {
-    .name = "conv_f32_" TILE_NAME "_winograd",
+const whet_kernel V_CAT(V_CAT(whet_kernel_conv_, X_TILE), _winograd) = {
+    .name = "conv_" X_TILE_NAME "_winograd",
     SUITE(fused),
 };
-const whet_kernel V_CAT(V_CAT(whet_kernel_conv_f32_, TILE_ID), _winograd_split) = {
-    .name = "conv_f32_" TILE_NAME "_winograd_split",
+const whet_kernel V_CAT(V_CAT(whet_kernel_conv_, X_TILE), _winograd_split) = {
+    .name = "conv_" X_TILE_NAME "_winograd_split",
     .phases = 2,
     .workspace = split_workspace,
     SUITE(split),
