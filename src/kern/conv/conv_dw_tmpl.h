@@ -123,7 +123,7 @@ V_FN void inner(const whet_conv_geom *g, const row_task *t, bool slides, int64_t
                 int wide, int64_t cg, int64_t kw, int64_t sw, int64_t dw, vx *y, const vx *other) {
     int64_t x = from;
 #define STEP(n)                                                                                    \
-    pixels(t, slides, n, cg, t->src + (x * sw - g->pad[2]) * V_W, kw, sw, dw, y + x * V_W,                 \
+    pixels(t, slides, n, cg, t->src + (x * sw - g->pad[2]) * V_W, kw, sw, dw, y + x * V_W,         \
            other ? other + x * V_W : NULL)
     for (; x + wide <= to; x += wide) STEP(wide);
     for (; x + wide / 2 <= to; x += wide / 2) STEP(wide / 2);

@@ -406,7 +406,8 @@ static size_t split_workspace(const whet_problem *p, const int32_t *params) {
 // tolerance: F(4, 3) loses up to 3 bits, and by the largest value of a tile (ck_run.c)
 #define SUITE(id)                                                                                  \
     .op = "conv", .revision = 1, .cpu = V_CPU, .layouts = WHET_LAYOUT_BIT(BLOCKED),                \
-    .stores = X_STORES, .accepts = id##_accepts, .param = wino_param, .valid = wino_valid, .cost = id##_cost,          \
+    .stores = X_STORES, .accepts = id##_accepts, .param = wino_param, .valid = wino_valid,         \
+    .cost = id##_cost,                                                                             \
     .pack_bytes = wino_pack_bytes, .pack = wino_pack, .scratch = id##_scratch,                     \
     .state_bytes = sizeof(wino_plan), .prepare = id##_prepare, .tasks = id##_tasks,                \
     .run = id##_run, .tolerance = 9

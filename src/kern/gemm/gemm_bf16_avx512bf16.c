@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Matrix product C [m,n] = alpha A B' + bias in BF16, sums in f32, then the epilogue. Plain layout; A
-// and a B that is no constant are stored as bf16, C as bf16 or f32; k is even.
-//   packed B: [matrix][panel of 2 vectors of columns][pair of k][lane][2]; the last panel may be one
-//   vector wide
+// Matrix product C [m,n] = alpha A B' + bias in BF16, sums in f32, then the epilogue. Plain layout;
+// A and a B that is no constant are stored as bf16, C as bf16 or f32; k is even.
+//   packed B: [matrix][panel of 2 vectors of columns][pair of k][lane][2]; the last panel may be
+//   one vector wide
 // Tasks, blocks and chunks of k are those of gemm_tmpl.h.
 #include <string.h>
 
@@ -86,7 +86,7 @@ static bool plan_init(gemm_plan *c, const whet_problem *p, const int32_t *params
 
 // ---- packing ----
 
-// Pairs of `lanes` rows of b, ld elements apart, from element `from` on: dst [pair][width lanes][2].
+// Pairs of `lanes` rows of b, which are ld elements apart: dst [pair][width lanes][2].
 static void pack_rows(uint16_t *dst, int64_t width, const uint16_t *b, int64_t ld, int64_t pairs,
                       int64_t lanes) {
     const float *src = (const float *)(const void *)b; // bits of pairs, never computed with

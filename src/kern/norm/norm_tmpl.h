@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Normalisations of f32, or f32 stored as bf16: y = (x - mean) / sqrt(var + epsilon) * scale + bias, the variance from
-// centred values (two passes), sums in double over short runs of float vectors.
+// Normalisations of f32, stored as such or as bf16:
+//   y = (x - mean) / sqrt(var + epsilon) * scale + bias,
+// the variance from centred values (two passes), sums in double over short runs of float vectors.
 //   rows      layer_norm, rms_norm (mean 0): statistics over the last dimensions
 //   groups    group_norm, instance_norm: over the channels of a group and all pixels
 //   given     batch_norm
@@ -189,7 +190,9 @@ static whet_status run_given(const whet_call *c, int32_t phase, int64_t begin, i
 }
 
 static bool accepts_rows(const whet_problem *p) { return whet_norm_accepts_rows(p, X_DTYPE); }
-static bool accepts_planes(const whet_problem *p) { return whet_norm_accepts_planes(p, X_DTYPE, V_W); }
+static bool accepts_planes(const whet_problem *p) {
+    return whet_norm_accepts_planes(p, X_DTYPE, V_W);
+}
 
 static double cost(const whet_problem *p, const int32_t *params) {
     (void)params;
