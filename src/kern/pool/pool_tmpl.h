@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Poolings over f32, stored as such or as bf16. Channels last or in blocks: lanes are channels, one
-// output pixel at a time. Plain: the rows of a window are combined into one row (vectors along x), then its columns.
+// output pixel at a time. Plain: the rows of a window are combined into one row (vectors along x),
+// then its columns.
 // A NaN never wins a maximum; a window without taps gives -inf, or 0 for an average.
 #include "kern/cost.h"
 #include "kern/pool/pool.h"
