@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Builds an engine of each exported model and compares it with its framework at every case.
 
-usage: check_cases.py FOLDER [--level 0]
+usage: check_cases.py FOLDER [--level 3]
 
 Prints one row a model: cases, the largest error over the largest output, and what failed. Numbers
 must agree within 1e-4 of the largest one of their tensor, labels exactly."""
@@ -46,7 +46,7 @@ def check(path, level):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=pathlib.Path)
-    parser.add_argument("--level", type=int, default=0)
+    parser.add_argument("--level", type=int, default=3)
     options = parser.parse_args()
     failed = 0
     print("| model | cases | error |\n| --- | --- | --- |")
