@@ -14,8 +14,8 @@ typedef struct whet_walk {
     int64_t n0, n1, n2, s0, s1, s2;
     int64_t len, last;
     int64_t w_step;
-    // each step prefetches next, or where it is NULL run + ahead, plus step * ahead_step; all 0: no
-    // need
+    // each step prefetches: from next on through all runs, or where it is NULL from run + ahead on,
+    // ahead_step floats further each time; all 0: no need
     int64_t ahead, ahead_step;
     const float *next;
 } whet_walk;

@@ -54,6 +54,7 @@ V_FN void tile(int nv, int nr, int np, const float *a, int64_t ps, int64_t a_row
             UNROLL for (int v = 0; v < nv; v++)
                 acc[i * nv + v] = v_load(o->init + i * o->init_pixel + v * V_W);
     const int64_t ws = k->w_step;
+    const float *next = k->next;
     for (int64_t u = 0; u < k->n0; u++) {
         const int64_t len = u + 1 < k->n0 ? k->len : k->last;
         for (int64_t y = 0; y < k->n1; y++) {
@@ -64,7 +65,7 @@ V_FN void tile(int nv, int nr, int np, const float *a, int64_t ps, int64_t a_row
                 UNROLL for (int r = 0; r < nr; r++)
                     UNROLL for (int i = 0; i < (np + 2) / 3; i++)
                         p[r][i] = run + r * a_row + 3 * i * ps;
-                const float *next = k->next ? k->next : run + k->ahead;
+                if (!k->next) next = run + k->ahead;
                 for (int64_t n = 0; n < len; n++) {
                     __builtin_prefetch(next);
                     next += k->ahead_step;

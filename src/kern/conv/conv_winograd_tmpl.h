@@ -210,13 +210,14 @@ static void panel_tiles(const whet_call *call, const wino_plan *w, const float *
     const float *weights = (const float *)call->packed[1] +
                            panel * w->planes * g->c * 2 * V_W;
     whet_walk walk = {.n0 = w->cb, .n1 = 1, .n2 = 1, .s0 = pitch * V_W, .len = V_W,
-                      .last = g->c - (w->cb - 1) * V_W, .w_step = nv * V_W};
+                      .last = g->c - (w->cb - 1) * V_W, .w_step = nv * V_W,
+                      .ahead = pitch * V_W, .ahead_step = V_W}; // tiles of the next block
     for (int64_t plane = 0; plane < w->planes; plane++, weights += g->c * nv * V_W) {
         const float *a = v + plane * w->vs;
         whet_tile_out o = {.y = m + plane * w->ms, .pixel = V_W, .vec = w->batch * V_W,
                            .cols = 2 * V_W, .epi = &call->p->epi};
-        int64_t left = count;
-        for (int64_t parts = CEIL(count, TILES.pixels); parts > 0; parts--) {
+        int64_t left = count, parts = CEIL(count, TILES.pixels);
+        for (; parts > 0; parts--) {
             int64_t n = CEIL(left, parts);
             TILES.one[nv - 1][n](a, V_W, 0, weights, &walk, &o);
             a += n * V_W, o.y += n * V_W, left -= n;
