@@ -38,16 +38,65 @@ V_FN vf pixel_vector(bool is_max, const pool_plan *plan, const pool_taps t[3], c
     return acc;
 }
 
-V_FN void lanes_row(bool is_max, const pool_plan *plan, pool_taps t[3], const vx *x, vx *y) {
-    for (int64_t o = 0; o < plan->w.out[2]; o++, y += plan->pixel) {
-        t[2] = whet_pool_taps_at(&plan->w, 2, o);
-        float n = is_max ? 1 : divisor_of(plan, t);
-        for (int64_t c = 0; c < plan->lanes; c += V_W) {
-            vf acc = pixel_vector(is_max, plan, t, x + c, plan->lanes - c);
-            if (!is_max) acc = n > 0 ? acc / v_set1(n) : v_zero();
-            x_store_n(y + c, acc, plan->lanes - c);
-        }
+#define TOGETHER 4 // output pixels
+
+// Output pixels [from, to) of a row, whose windows lie inside of it; t[2] is that of any of them.
+// lanes: whole vectors.
+V_FN void inner_pixels(bool is_max, const pool_plan *plan, const pool_taps t[3], const vx *x,
+                       vx *y, int64_t from, int64_t to) {
+    const whet_window *w = &plan->w;
+    const int64_t jump = w->stride[2] * plan->pixel, step = w->dilation[2] * plan->pixel;
+    const vf n = v_set1(is_max ? 1 : divisor_of(plan, t));
+    for (int64_t o = from; o < to;) {
+        int64_t count = to - o < TOGETHER ? 1 : TOGETHER;
+        vf acc[TOGETHER];
+        for (int i = 0; i < TOGETHER; i++) acc[i] = v_set1(first_value(is_max));
+        for (int64_t kz = t[0].first; kz < t[0].last; kz++)
+            for (int64_t ky = t[1].first; ky < t[1].last; ky++) {
+                int64_t row = (t[0].start + kz * w->dilation[0]) * w->in[1] + t[1].start +
+                              ky * w->dilation[1];
+                const vx *at =
+                    x + (row * w->in[2] + o * w->stride[2] - w->pad_begin[2]) * plan->pixel;
+                for (int64_t kx = 0; kx < w->kernel[2]; kx++, at += step)
+                    if (count == TOGETHER)
+                        for (int i = 0; i < TOGETHER; i++)
+                            acc[i] = combine(is_max, acc[i], x_load(at + i * jump));
+                    else acc[0] = combine(is_max, acc[0], x_load(at));
+            }
+        for (int i = 0; i < count; i++, o++)
+            x_store(y + o * plan->pixel, is_max ? acc[i] : acc[i] / n);
     }
+}
+
+V_FN void edge_pixel(bool is_max, const pool_plan *plan, pool_taps t[3], const vx *x, vx *y,
+                     int64_t o) {
+    t[2] = whet_pool_taps_at(&plan->w, 2, o);
+    float n = is_max ? 1 : divisor_of(plan, t);
+    for (int64_t c = 0; c < plan->lanes; c += V_W) {
+        vf acc = pixel_vector(is_max, plan, t, x + c, plan->lanes - c);
+        if (!is_max) acc = n > 0 ? acc / v_set1(n) : v_zero();
+        x_store_n(y + o * plan->pixel + c, acc, plan->lanes - c);
+    }
+}
+
+V_FN void lanes_row(bool is_max, const pool_plan *plan, pool_taps t[3], const vx *x, vx *y) {
+    const whet_window *w = &plan->w;
+    int64_t o = 0, lo = 0, hi = 0;
+    bool some = t[0].first < t[0].last && t[1].first < t[1].last;
+    if (plan->lanes % V_W == 0 && some) {
+        int64_t room = w->in[2] - 1 - (w->kernel[2] - 1) * w->dilation[2] + w->pad_begin[2];
+        lo = (w->pad_begin[2] + w->stride[2] - 1) / w->stride[2];
+        hi = room < 0 ? 0 : room / w->stride[2] + 1;
+        if (hi > w->out[2]) hi = w->out[2];
+    }
+    if (lo < hi) {
+        for (; o < lo; o++) edge_pixel(is_max, plan, t, x, y, o);
+        t[2] = whet_pool_taps_at(w, 2, lo);
+        for (int64_t c = 0; c < plan->lanes; c += V_W)
+            inner_pixels(is_max, plan, t, x + c, y + c, lo, hi);
+        o = hi;
+    }
+    for (; o < w->out[2]; o++) edge_pixel(is_max, plan, t, x, y, o);
 }
 
 // ---- plain ----
@@ -181,7 +230,7 @@ static double cost(const whet_problem *p, const int32_t *params) {
     const whet_kernel V_CAT(whet_kernel_##operator##_, X_ISA) = {                                  \
         .name = #operator "_" X_NAME,                                                              \
         .op = #operator,                                                                           \
-        .revision = 1,                                                                             \
+        .revision = 2,                                                                             \
         .cpu = V_CPU,                                                                              \
         .layouts = (1u << WHET_LAYOUT_COUNT) - 1,                                                  \
         .stores = X_STORES,                                                                        \
