@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Load time and memory of a process that loads an engine and runs it once on zeros.
-// usage: footprint ENGINE.whet      (links libwhet_rt; prints one line)
+// usage: footprint ENGINE.whet [THREADS]      (links libwhet_rt; prints one line)
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -17,17 +17,28 @@ static double now(void) {
 static double peak_mb(void) {
     struct rusage r;
     getrusage(RUSAGE_SELF, &r);
-    return (double)r.ru_maxrss / 1024;
+    return (double)r.ru_maxrss * 1024 / 1e6;
+}
+
+#define RUNS 21
+
+static int by_value(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
 }
 
 int main(int argc, char **argv) {
     whet_engine *engine = NULL;
     whet_context *context = NULL;
     whet_tensor in[16] = {{0}}, out[16] = {{0}};
-    if (argc != 2) return 2;
+    if (argc < 2 || argc > 3) return 2;
+    whet_env *env = NULL;
+    whet_env_options options = {.struct_size = sizeof options, .verbosity = WHET_LOG_WARNING,
+                                .threads = argc > 2 ? atoi(argv[2]) : 0};
+    if (whet_env_create(&options, &env)) return 1;
     double before = peak_mb(), start = now();
-    if (whet_engine_load(NULL, argv[1], &engine)) {
-        fprintf(stderr, "%s\n", whet_error_text(NULL));
+    if (whet_engine_load(env, argv[1], &engine)) {
+        fprintf(stderr, "%s\n", whet_error_text(env));
         return 1;
     }
     double loaded = now() - start;
@@ -50,15 +61,19 @@ int main(int argc, char **argv) {
         return 1;
     }
     double first = now() - start;
-    start = now();
-    for (int i = 0; i < 20; i++) {
+    double later[RUNS];
+    for (int i = 0; i < RUNS; i++) {
         for (int32_t k = 0; k < n_out; k++) out[k] = (whet_tensor){0};
+        start = now();
         whet_context_run(context, in, n_in, out, n_out);
+        later[i] = now() - start;
     }
+    qsort(later, RUNS, sizeof *later, by_value);
     printf("load %.1f ms, first run %.1f ms, later runs %.1f ms, peak %.1f MB over %.1f MB, "
-           "arena %.1f MB\n", loaded * 1e3, first * 1e3, (now() - start) / 20 * 1e3,
+           "arena %.1f MB\n", loaded * 1e3, first * 1e3, later[RUNS / 2] * 1e3,
            peak_mb() - before, before, (double)whet_context_arena_bytes(context) / 1e6);
     whet_context_destroy(context);
     whet_engine_destroy(engine);
+    whet_env_destroy(env);
     return 0;
 }

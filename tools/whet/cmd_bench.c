@@ -4,18 +4,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench_peers.h"
 #include "bench_streams.h"
 
 typedef struct {
     whet_cli cli;
     whet_cli_list inputs;
-    const char *shapes;
+    const char *shapes, *compare, *python;
     double warmup, seconds;
     int64_t min_runs, streams;
     bool profile, json;
 } bench_args;
 
-static const bench_args defaults = {.warmup = 0.5, .seconds = 3, .min_runs = 10, .streams = 1};
+static const bench_args defaults = {.warmup = 0.5, .seconds = 3, .min_runs = 10, .streams = 1,
+                                    .python = "python3"};
 
 static const whet_cli_option options[] = {
     {"warmup", 0, "SECONDS", WHET_CLI_NUMBER, offsetof(bench_args, warmup),
@@ -32,6 +34,10 @@ static const whet_cli_option options[] = {
      "shapes of inputs; dimensions that stay unknown are 1"},
     {"profile", 0, NULL, WHET_CLI_FLAG, offsetof(bench_args, profile),
      "print the time of each step"},
+    {"compare", 0, "onnxruntime,openvino", WHET_CLI_TEXT, offsetof(bench_args, compare),
+     "also time these runtimes on the same model and inputs, turn by turn, by Python"},
+    {"python", 0, "PROGRAM", WHET_CLI_TEXT, offsetof(bench_args, python),
+     "the Python that has them [python3]"},
     {"json", 0, NULL, WHET_CLI_FLAG, offsetof(bench_args, json), "print JSON"},
 };
 
@@ -175,16 +181,39 @@ static bool measure(bench_args *a, whet_engine *engine, const whet_cli_inputs *i
     return good;
 }
 
+// Whether the build may compute in bf16.
+static bool wants_bf16(const whet_cli *cli) {
+    for (int32_t i = 0; i + 1 < cli->settings.n; i += 2) {
+        const char *name = cli->settings.v[i], *value = cli->settings.v[i + 1];
+        if (!strcmp(name, "bf16") && !strcmp(value, "true")) return true;
+        if (!strcmp(name, "precision") && strstr(value, "bf16")) return true;
+    }
+    return false;
+}
+
+static bool compare(bench_args *a, whet_engine *engine, const whet_cli_inputs *in) {
+    bench_peers b = {.cli = &a->cli, .python = a->python, .model = a->cli.args.v[0],
+                     .names = a->compare, .engine = engine, .in = in, .seconds = a->seconds,
+                     .bf16 = wants_bf16(&a->cli), .json = a->json};
+    return bench_peers_run(&b);
+}
+
 static int run(whet_cli *cli) {
     bench_args *a = (bench_args *)cli;
     whet_cli_feed feed = {&a->inputs, a->shapes, true, 0};
     whet_cli_inputs in = {0};
     if (a->streams < 1 || a->streams > BENCH_STREAMS_MOST)
         return whet_cli_fail("option --streams: expected 1 to %d", BENCH_STREAMS_MOST);
+    if (a->compare && (a->streams > 1 || a->profile))
+        return whet_cli_fail("option --compare goes with neither --streams nor --profile");
+    if (a->compare && whet_cli_is_engine(cli->args.v[0]))
+        return whet_cli_fail("option --compare: %s is an engine, others run models",
+                             cli->args.v[0]);
     if (!whet_cli_open_env(cli)) return WHET_CLI_FAILED;
     whet_engine *engine = whet_cli_open_engine(cli, cli->args.v[0], a->shapes);
     if (!engine) return WHET_CLI_FAILED;
-    bool good = whet_cli_make_inputs(engine, &feed, &in) && measure(a, engine, &in);
+    bool good = whet_cli_make_inputs(engine, &feed, &in) &&
+                (a->compare ? compare : measure)(a, engine, &in);
     whet_cli_free_inputs(&in);
     whet_engine_destroy(engine);
     return good ? WHET_CLI_OK : WHET_CLI_FAILED;
