@@ -4,8 +4,8 @@
 usage: report.py MODEL.onnx ... -o report.html [--peers onnxruntime,openvino] [--threads 1,2]
                  [--rows FILE.json ...] [--build build] [--quick]
 
-Times beside peers come from bench/compare.py, which runs here, or from files that it wrote (--rows).
-Builds, start-up, memory and streams are measured with build/bin/whet and build/bin/footprint
+Times beside peers come from bench/compare.py, which runs here, or from files that it wrote
+(--rows). Builds, start-up, memory and streams are measured with build/bin/whet and build/bin/footprint
 (configure with -DWHET_BUILD_BENCH=ON). --quick measures each figure once and briefly. Beside the
 page lies a .json file of the same name with every figure. Needs what ./test.sh leaves in .venv."""
 
@@ -161,7 +161,7 @@ def table(head, rows):
 
 # ---- the page ----
 
-STYLE = """body { font: 15px/1.5 system-ui, sans-serif; max-width: 62em; margin: 2em auto; color: #222 }
+STYLE = """body { font: 15px/1.5 system-ui, sans-serif; max-width: 62em; margin: 2em auto }
 table { border-collapse: collapse; margin: 1em 0 } th, td { padding: .2em .8em; text-align: left;
 border-bottom: 1px solid #ddd } td.n { text-align: right; font-variant-numeric: tabular-nums }
 svg text { font: 12px system-ui, sans-serif } code { background: #f4f4f4; padding: .1em .3em }
@@ -204,8 +204,8 @@ def models_part(models):
                            (f["peak_mb"] / (f["packed_mb"] + f["arena_mb"]), 2)])
         streams += [[(m["model"], 0), (str(n), 0), (v, 1)] for n, v in m["streams"].items()]
     return (
-        "<h2>Builds</h2><p>Seconds of <code>whet build</code>: at the default level, again with the "
-        "timing cache that this left, and at level 0.</p>" +
+        "<h2>Builds</h2><p>Seconds of <code>whet build</code>: at the default level, again with "
+        "the timing cache that this left, and at level 0.</p>" +
         table(["model", "default", "again", "level 0"], build) +
         "<h2>Start-up</h2><p>A fresh process loads the engine and runs it "
         "(<code>build/bin/footprint</code>); milliseconds.</p>" +
