@@ -2,6 +2,14 @@
 // Template of whet_epilogue_apply_<isa>: one loop a function, chosen outside the loop.
 #include "kern/epilogue.h"
 #include "kern/vmath.h"
+#if defined(__AVX512BF16__) // before rounding to bf16
+#include "kern/vmath_bf16.h"
+#define EPI_ID bf16
+#define EPI_FN(name) v_##name##_bf
+#else
+#define EPI_ID V_ISA
+#define EPI_FN(name) v_##name
+#endif
 
 // y = expr of x for n floats, the rest through a masked load and store
 #define LOOP(expr)                                                                                 \
@@ -28,16 +36,16 @@ static void act_rows(whet_pw f, const float p[2], float *y, int64_t n) {
     case WHET_PW_CLIP: LOOP(v_min(b, v_max(a, x))); break;
     case WHET_PW_LEAKY_RELU: LOOP(v_select(v_lt(x, zero), a * x, x)); break;
     case WHET_PW_ELU: LOOP(v_select(v_lt(x, zero), a * v_expm1(x), x)); break;
-    case WHET_PW_SIGMOID: LOOP(v_sigmoid(x)); break;
+    case WHET_PW_SIGMOID: LOOP(EPI_FN(sigmoid)(x)); break;
     case WHET_PW_TANH: LOOP(v_tanh(x)); break;
     case WHET_PW_HARD_SIGMOID: LOOP(hard_sigmoid(x, a, b)); break;
     case WHET_PW_HARD_SWISH: LOOP(x * hard_sigmoid(x, a, b)); break;
-    case WHET_PW_SWISH: LOOP(v_swish(x, a)); break;
+    case WHET_PW_SWISH: LOOP(EPI_FN(swish)(x, a)); break;
     case WHET_PW_MISH: LOOP(v_mish(x)); break;
     case WHET_PW_SOFTPLUS: LOOP(v_softplus(x)); break;
     case WHET_PW_GELU:
-        if (p[0] != 0) LOOP(v_gelu_tanh(x));
-        else LOOP(v_gelu_erf(x));
+        if (p[0] != 0) LOOP(EPI_FN(gelu_tanh)(x));
+        else LOOP(EPI_FN(gelu_erf)(x));
         break;
     case WHET_PW_EXP: LOOP(v_exp(x)); break;
     case WHET_PW_SQRT: LOOP(v_sqrt(x)); break;
@@ -61,8 +69,8 @@ static void binary_rows(whet_pw f, float *y, const float *other, int64_t n) {
     }
 }
 
-void V_CAT(whet_epilogue_apply_, V_ISA)(const whet_epilogue *e, float *y, const float *other,
-                                        int64_t n) {
+void V_CAT(whet_epilogue_apply_, EPI_ID)(const whet_epilogue *e, float *y, const float *other,
+                                         int64_t n) {
     if (e->act1) act_rows(e->act1, e->p1, y, n);
     if (e->binary) binary_rows(e->binary, y, other, n);
     if (e->act2) act_rows(e->act2, e->p2, y, n);

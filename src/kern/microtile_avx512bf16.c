@@ -23,7 +23,8 @@ static __attribute__((noinline)) void finish(const whet_bf16_out *o, float *t, i
         v_store(other + i * V_W, left > 0 ? load_as(o, o->other, at, left) : v_zero());
     }
     if (o->plan.mode != WHET_EPI_NONE)
-        whet_epilogue_apply_avx512(o->epi, t, o->other ? other : NULL, (int64_t)n * V_W);
+        (o->wide ? whet_epilogue_apply_avx512 : whet_epilogue_apply_bf16)(
+            o->epi, t, o->other ? other : NULL, (int64_t)n * V_W);
     for (int i = 0; i < n; i++) {
         int64_t left = o->cols - i % nv * V_W;
         int64_t at = i / nv / np * o->row + i / nv % np * o->pixel + i % nv * o->vec;

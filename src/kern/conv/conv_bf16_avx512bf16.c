@@ -388,7 +388,7 @@ static void stem_ports(const whet_problem *p, whet_layout l, whet_layout *in, wh
         return plan_init(&c, p, params, stem) ? plan_tasks(&c) : 0;                                \
     }                                                                                              \
     const whet_kernel whet_kernel_##kernel_name = {                                                \
-        .name = #kernel_name, .op = "conv", .revision = 1, .cpu = V_CPU,                           \
+        .name = #kernel_name, .op = "conv", .revision = 2, .cpu = V_CPU,                           \
         .layouts = WHET_LAYOUT_BIT(WHET_LAYOUT_C16), .stores = WHET_STORE_BIT(kernel_stores),      \
         .ports = kernel_ports, .accepts = id##_accepts, .param = conv_param, .valid = conv_valid,  \
         .cost = id##_cost, .pack_bytes = id##_pack_bytes, .pack = id##_pack,                       \

@@ -10,7 +10,11 @@
 #include "kern/typed.h"
 
 #define BLOCKED (V_W == 16 ? WHET_LAYOUT_C16 : WHET_LAYOUT_C8)
+#if X_BF16
+#define APPLY whet_epilogue_apply_bf16
+#else
 #define APPLY V_CAT(whet_epilogue_apply_, V_ISA)
+#endif
 #define CEIL(a, b) (((a) + (b) - 1) / (b))
 #define WIDE V_PICK(12, 8, 4)      // output pixels at once
 #define GROUP_WIDE V_PICK(12, 4, 2) // the same with groups: inputs take registers too

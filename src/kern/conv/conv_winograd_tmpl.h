@@ -16,7 +16,11 @@
 #include "kern/typed.h"
 
 #define TILES V_CAT(whet_tiles_, V_ISA)
+#if X_BF16
+#define APPLY whet_epilogue_apply_bf16
+#else
 #define APPLY V_CAT(whet_epilogue_apply_, V_ISA)
+#endif
 #define BLOCKED (V_W == 16 ? WHET_LAYOUT_C16 : WHET_LAYOUT_C8)
 #define CEIL(a, b) (((a) + (b) - 1) / (b))
 #define MEMORY_MAX 2.5e8 // floats of V
