@@ -17,6 +17,7 @@ typedef struct chain_run {
     int32_t step[WHET_CHAIN_MAX_IN];
     const void *gathered[WHET_CHAIN_MAX_IN]; // where the tile of input i was copied from
     int64_t gathered_n[WHET_CHAIN_MAX_IN];
+    int32_t linear; // the one full input of a chain that is a x + b, then a clamp; else -1
 } chain_run;
 
 static const float *result_of(const chain_run *r, float *const *out, int32_t v) {
@@ -123,6 +124,51 @@ static void run_tail(chain_run *r, float *const *out, int64_t whole, int64_t n) 
 }
 #endif
 
+#if X_BF16
+static bool is_clamp(whet_pw f) { return f == WHET_PW_RELU || f == WHET_PW_CLIP; }
+
+// The input that is multiplied and added to by what repeats, and clamped at the end; -1: another
+// chain. Such a chain, a batch normalization, needs no tiles.
+static int32_t linear_input(const whet_chain *c, const chain_plan *plan) {
+    int32_t full = -1, last = c->n_in + c->n_ops - 1;
+    for (int32_t i = 0; i < c->n_in; i++) {
+        if (plan->in[i].kind == CHAIN_REPEAT) continue;
+        if (plan->in[i].kind != CHAIN_FULL || full >= 0) return -1;
+        full = i;
+    }
+    if (full < 0 || c->n_out != 1 || c->out[0] != last) return -1;
+    for (int32_t k = 0; k < c->n_ops; k++) {
+        int32_t before = k ? c->n_in + k - 1 : full, a = c->ops[k].src[0], b = c->ops[k].src[1];
+        if (k == c->n_ops - 1 && k && is_clamp(c->ops[k].f) && a == before) continue;
+        if (c->ops[k].f != WHET_PW_MUL && c->ops[k].f != WHET_PW_ADD) return -1;
+        if ((a == before) == (b == before)) return -1;
+        if ((a == before ? b : a) >= c->n_in || (a == before ? b : a) == full) return -1;
+    }
+    return full;
+}
+
+// n elements from `at` on in the output, `from` in the input.
+static void run_linear(const chain_run *r, int64_t from, int64_t at, int64_t n) {
+    const whet_chain *c = r->chain;
+    vf a = v_set1(1), b = v_zero(), lo = v_set1(-INFINITY), hi = v_set1(INFINITY);
+    for (int32_t k = 0; k < c->n_ops; k++) {
+        int32_t before = k ? c->n_in + k - 1 : r->linear, s = c->ops[k].src[0];
+        if (is_clamp(c->ops[k].f)) {
+            bool relu = c->ops[k].f == WHET_PW_RELU;
+            lo = v_set1(relu ? 0 : c->ops[k].p[0]), hi = relu ? hi : v_set1(c->ops[k].p[1]);
+            continue;
+        }
+        vf v = v_load(r->in[s == before ? c->ops[k].src[1] : s]);
+        if (c->ops[k].f == WHET_PW_MUL) a *= v, b *= v;
+        else b += v;
+    }
+    const uint16_t *x = (const uint16_t *)r->c->in[r->linear] + from;
+    uint16_t *y = (uint16_t *)r->c->out[0] + at;
+    for (int64_t j = 0; j < n; j += V_W)
+        v_store_bf_n(y + j, v_min(hi, v_max(lo, v_fma(v_load_bf_n(x + j, n - j), a, b))), n - j);
+}
+#endif
+
 static void run_tile(chain_run *r, int64_t tile) {
     const chain_plan *plan = r->plan;
     int64_t at[CHAIN_LOOPS] = {0}, rest = tile / plan->chunks, base = 0;
@@ -135,8 +181,15 @@ static void run_tile(chain_run *r, int64_t tile) {
     int64_t steps = plan->size[plan->split] - at[plan->split];
     int64_t n = (steps < plan->chunk ? steps : plan->chunk) * plan->inner;
     float *out[WHET_CHAIN_MAX_OUT];
-    for (int32_t i = 0; i < r->chain->n_in; i++) bind_input(r, i, at, n);
+    for (int32_t i = 0; i < r->chain->n_in; i++)
+        if (i != r->linear) bind_input(r, i, at, n);
 #if X_BF16
+    if (r->linear >= 0) {
+        int64_t from = 0;
+        for (int32_t d = 0; d < plan->n; d++) from += at[d] * plan->in[r->linear].stride[d];
+        run_linear(r, from, base * plan->inner, n);
+        return;
+    }
     for (int32_t o = 0; o < r->chain->n_out; o++) out[o] = r->outs + o * CHAIN_TILE;
     run_program(r, r->in, out, (n + CHAIN_GRAIN - 1) / CHAIN_GRAIN * CHAIN_GRAIN);
     for (int32_t o = 0; o < r->chain->n_out; o++) store_tile(r, o, base * plan->inner, n);
@@ -150,8 +203,14 @@ static void run_tile(chain_run *r, int64_t tile) {
 }
 
 static whet_status run(const whet_call *c, int32_t phase, int64_t begin, int64_t end) {
-    chain_run r = {.c = c, .plan = c->state, .chain = c->p->chain};
+    chain_run r = {.c = c, .plan = c->state, .chain = c->p->chain, .linear = -1};
     (void)phase;
+#if X_BF16
+    r.linear = linear_input(r.chain, r.plan);
+    if (r.linear >= 0 && (c->p->in[r.linear].dtype != WHET_DTYPE_BF16 ||
+                          c->p->out[0].dtype != WHET_DTYPE_BF16))
+        r.linear = -1;
+#endif
     for (int32_t k = 0; k < r.chain->n_ops; k++) r.fn[k] = chain_fn_of(r.chain->ops[k].f);
     r.slots = c->scratch;
     r.outs = r.slots + r.plan->slots * CHAIN_TILE;

@@ -90,9 +90,34 @@ static bool program(ck_case *c) {
     return true;
 }
 
+// Batch normalization: x a + b, a and b of the channels, then a clamp or not.
+static bool linear(ck_case *c) {
+    static const whet_pw clamps[] = {WHET_PW_RELU, WHET_PW_CLIP, WHET_PW_MUL};
+    whet_chain *ch = c->chain;
+    int64_t dims[4] = {ck_int(c->rng, 1, 2), ck_edge(c->rng, 70), ck_edge(c->rng, 35), 7};
+    int64_t channel[4] = {1, dims[1], 1, 1};
+    ck_in(c, ck_port(WHET_DTYPE_F32, false, 4, dims));
+    ck_in(c, ck_port(WHET_DTYPE_F32, true, 4, channel));
+    ck_in(c, ck_port(WHET_DTYPE_F32, true, 4, channel));
+    ch->n_in = 3, ch->n_ops = 3;
+    for (int32_t k = 0; k < 3; k++) {
+        bool second = ck_chance(c->rng, 2);
+        ch->ops[k].f = k == 0 ? WHET_PW_MUL : k == 1 ? WHET_PW_ADD : clamps[ck_int(c->rng, 0, 2)];
+        ch->ops[k].src[second && k < 2] = (int16_t)(k ? 2 + k : 0);
+        ch->ops[k].src[!(second && k < 2)] = (int16_t)(k == 1 ? 2 : 1);
+        set_params(c, ch->ops[k].f, ch->ops[k].p);
+    }
+    ch->n_out = c->n_out = 1;
+    ch->out[0] = 5;
+    c->out[0] = ck_port(WHET_DTYPE_F32, false, 4, dims);
+    c->no_edges = true;
+    return true;
+}
+
 static bool build(ck_case *c, int32_t i) {
     c->chain = WHET_NEW(c->arena, whet_chain);
     c->plain_epilogue = true;
+    if (i % 8 == 3) return linear(c);
     if (i % 2) return program(c);
     return single(c, i / 2 % WHET_COUNT(functions));
 }
