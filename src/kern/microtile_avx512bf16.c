@@ -95,7 +95,11 @@ V_FN void tile(int nv, int nr, int np, const uint16_t *a, int64_t ps, int64_t a_
     uint16_t *to = o->y;
     const uint16_t *other = o->other;
     vf lo = v_set1(o->plan.lo), hi = v_set1(o->plan.hi);
-    if (o->wide || o->plan.mode == WHET_EPI_STORED || o->cols < nv * V_W) {
+    if (o->wide && o->plan.mode == WHET_EPI_NONE && o->cols >= nv * V_W) {
+        float *sums = o->y;
+        UNROLL for (int i = 0; i < nr * np; i++) UNROLL for (int v = 0; v < nv; v++)
+            v_store(sums + (i / np) * o->row + (i % np) * o->pixel + v * o->vec, acc[i * nv + v]);
+    } else if (o->wide || o->plan.mode == WHET_EPI_STORED || o->cols < nv * V_W) {
         float t[2 * BF16_PIXELS * V_W];
         UNROLL for (int i = 0; i < nr * np * nv; i++) v_store(t + i * V_W, acc[i]);
         finish(o, t, nv, nr, np);

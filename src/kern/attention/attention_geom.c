@@ -5,8 +5,8 @@
 
 static bool present(const whet_problem *p, int32_t i) { return p->n_in > i && p->in[i].dtype; }
 
-static bool port_ok(const whet_port *port, int32_t rank) {
-    if (port->dtype != WHET_DTYPE_F32 || port->layout != WHET_LAYOUT_PLAIN || port->rank != rank)
+static bool port_ok(const whet_port *port, whet_dtype dtype, int32_t rank) {
+    if (port->dtype != dtype || port->layout != WHET_LAYOUT_PLAIN || port->rank != rank)
         return false;
     for (int32_t i = 0; i < rank; i++)
         if (port->dims[i] < 1 || port->dims[i] > INT32_MAX) return false;
@@ -28,11 +28,12 @@ static bool view_init(const whet_port *port, int64_t heads, int64_t size[3],
     return true;
 }
 
-static bool mask_ok(whet_attention_geom *g, const whet_problem *p) {
+static bool mask_ok(whet_attention_geom *g, const whet_problem *p, whet_dtype dtype) {
     g->masked = present(p, 3);
     if (!g->masked) return true;
     const whet_port *m = &p->in[3];
-    if (m->dtype != WHET_DTYPE_F32 && m->dtype != WHET_DTYPE_BOOL) return false;
+    if (m->dtype != WHET_DTYPE_F32 && m->dtype != WHET_DTYPE_BOOL && m->dtype != dtype)
+        return false;
     if (m->layout != WHET_LAYOUT_PLAIN || m->rank < 1 || m->rank > 4) return false;
     if (m->dims[m->rank - 1] != g->keys) return false;
     const int64_t full[3] = {g->batch, g->heads, g->rows};
@@ -48,6 +49,10 @@ static bool mask_ok(whet_attention_geom *g, const whet_problem *p) {
 }
 
 bool whet_attention_geom_init(whet_attention_geom *g, const whet_problem *p) {
+    return whet_attention_geom_init_as(g, p, WHET_DTYPE_F32);
+}
+
+bool whet_attention_geom_init_as(whet_attention_geom *g, const whet_problem *p, whet_dtype dtype) {
     const whet_attention_attrs *a = p->attrs;
     *g = (whet_attention_geom){0};
     if (p->n_in < 3 || p->n_out < 1 || present(p, 4) || present(p, 5) || present(p, 6))
@@ -55,8 +60,9 @@ bool whet_attention_geom_init(whet_attention_geom *g, const whet_problem *p) {
     for (int32_t i = 1; i < p->n_out; i++)
         if (p->out[i].dtype) return false;
     int32_t rank = p->in[0].rank;
-    if ((rank != 3 && rank != 4) || !port_ok(&p->in[0], rank) || !port_ok(&p->in[1], rank) ||
-        !port_ok(&p->in[2], rank) || !port_ok(&p->out[0], rank))
+    if ((rank != 3 && rank != 4) || !port_ok(&p->in[0], dtype, rank) ||
+        !port_ok(&p->in[1], dtype, rank) || !port_ok(&p->in[2], dtype, rank) ||
+        !port_ok(&p->out[0], dtype, rank))
         return false;
     if (a->left_window_size >= 0 || a->right_window_size >= 0) return false;
     if (a->softcap != 0 || (a->softmax_precision && a->softmax_precision != WHET_DTYPE_F32))
@@ -77,5 +83,5 @@ bool whet_attention_geom_init(whet_attention_geom *g, const whet_problem *p) {
     if (y[0] != g->heads || y[1] != g->rows || y[2] != g->width) return false;
     g->causal = a->is_causal;
     g->scale = a->scale != 0 ? a->scale : 1 / sqrtf((float)g->depth);
-    return whet_epilogue_empty(&p->epi) && mask_ok(g, p);
+    return whet_epilogue_empty(&p->epi) && mask_ok(g, p, dtype);
 }

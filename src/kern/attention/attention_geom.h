@@ -23,5 +23,7 @@ typedef struct whet_attention_geom {
 // False unless this is f32 attention in plain layout with one output, 4-D or 3-D with head counts,
 // no past, no soft cap, the mask (f32 or bool) full in its last dimension.
 bool whet_attention_geom_init(whet_attention_geom *g, const whet_problem *p);
+// The same with operands and result, and the mask or not, stored so.
+bool whet_attention_geom_init_as(whet_attention_geom *g, const whet_problem *p, whet_dtype dtype);
 
 #endif

@@ -220,8 +220,8 @@ static void spread(double *mag, int64_t n) {
 static bool compare_floats(judge *j, int32_t o, const void *got, const double *ref, double *mag) {
     const whet_port *p = &j->s->out[o];
     int64_t n = whet_dims_count(p->dims, p->rank);
-    // sums are of f32 where storage is of bf16, and rounded once more; functions before that have 12
-    // bits (kern/vmath_bf16.h)
+    // sums are of f32 where storage is of bf16, and rounded once more; functions before that have
+    // 12 bits (kern/vmath_bf16.h)
     double u = unit(whet_port_type(p)), stored = p->type ? 0x1.001p-8 : 0;
     bool rough = p->type && (j->s->p.epi.act1 || j->s->p.epi.act2);
     double high = SPREADS(j->s->kernel) ? FLT_MAX / 1024 : FLT_MAX / 4;
