@@ -102,6 +102,9 @@ static void put(whet_qstages *s, int32_t i, span v) {
     s->high[i] = (float)v.high;
 }
 
+// The byte of an int8 or uint8; scales of a hostile file may give other numbers.
+static uint8_t byte_of(float x) { return x >= -128 && x <= 255 ? (uint8_t)(int32_t)x : 0; }
+
 void whet_qstages_init(whet_qstages *s, const whet_call *c) {
     const whet_quant_stages *a = stages_of(c->p);
     memset(s, 0, sizeof *s);
@@ -139,8 +142,8 @@ void whet_qstages_init(whet_qstages *s, const whet_call *c) {
     s->add = s->other ? (float)(-whet_qinput(c, WHET_QF_OTHER_ZERO, 0) * other) : 0;
     s->sum_mul = (float)(sum / last);
     if (!quant) return;
-    s->least = (uint8_t)(nearbyintf(s->low[2]) + (float)s->zero);
-    s->most = (uint8_t)(nearbyintf(s->high[2]) + (float)s->zero);
+    s->least = byte_of(nearbyintf(s->low[2]) + (float)s->zero);
+    s->most = byte_of(nearbyintf(s->high[2]) + (float)s->zero);
     float reach = 255 * (fabsf(s->mid_mul) + fabsf(s->other_mul)) + fabsf(s->add);
     s->tame = s->other != WHET_DTYPE_F32 && (!s->other || s->mid) && reach < 1e9f;
 }
