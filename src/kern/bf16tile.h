@@ -19,6 +19,7 @@ typedef struct whet_bf16_out {
     const float *init;     // sums so far instead of a bias, or NULL; one-row tiles only
     int64_t init_pixel;    // floats between pixels
     float scale;           // of the sums, before the bias
+    const float *row_bias; // a float a pixel, or NULL; one-row tiles only
     const whet_epilogue *epi;
     whet_epi_plan plan;
 } whet_bf16_out;

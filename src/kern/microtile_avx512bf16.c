@@ -86,6 +86,9 @@ V_FN void tile(int nv, int nr, int np, const uint16_t *a, int64_t ps, int64_t a_
             vf b = v_load(o->bias + v * V_W);
             UNROLL for (int i = 0; i < nr * np; i++) acc[i * nv + v] += b;
         }
+    if (nr == 1 && o->row_bias)
+        UNROLL for (int i = 0; i < np; i++)
+            UNROLL for (int v = 0; v < nv; v++) acc[i * nv + v] += v_set1(o->row_bias[i]);
 #define EACH(expr)                                                                                 \
     UNROLL for (int i = 0; i < nr * np; i++) UNROLL for (int v = 0; v < nv; v++) {                 \
         int64_t at = (i / np) * o->row + (i % np) * o->pixel + v * o->vec;                         \
