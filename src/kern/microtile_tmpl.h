@@ -9,24 +9,37 @@
 #define PREFETCH 64 // steps of weights ahead: they come from memory once a model is large
 #define UNROLL _Pragma("GCC unroll 32")
 
-// Functions outside the register set: on what has been stored.
+// Functions outside the register set, for pixels side by side: on what has been stored.
 static __attribute__((noinline)) void finish_stored(const whet_tile_out *o, int nv, int nr,
                                                     int np) {
-    for (int r = 0; r < nr; r++) {
-        int64_t at = r * o->row;
-        if (o->pixel == V_W) {
-            for (int v = 0; v < nv; v++)
-                APPLY(o->epi, o->y + at + v * o->vec, o->other ? o->other + at + v * o->vec : NULL,
-                      (int64_t)np * V_W);
-            continue;
+    for (int r = 0; r < nr; r++)
+        for (int v = 0; v < nv; v++) {
+            int64_t at = r * o->row + v * o->vec;
+            APPLY(o->epi, o->y + at, o->other ? o->other + at : NULL, (int64_t)np * V_W);
         }
-        for (int i = 0; i < np; i++, at += o->pixel)
-            APPLY(o->epi, o->y + at, o->other ? o->other + at : NULL, o->cols);
+}
+
+// The same for rows of a matrix: on all accumulators t [nr][np][nv vectors] at once, since a row of
+// a tile is too short for a loop of its own.
+static __attribute__((noinline)) void store_applied(const whet_tile_out *o, float *t, int nv,
+                                                    int nr, int np) {
+    float other[2 * TILE_MAX * V_W];
+    memset(other, 0, o->other ? sizeof other : 0);
+    for (int i = 0; o->other && i < nr * np * nv; i++) {
+        int64_t at = i / nv / np * o->row + i / nv % np * o->pixel + i % nv * o->vec;
+        int64_t left = o->cols - i % nv * V_W;
+        if (left > 0) v_store(other + i * V_W, v_load_n(o->other + at, left));
+    }
+    APPLY(o->epi, t, o->other ? other : NULL, (int64_t)nr * np * nv * V_W);
+    for (int i = 0; i < nr * np * nv; i++) {
+        int64_t at = i / nv / np * o->row + i / nv % np * o->pixel + i % nv * o->vec;
+        int64_t left = o->cols - i % nv * V_W;
+        if (left > 0) v_store_n(o->y + at, v_load(t + i * V_W), left);
     }
 }
 
 // The last columns of a plain matrix, from accumulators t [nr][np][nv vectors].
-static __attribute__((noinline)) void store_tail(const whet_tile_out *o, const float *t, int nv,
+static __attribute__((noinline)) void store_tail(const whet_tile_out *o, float *t, int nv,
                                                  int nr, int np) {
     vf lo = v_set1(o->plan.lo), hi = v_set1(o->plan.hi);
     for (int i = 0; i < nr * np; i++)
@@ -99,10 +112,11 @@ V_FN void tile(int nv, int nr, int np, const float *a, int64_t ps, int64_t a_row
         body                                                                                       \
     }
     vf lo = v_set1(o->plan.lo), hi = v_set1(o->plan.hi);
-    if (o->cols < nv * V_W) {
+    const bool rows = o->pixel != V_W && o->plan.mode == WHET_EPI_STORED;
+    if (rows || o->cols < nv * V_W) {
         float t[2 * TILE_MAX * V_W];
         UNROLL for (int i = 0; i < nr * np * nv; i++) v_store(t + i * V_W, acc[i]);
-        store_tail(o, t, nv, nr, np);
+        (rows ? store_applied : store_tail)(o, t, nv, nr, np);
     } else if (o->plan.mode == WHET_EPI_CLAMP) {
         EACH(v_store(o->y + at, v_min(hi, v_max(lo, x)));)
     } else if (o->plan.mode == WHET_EPI_ADD) {
@@ -111,7 +125,7 @@ V_FN void tile(int nv, int nr, int np, const float *a, int64_t ps, int64_t a_row
         EACH(v_store(o->y + at, x);)
     }
 #undef EACH
-    if (o->plan.mode == WHET_EPI_STORED) finish_stored(o, nv, nr, np);
+    if (o->plan.mode == WHET_EPI_STORED && !rows) finish_stored(o, nv, nr, np);
 }
 
 #define DEFINE(nv, nr, np)                                                                         \
