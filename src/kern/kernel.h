@@ -71,8 +71,9 @@ static inline bool whet_epilogue_empty(const whet_epilogue *e) {
 }
 
 // A pointwise chain in single assignment: value i < n_in is input i, value n_in + k the result of
-// instruction k. All f32. Inputs broadcast to the shape of the outputs, which all have the same.
-#define WHET_CHAIN_MAX_IN 12
+// instruction k. All f32; inputs and outputs that are u8 or i8 in memory count as the numbers that
+// they hold. Inputs broadcast to the shape of the outputs, which all have the same.
+#define WHET_CHAIN_MAX_IN 16
 #define WHET_CHAIN_MAX_OPS 32
 #define WHET_CHAIN_MAX_OUT 4
 typedef struct whet_chain {

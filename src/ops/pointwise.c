@@ -135,11 +135,27 @@ static double binary(whet_pw f, double p0, double a, double b) {
     }
 }
 
+// The quotient is rounded to float, as quantize_linear has it.
+static double quantized(const float p[2], const double *x) {
+    double q = (double)(float)(x[0] / x[1]);
+    return isnan(q) ? 0 : clip(nearbyint(q) + x[2], (double)p[0], (double)p[1]);
+}
+
+static double ternary(whet_pw f, const float p[2], const double *x) {
+    switch (f) {
+    case WHET_PW_WHERE: return x[0] != 0 ? x[1] : x[2];
+    case WHET_PW_DEQUANTIZE: return (x[0] - x[2]) * x[1];
+    case WHET_PW_QUANTIZE: return quantized(p, x);
+    case WHET_PW_REQUANTIZE: return (quantized(p, x) - x[2]) * x[1];
+    default: return NAN;
+    }
+}
+
 double whet_pw_f64(whet_pw f, const float p[2], const double *x) {
     switch (whet_pw_inputs(f)) {
     case 1: return unary(f, (double)p[0], (double)p[1], x[0]);
     case 2: return binary(f, (double)p[0], x[0], x[1]);
-    case 3: return x[0] != 0 ? x[1] : x[2];
+    case 3: return ternary(f, p, x);
     default: return NAN;
     }
 }

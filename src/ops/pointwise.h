@@ -73,7 +73,10 @@
     X(BITWISE_OR, 82, 2, "bitwise_or")                                                             \
     X(BITWISE_XOR, 83, 2, "bitwise_xor")                                                           \
     X(BIT_SHIFT, 84, 2, "bit_shift") /* p0 = 0: left, 1: right */                                  \
-    X(WHERE, 96, 3, "where")         /* c ? x : y */
+    X(WHERE, 96, 3, "where")         /* c ? x : y */                                               \
+    X(QUANTIZE, 97, 3, "quantize_linear") /* x, scale, zero; p0 to p1; NaN: 0 */                   \
+    X(DEQUANTIZE, 98, 3, "dequantize_linear") /* (x - zero) scale */                               \
+    X(REQUANTIZE, 99, 3, "requantize") /* one after the other */
 
 typedef enum whet_pw {
     WHET_PW_NONE = 0,

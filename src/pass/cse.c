@@ -85,6 +85,12 @@ static bool equal_nodes(const void *a, const void *b) {
     return whet_op_attr_equal(x->op, x->attrs, y->attrs);
 }
 
+// Numbers of 8 bits in float are cheaper made anew by each of their users than kept: pass quant has
+// given each its own.
+static bool is_cheap(const whet_node *n) {
+    return n->op == &whet_op_dequantize_linear && !whet_value_is_const(n->in[0]);
+}
+
 static whet_status merge_into(whet_node *first, whet_node *n, whet_error *err) {
     if (!whet_node_absorb(first, n)) return WHET_NOMEM(err);
     for (int32_t i = 0; i < n->n_out; i++)
@@ -99,7 +105,7 @@ static whet_status merge_nodes_with(table *t, whet_graph *g, int32_t *changed, w
     WHET_FOR_NODES_SAFE(g, n) {
         for (int32_t i = 0; i < n->n_subgraphs; i++)
             WHET_TRY(merge_nodes(n->subgraphs[i], changed, err));
-        if (n->n_subgraphs || n->op->flags & WHET_OP_IMPURE) continue;
+        if (n->n_subgraphs || n->op->flags & WHET_OP_IMPURE || is_cheap(n)) continue;
         whet_node *first = table_add(t, n, node_hash(n), equal_nodes);
         if (!first) continue;
         WHET_TRY(merge_into(first, n, err));

@@ -263,6 +263,29 @@ static whet_status add_rule(whet_node *n, int32_t *changed, whet_error *err) {
 
 // ---- moving quantization ----
 
+// The parts of a concatenation are quantized instead of the whole.
+static whet_status quantize_parts(whet_node *n, int32_t *changed, whet_error *err) {
+    enum { MAX_PARTS = 64 };
+    whet_node *concat = whet_match_only(n->in[0], &whet_op_concat);
+    whet_value *parts[MAX_PARTS];
+    whet_dq d;
+    if (!concat || concat->n_in > MAX_PARTS) return WHET_OK;
+    for (int32_t i = 0; i < concat->n_in; i++)
+        if (!whet_match_dq(concat->in[i], &d) || !whet_dq_is_activation(&d)) return WHET_OK;
+    for (int32_t i = 0; i < concat->n_in; i++) {
+        whet_value *in[] = {concat->in[i], n->in[1], whet_input(n, 2)};
+        whet_node *part = whet_make_node(n->op, n->attrs, in, n->n_in, n, err);
+        if (!part) return whet_failed(err);
+        part->name = n->name;
+        parts[i] = part->out[0];
+    }
+    whet_node *fresh =
+        whet_make_node(&whet_op_concat, concat->attrs, parts, concat->n_in, n, err);
+    if (!fresh) return whet_failed(err);
+    ++*changed;
+    return whet_take_over(fresh, n, err);
+}
+
 static whet_status quantize_rule(whet_node *n, int32_t *changed, whet_error *err) {
     whet_value *x = n->in[0], *zero = whet_input(n, 2);
     whet_dq d;
@@ -274,10 +297,12 @@ static whet_status quantize_rule(whet_node *n, int32_t *changed, whet_error *err
         ++*changed;
         return WHET_OK;
     }
-    whet_node *fused = x->producer;
-    if (!is_fused(fused) || !whet_used_once(x) || has(fused, WHET_QF_Y_SCALE)) return WHET_OK;
+    int32_t scale;
+    whet_node *fused = fused_before(x, &scale);
+    if (!fused) return quantize_parts(n, changed, err);
     edit e;
     edit_begin(&e, fused);
+    settle_scale(&e, scale);
     e.in[WHET_QF_Y_SCALE] = n->in[1];
     e.in[WHET_QF_Y_ZERO] = zero;
     return edit_end(&e, n, changed, err);
@@ -303,6 +328,57 @@ static whet_status move_rule(whet_node *n, int32_t *changed, whet_error *err) {
     return whet_take_over(dq, n, err);
 }
 
+// ---- what chains of pointwise operators want ----
+
+static bool chains(const whet_node *n) {
+    return n->op->flags & WHET_OP_POINTWISE || n->op == &whet_op_quantize_linear;
+}
+
+// Each pointwise user of dequantized numbers gets a dequantize_linear of its own, so that it can
+// read the numbers themselves.
+static whet_status split_node(whet_node *n, int32_t *changed, whet_error *err) {
+    for (int32_t i = 0; i < n->n_in; i++) {
+        whet_value *v = n->in[i];
+        whet_dq d;
+        int32_t uses = 0;
+        if (!v || !whet_match_dq(v, &d) || d.node->recipe || !whet_dq_is_activation(&d)) continue;
+        for (int32_t k = 0; k < n->n_in; k++) uses += n->in[k] == v;
+        if (v->n_uses == uses) continue;
+        whet_node *own =
+            whet_make_node(d.node->op, d.node->attrs, d.node->in, d.node->n_in, n, err);
+        if (!own) return whet_failed(err);
+        own->name = d.node->name;
+        for (int32_t k = i; k < n->n_in; k++)
+            if (n->in[k] == v) whet_node_set_input(n, k, own->out[0]);
+        ++*changed;
+    }
+    return WHET_OK;
+}
+
+static whet_status split(whet_graph *g, int32_t *changed, whet_error *err) {
+    WHET_FOR_NODES(g, n) {
+        for (int32_t i = 0; i < n->n_subgraphs; i++)
+            WHET_TRY(split(n->subgraphs[i], changed, err));
+        if (!n->recipe && chains(n)) WHET_TRY(split_node(n, changed, err));
+    }
+    return WHET_OK;
+}
+
+// A zero point that is left out is written down.
+static whet_status zero_rule(whet_node *n, int32_t *changed, whet_error *err) {
+    const whet_value *integer = n->op == &whet_op_quantize_linear ? n->out[0] : n->in[0];
+    if (whet_input(n, 2) || whet_value_is_const(n->in[0]) || integer->type.rank < 0 ||
+        (integer->type.dtype != WHET_DTYPE_U8 && integer->type.dtype != WHET_DTYPE_I8) ||
+        whet_value_count(n->in[1]) != 1)
+        return WHET_OK;
+    whet_value *zero = whet_make_number(integer, "zero", 0, err);
+    if (!zero) return whet_failed(err);
+    ++*changed;
+    if (n->n_in > 2) whet_node_set_input(n, 2, zero);
+    else if (!whet_node_add_input(n, zero)) return WHET_NOMEM(err);
+    return WHET_OK;
+}
+
 static whet_status run(whet_graph *g, int32_t *changed, whet_error *err) {
     static const whet_rewrite rows[] = {
         {&whet_op_conv, conv_rule},         {&whet_op_matmul, matmul_rule},
@@ -314,8 +390,11 @@ static whet_status run(whet_graph *g, int32_t *changed, whet_error *err) {
         {&whet_op_slice, move_rule},        {&whet_op_quantize_linear, quantize_rule},
         {&whet_op_qlinear_conv, qlinear_conv_rule},
         {&whet_op_qlinear_matmul, qlinear_matmul_rule},
+        {&whet_op_quantize_linear, zero_rule},
+        {&whet_op_dequantize_linear, zero_rule},
     };
-    return whet_rewrite_run(g, rows, WHET_COUNT(rows), changed, err);
+    WHET_TRY(whet_rewrite_run(g, rows, WHET_COUNT(rows), changed, err));
+    return split(g, changed, err);
 }
 
 const whet_pass whet_pass_quant = {

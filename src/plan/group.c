@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ops/attrs.h"
+
 typedef struct {
     const whet_pgraph *g;
     whet_env *env;
@@ -126,6 +128,44 @@ static bool is_pointwise_f32(const grouper *c, const whet_pnode *n) {
     return true;
 }
 
+// One that turns 8-bit numbers into floats or back, with a constant scale and zero point.
+static whet_pw quant_function(const grouper *c, const whet_pnode *n) {
+    bool back = n->op == &whet_op_dequantize_linear;
+    if ((!back && n->op != &whet_op_quantize_linear) || n->n_in != 3 || n->n_out != 1 ||
+        n->out[0] < 0 || n->in[2] < 0)
+        return WHET_PW_NONE;
+    const whet_type *x = &c->g->values[n->in[0]].type, *y = &c->g->values[n->out[0]].type;
+    const whet_type *integer = back ? x : y, *real = back ? y : x;
+    if (real->dtype != WHET_DTYPE_F32 || real->rank < 0 ||
+        (integer->dtype != WHET_DTYPE_U8 && integer->dtype != WHET_DTYPE_I8))
+        return WHET_PW_NONE;
+    for (int32_t i = 1; i < 3; i++) {
+        const whet_pvalue *v = &c->g->values[n->in[i]];
+        bool one = v->type.rank == 0 || (v->type.rank == 1 && v->type.dims[0] == 1);
+        if (!whet_pvalue_is_const(v) || !one || v->type.rank > real->rank ||
+            (i == 1 && v->type.dtype != WHET_DTYPE_F32))
+            return WHET_PW_NONE;
+    }
+    const whet_quantize_attrs *a = n->attrs;
+    if (!back && a->precision && a->precision != WHET_DTYPE_F32) return WHET_PW_NONE;
+    return back ? WHET_PW_DEQUANTIZE : WHET_PW_QUANTIZE;
+}
+
+// The function of a node that chains take; NONE: they do not.
+static whet_pw chain_function(const grouper *c, const whet_pnode *n) {
+    return is_pointwise_f32(c, n) ? (whet_pw)n->op->pw : quant_function(c, n);
+}
+
+static void chain_params(const grouper *c, const whet_pnode *n, float p[2]) {
+    if (n->op->flags & WHET_OP_POINTWISE) {
+        whet_pw_params(n->op, n->attrs, p);
+        return;
+    }
+    bool is_signed = c->g->values[n->out[0]].type.dtype == WHET_DTYPE_I8;
+    p[0] = is_signed ? -128 : 0;
+    p[1] = is_signed ? 127 : 255;
+}
+
 static whet_port port_of(const grouper *c, int32_t v) {
     whet_port p = {0};
     if (v < 0) return p;
@@ -236,9 +276,9 @@ static bool grow_epilogue(grouper *c, int32_t group) {
 
 static bool chain_function_known(grouper *c, const whet_pnode *n) {
     whet_chain chain = {.n_in = n->n_in, .n_ops = 1, .n_out = 1};
-    chain.ops[0].f = (whet_pw)n->op->pw;
+    chain.ops[0].f = chain_function(c, n);
     for (int32_t i = 0; i < n->n_in; i++) chain.ops[0].src[i] = (int16_t)i;
-    whet_pw_params(n->op, n->attrs, chain.ops[0].p);
+    chain_params(c, n, chain.ops[0].p);
     chain.out[0] = (int16_t)n->n_in;
     whet_port in[3], out;
     for (int32_t i = 0; i < n->n_in; i++) in[i] = port_of(c, n->in[i]);
@@ -317,8 +357,20 @@ static bool chain_node(grouper *c, int32_t i) {
     return true;
 }
 
+// Whether node n takes apart again what the node before it, in this group, has quantized.
+static bool requantizes(const grouper *c, const whet_group *gr, const whet_pnode *n, int32_t *at) {
+    if (quant_function(c, n) != WHET_PW_DEQUANTIZE || c->uses[n->in[0]] != 1) return false;
+    for (int32_t i = 0; i < gr->n_nodes; i++) {
+        const whet_pnode *q = &c->g->nodes[gr->nodes[i]];
+        *at = i;
+        if (q->out[0] == n->in[0] && quant_function(c, q) == WHET_PW_QUANTIZE)
+            return q->in[1] == n->in[1] && q->in[2] == n->in[2];
+    }
+    return false;
+}
+
 static bool build_chain(grouper *c, whet_group *gr) {
-    int32_t list[WHET_CHAIN_MAX_IN];
+    int32_t list[WHET_CHAIN_MAX_IN], made[WHET_CHAIN_MAX_OPS], before;
     sort_ids(gr->nodes, gr->n_nodes);
     whet_chain *chain = WHET_NEW(c->arena, whet_chain);
     gr->in = WHET_NEW_ARRAY(c->arena, int32_t, WHET_CHAIN_MAX_IN);
@@ -327,24 +379,30 @@ static bool build_chain(grouper *c, whet_group *gr) {
     gr->n_in = outside_inputs(c, gr->nodes, gr->n_nodes, list, WHET_CHAIN_MAX_IN);
     memcpy(gr->in, list, (size_t)gr->n_in * sizeof list[0]);
     chain->n_in = gr->n_in;
-    chain->n_ops = gr->n_nodes;
     chain->n_out = 1;
     for (int32_t i = 0; i < gr->n_nodes; i++) {
         const whet_pnode *n = &c->g->nodes[gr->nodes[i]];
-        chain->ops[i].f = (whet_pw)n->op->pw;
-        whet_pw_params(n->op, n->attrs, chain->ops[i].p);
+        if (requantizes(c, gr, n, &before)) {
+            made[i] = made[before];
+            chain->ops[made[i]].f = WHET_PW_REQUANTIZE;
+            continue;
+        }
+        int32_t at = made[i] = chain->n_ops++;
+        chain->ops[at].f = chain_function(c, n);
+        chain_params(c, n, chain->ops[at].p);
         for (int32_t k = 0; k < n->n_in; k++) {
             int16_t src = -1;
             for (int32_t j = 0; j < gr->n_in; j++)
                 if (gr->in[j] == n->in[k]) src = (int16_t)j;
             for (int32_t j = 0; j < i && src < 0; j++)
-                if (c->g->nodes[gr->nodes[j]].out[0] == n->in[k]) src = (int16_t)(gr->n_in + j);
-            chain->ops[i].src[k] = src;
+                if (c->g->nodes[gr->nodes[j]].out[0] == n->in[k])
+                    src = (int16_t)(gr->n_in + made[j]);
+            chain->ops[at].src[k] = src;
         }
     }
     gr->n_out = 1;
     gr->out[0] = c->g->nodes[gr->nodes[gr->n_nodes - 1]].out[0];
-    chain->out[0] = (int16_t)(chain->n_in + chain->n_ops - 1);
+    chain->out[0] = (int16_t)(chain->n_in + made[gr->n_nodes - 1]);
     gr->chain = chain;
     return true;
 }
@@ -360,8 +418,10 @@ static bool is_view(const grouper *c, const whet_pnode *n) {
 }
 
 static bool finish_group(grouper *c, whet_group *gr) {
-    if (gr->kind == WHET_GROUP_CHAIN) return build_chain(c, gr);
     const whet_pnode *n = &c->g->nodes[gr->nodes[0]];
+    if (gr->n_nodes == 1 && !(n->op->flags & WHET_OP_POINTWISE) && gr->kind == WHET_GROUP_CHAIN)
+        gr->kind = WHET_GROUP_OP; // quantizing alone has kernels of its own
+    if (gr->kind == WHET_GROUP_CHAIN) return build_chain(c, gr);
     gr->in = n->in;
     gr->n_in = n->n_in;
     gr->out = n->out;
@@ -391,9 +451,10 @@ static bool make_groups(grouper *c) {
         for (int32_t i = 0; i < g->n_nodes; i++) {
             const whet_pnode *n = &g->nodes[i];
             if (n->recipe || !c->out->needed[i] || c->group_of[i] >= 0) continue;
-            bool pointwise = is_pointwise_f32(c, n);
+            whet_pw f = chain_function(c, n);
+            bool pointwise = f != WHET_PW_NONE;
             if (pointwise != (pass == 1)) continue;
-            if (pointwise && n->op->pw != WHET_PW_IDENTITY) {
+            if (pointwise && f != WHET_PW_IDENTITY) {
                 if (!chain_node(c, i)) return false;
                 continue;
             }

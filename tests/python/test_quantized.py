@@ -232,3 +232,30 @@ def test_processors(mask, tmp_path):
     engine = whet.build(model, level=0, options={"disable-kernels": off} if off else None)
     got = next(iter(engine.context().run(feed).values())).astype(int)
     assert np.abs(got - expected(model, feed)).max() <= 1
+
+
+@KINDS
+def test_pointwise_chains(kind):
+    """Steps of 8 bits inside a chain stay, numbers of 8 bits go in and come out."""
+    net = Net(kind)
+    x = net.qdq(net.conv(net.qdq("x", 0.03), 4, 24), 0.02)
+    scale = net.constant(net.rng.uniform(0.5, 1.5, (24, 1, 1)).astype(F))
+    shift = net.constant(net.rng.uniform(-1, 1, (24, 1, 1)).astype(F))
+    y = net.qdq(net.op("Mul", x, scale), 0.025)
+    y = net.qdq(net.op("Add", y, shift), 0.03)
+    y = net.qdq(net.op("HardSwish", y), 0.022)
+    y = net.q(net.conv(net.qdq(net.op("Add", x, y), 0.04), 24, 16, kernel=1), 0.03)
+    check(net, {"x": ["n", 4, 9, 7]}, y, 1, ["quant_conv", "pointwise"],
+          ["conv", "dequantize_linear"], kind, sizes=[1, 2], steps=2, seldom=0.05)
+
+
+@KINDS
+def test_concatenation(kind):
+    """Parts are quantized as the whole is, in the convolution where there is one."""
+    net = Net(kind)
+    x = net.qdq(net.conv(net.qdq("x", 0.03), 4, 24), 0.02)
+    y = net.qdq(net.conv(x, 24, 8), 0.015)
+    z = net.qdq(net.op("Concat", x, y, axis=1), 0.025)
+    y = net.q(net.conv(z, 32, 16), 0.03)
+    check(net, {"x": ["n", 4, 9, 7]}, y, 1, ["quant_conv", "concat"], ["conv", "add"], kind,
+          sizes=[1, 2], steps=2, seldom=0.05)

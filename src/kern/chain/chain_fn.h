@@ -114,7 +114,8 @@ V_FN vf chain_mod(vf a, vf b, vf c_rules) {
     X(AND, 2, chain_bool(vm_and(chain_true(x), chain_true(y))))                                    \
     X(OR, 2, chain_bool(vm_or(chain_true(x), chain_true(y))))                                      \
     X(XOR, 2, chain_bool(v_ne(chain_bool(chain_true(x)), chain_bool(chain_true(y)))))              \
-    X(WHERE, 3, v_select(chain_true(x), y, z))
+    X(WHERE, 3, v_select(chain_true(x), y, z))                                                     \
+    X(DEQUANTIZE, 3, (x - z) * y)
 
 #define CHAIN_OPERAND_1 vf x = v_load(a + u);
 #define CHAIN_OPERAND_2 CHAIN_OPERAND_1 vf y = v_load(b + u);
@@ -124,15 +125,37 @@ V_FN vf chain_mod(vf a, vf b, vf c_rules) {
                                 const float *p, int64_t n) {                                       \
         const vf p0 = v_set1(p[0]), p1 = v_set1(p[1]);                                             \
         const float *a = src[0], *b = src[1], *c = src[2];                                         \
+        const int64_t sa = step[0], sb = step[1], sc = step[2]; /* stores may not change them */   \
         (void)p0, (void)p1;                                                                        \
         for (int64_t i = 0; i < n; i += CHAIN_GRAIN) {                                             \
             for (int u = 0; u < CHAIN_GRAIN; u += V_W) {                                           \
                 CHAIN_OPERAND_##inputs v_store(dst + i + u, (value));                              \
             }                                                                                      \
-            a += step[0], b += step[1], c += step[2];                                              \
+            a += sa, b += sb, c += sc;                                                             \
         }                                                                                          \
     }
 CHAIN_FN_MAP(CHAIN_LOOP)
+
+// Scale and zero point are one number each: a grain that repeats. The quotient is the product with
+// the reciprocal, corrected to what the division gives, which would take longer than all the rest.
+// x is clamped before: infinities could not be corrected.
+#define CHAIN_QUANTIZE(name, value)                                                                \
+    static void chain_do_##name(float *dst, const float *const *src, const int32_t *step,          \
+                                const float *p, int64_t n) {                                       \
+        const vf scale = v_set1(src[1][0]), zero = v_set1(src[2][0]), inverse = v_set1(1) / scale; \
+        const vf lo = (v_set1(p[0]) - zero) * scale, hi = (v_set1(p[1]) - zero) * scale;           \
+        const float *a = src[0];                                                                   \
+        const int64_t sa = step[0];                                                                \
+        for (int64_t i = 0; i < n; i += CHAIN_GRAIN, a += sa)                                      \
+            for (int u = 0; u < CHAIN_GRAIN; u += V_W) {                                           \
+                vf x = v_load(a + u), c = chain_clip(x, lo, hi), q = c * inverse;                  \
+                q = v_round(v_fma(v_fnma(q, scale, c), inverse, q));                               \
+                q = v_select(v_isnan(x), -zero, q);                                                \
+                v_store(dst + i + u, (value));                                                     \
+            }                                                                                      \
+    }
+CHAIN_QUANTIZE(QUANTIZE, q + zero)
+CHAIN_QUANTIZE(REQUANTIZE, q * scale)
 
 // NULL: no float form
 static chain_fn chain_fn_of(whet_pw f) {
@@ -140,6 +163,8 @@ static chain_fn chain_fn_of(whet_pw f) {
 #define CHAIN_CASE(name, inputs, value)                                                            \
     case WHET_PW_##name: return chain_do_##name;
         CHAIN_FN_MAP(CHAIN_CASE)
+    case WHET_PW_QUANTIZE: return chain_do_QUANTIZE;
+    case WHET_PW_REQUANTIZE: return chain_do_REQUANTIZE;
 #undef CHAIN_CASE
     default: return NULL;
     }

@@ -5,6 +5,18 @@
 
 static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
 
+// Quantizing takes one scale and zero point.
+static bool scale_valid(const whet_problem *p, const whet_pw *f, const int16_t *src) {
+    if (*f != WHET_PW_QUANTIZE && *f != WHET_PW_REQUANTIZE) return true;
+    for (int32_t s = 1; s < 3; s++) {
+        if (src[s] >= p->n_in) return false;
+        const whet_port *q = &p->in[src[s]];
+        for (int32_t d = 0; d < q->rank; d++)
+            if (q->dims[d] != 1) return false;
+    }
+    return true;
+}
+
 static bool chain_valid(const whet_problem *p) {
     const whet_chain *c = p->chain;
     if (!c || c->n_in != p->n_in || c->n_out != p->n_out || c->n_in < 0 || c->n_ops < 1)
@@ -16,22 +28,33 @@ static bool chain_valid(const whet_problem *p) {
         if (n < 1 || n > 3) return false;
         for (int32_t s = 0; s < n; s++)
             if (c->ops[k].src[s] < 0 || c->ops[k].src[s] >= c->n_in + k) return false;
+        if (!scale_valid(p, &c->ops[k].f, c->ops[k].src)) return false;
     }
     for (int32_t o = 0; o < c->n_out; o++)
         if (c->out[o] < 0 || c->out[o] >= c->n_in + c->n_ops) return false;
     return true;
 }
 
-static bool stored_known(whet_dtype dtype) {
-    return dtype == WHET_DTYPE_F32 || dtype == WHET_DTYPE_BF16;
+static bool stored_known(whet_dtype t) {
+    return t == WHET_DTYPE_F32 || t == WHET_DTYPE_BF16 || t == WHET_DTYPE_U8 || t == WHET_DTYPE_I8;
+}
+
+// Channels last are the layout of quantized values.
+static bool has_bytes(const whet_problem *p) {
+    for (int32_t i = 0; i < p->n_in; i++)
+        if (whet_dtype_bits(p->in[i].dtype) == 8) return true;
+    for (int32_t o = 0; o < p->n_out; o++)
+        if (whet_dtype_bits(p->out[o].dtype) == 8) return true;
+    return false;
 }
 
 static bool ports_valid(const whet_problem *p) {
     const whet_port *out = &p->out[0];
-    bool blocked = out->layout == WHET_LAYOUT_C8 || out->layout == WHET_LAYOUT_C16;
+    bool blocked = out->layout != WHET_LAYOUT_PLAIN;
     if (!whet_epilogue_empty(&p->epi)) return false;
     if (out->rank < 0 || out->rank > WHET_MAX_RANK) return false;
-    if (blocked ? out->rank < 3 || out->rank > 5 : out->layout != WHET_LAYOUT_PLAIN) return false;
+    if (blocked && (out->rank < 3 || out->rank > 5)) return false;
+    if (out->layout == WHET_LAYOUT_NHWC && !has_bytes(p)) return false;
     for (int32_t o = 0; o < p->n_out; o++) {
         const whet_port *q = &p->out[o];
         if (!stored_known(q->dtype) || q->layout != out->layout || q->rank != out->rank)
@@ -51,15 +74,40 @@ static bool ports_valid(const whet_problem *p) {
     return whet_layout_bytes(out->layout, WHET_DTYPE_F32, out->rank, out->dims) != SIZE_MAX;
 }
 
-// Loop sizes of the output: its dimensions, or n, channel blocks, spatial..., lanes.
+// The loop of dimension d.
+static int32_t loop_of(const whet_port *out, int32_t d) {
+    if (out->layout != WHET_LAYOUT_NHWC || d == 0) return d;
+    return d == 1 ? out->rank - 1 : d - 1;
+}
+
+// Loop sizes of the output: its dimensions, those of channels last in that order, or n, channel
+// blocks, spatial..., lanes.
 static int32_t loops_of(const whet_port *out, int64_t *size) {
     int32_t n = out->rank;
     memcpy(size, out->dims, (size_t)n * sizeof *size);
     if (out->layout == WHET_LAYOUT_PLAIN) return n;
+    if (out->layout == WHET_LAYOUT_NHWC) {
+        for (int32_t d = 0; d < n; d++) size[loop_of(out, d)] = out->dims[d];
+        return n;
+    }
     int64_t b = whet_layout_block(out->layout);
     size[1] = (out->dims[1] + b - 1) / b;
     size[n] = b;
     return n + 1;
+}
+
+// Dimensions of q in the order of memory, from the last; out is channels last.
+static void strides_last(const whet_port *out, const whet_port *q, chain_input *in) {
+    int32_t lead = out->rank - q->rank;
+    int64_t step = 1;
+    memset(in, 0, sizeof *in);
+    for (int32_t i = out->rank - 1; i >= lead; i--) {
+        int32_t d = i;
+        if (q->layout == WHET_LAYOUT_NHWC) d = i == out->rank - 1 ? 1 : i == 0 ? 0 : i + 1;
+        int64_t dim = q->dims[d - lead];
+        in->stride[loop_of(out, d)] = dim != 1 ? step : 0;
+        step *= dim;
+    }
 }
 
 static void strides_of(const whet_port *out, const whet_port *q, chain_input *in) {
@@ -204,7 +252,8 @@ bool whet_chain_plan_make(const whet_problem *p, chain_plan *plan) {
     plan->channel_loop = -1;
     plan->channels = out->rank > 1 ? out->dims[1] : 1;
     for (int32_t i = 0; i < p->n_in; i++) {
-        strides_of(out, &p->in[i], &plan->in[i]);
+        if (out->layout == WHET_LAYOUT_NHWC) strides_last(out, &p->in[i], &plan->in[i]);
+        else strides_of(out, &p->in[i], &plan->in[i]);
         if (plan->in[i].ragged) plan->channel_loop = 1;
     }
     if (plan->n == 0) plan->size[plan->n++] = 1;
@@ -246,11 +295,16 @@ static int64_t offset_at(const chain_plan *plan, const chain_input *in, const in
     return offset;
 }
 
-static float element(const void *in, bool stored, int64_t i) {
-    return stored ? whet_bf16_to_f32(((const uint16_t *)in)[i]) : ((const float *)in)[i];
+static float element(const void *in, whet_dtype type, int64_t i) {
+    switch (type) {
+    case WHET_DTYPE_F32: return ((const float *)in)[i];
+    case WHET_DTYPE_BF16: return whet_bf16_to_f32(((const uint16_t *)in)[i]);
+    case WHET_DTYPE_U8: return (float)((const uint8_t *)in)[i];
+    default: return (float)((const int8_t *)in)[i];
+    }
 }
 
-void whet_chain_gather(const chain_plan *plan, int32_t i, const void *in, bool stored,
+void whet_chain_gather(const chain_plan *plan, int32_t i, const void *in, whet_dtype type,
                        const int64_t *at, int64_t n, float *out) {
     const chain_input *input = &plan->in[i];
     int64_t pos[CHAIN_LOOPS], width = plan->size[plan->n - 1];
@@ -259,10 +313,10 @@ void whet_chain_gather(const chain_plan *plan, int32_t i, const void *in, bool s
         int64_t run = min64(width - pos[plan->n - 1], n - e), step = input->stride[plan->n - 1];
         if (input->ragged) {
             for (int64_t j = 0; j < run; j++, pos[plan->n - 1]++)
-                out[e + j] = element(in, stored, offset_at(plan, input, pos));
+                out[e + j] = element(in, type, offset_at(plan, input, pos));
         } else {
             int64_t from = offset_at(plan, input, pos);
-            for (int64_t j = 0; j < run; j++) out[e + j] = element(in, stored, from + j * step);
+            for (int64_t j = 0; j < run; j++) out[e + j] = element(in, type, from + j * step);
             pos[plan->n - 1] += run;
         }
         e += run;
@@ -279,7 +333,7 @@ size_t whet_chain_scratch(const whet_problem *p, const int32_t *params) {
     (void)params;
     if (!whet_chain_plan_make(p, &plan)) return 0;
     size_t slots = (size_t)plan.slots + (size_t)p->n_in + (size_t)p->n_out;
-    return (slots * CHAIN_TILE + (size_t)p->n_in * CHAIN_GRAIN) * sizeof(float);
+    return (slots * CHAIN_PITCH + (size_t)p->n_in * CHAIN_GRAIN) * sizeof(float);
 }
 
 int64_t whet_chain_tasks(const whet_problem *p, const int32_t *params, int32_t phase) {

@@ -9,6 +9,7 @@
 #include "kern/kernel.h"
 
 #define CHAIN_TILE 512 // floats
+#define CHAIN_PITCH (CHAIN_TILE + 32) // between tiles in scratch: not a power of two apart
 #define CHAIN_GRAIN 16 // tiles are computed in whole grains; operands step by one or stay
 #define CHAIN_LOOPS (WHET_MAX_RANK + 1)
 
@@ -39,9 +40,9 @@ typedef struct chain_plan {
 bool whet_chain_plan_make(const whet_problem *p, chain_plan *plan);
 void whet_chain_ports(const whet_problem *p, whet_layout l, whet_layout *in, whet_layout *out);
 bool whet_chain_inplace(const whet_problem *p, int32_t i);
-// Copies `n` elements of input i, f32 or stored as bf16, from loop position `at` (its index in each
-// loop) into out.
-void whet_chain_gather(const chain_plan *plan, int32_t i, const void *in, bool stored,
+// Copies `n` elements of input i, of that type, from loop position `at` (its index in each loop)
+// into out.
+void whet_chain_gather(const chain_plan *plan, int32_t i, const void *in, whet_dtype type,
                        const int64_t *at, int64_t n, float *out);
 bool whet_chain_stored(const whet_problem *p); // any port stored as bf16
 size_t whet_chain_scratch(const whet_problem *p, const int32_t *params);

@@ -2,9 +2,10 @@
 // Pointwise chains: out_o[i] = f(inputs[i]), a straight program of elementwise instructions over
 // f32. Every instruction is one loop over a tile in L1; see chain_plan.h for the walk. Nothing is
 // read behind an input: the last, partial grain of a tile is copied aside first. Where ports are
-// stored as bf16, inputs are widened into tiles and outputs rounded from such.
+// stored as bf16 or are of 8 bits, inputs are widened into tiles and outputs rounded from such.
 #include "kern/chain/chain_fn.h"
 #include "kern/cost.h"
+#include "kern/quant/vbytes.h"
 #include "kern/typed.h"
 
 typedef struct chain_run {
@@ -18,11 +19,12 @@ typedef struct chain_run {
     const void *gathered[WHET_CHAIN_MAX_IN]; // where the tile of input i was copied from
     int64_t gathered_n[WHET_CHAIN_MAX_IN];
     int32_t linear; // the one full input of a chain that is a x + b, then a clamp; else -1
+    bool fixed[WHET_CHAIN_MAX_IN]; // the same in all tiles: bound once
 } chain_run;
 
 static const float *result_of(const chain_run *r, float *const *out, int32_t v) {
     int32_t s = r->plan->slot[v - r->chain->n_in];
-    return s >= 0 ? r->slots + s * CHAIN_TILE : out[~s];
+    return s >= 0 ? r->slots + s * CHAIN_PITCH : out[~s];
 }
 
 // All instructions over n elements, n a multiple of the grain.
@@ -37,7 +39,7 @@ static void run_program(const chain_run *r, const float *const *in, float *const
             step[s] = v < c->n_in ? r->step[v] : CHAIN_GRAIN;
         }
         int32_t place = r->plan->slot[k];
-        float *dst = place >= 0 ? r->slots + place * CHAIN_TILE : out[~place];
+        float *dst = place >= 0 ? r->slots + place * CHAIN_PITCH : out[~place];
         r->fn[k](dst, src, step, c->ops[k].p, n);
     }
     for (int32_t o = c->n_out - 1; o >= 0; o--) { // output 0, which may be an input, last
@@ -50,62 +52,70 @@ static void run_program(const chain_run *r, const float *const *in, float *const
     }
 }
 
-#if X_BF16
 // n values at `from`, widened, and so many behind that grains are whole.
-static void widen_tile(float *tile, const void *from, bool stored, int64_t n) {
-    for (int64_t j = 0; j < n; j += V_W)
-        v_store(tile + j, stored ? v_load_bf_n((const uint16_t *)from + j, n - j)
-                                 : v_load_n((const float *)from + j, n - j));
-}
+static void widen_tile(float *tile, const void *from, whet_dtype type, int64_t n) {
+    for (int64_t j = 0; j < n; j += V_W) {
+        vf v;
+        if (type == WHET_DTYPE_F32) v = v_load_n((const float *)from + j, n - j);
+#if X_BF16
+        else if (type == WHET_DTYPE_BF16) v = v_load_bf_n((const uint16_t *)from + j, n - j);
 #endif
+        else v = vi_to_f(v_bytes_load((const char *)from + j, type == WHET_DTYPE_I8, n - j));
+        v_store(tile + j, v);
+    }
+}
+
+static int64_t bytes_of(whet_dtype type) { return whet_dtype_bits(type) / 8; }
 
 static void bind_input(chain_run *r, int32_t i, const int64_t *at, int64_t n) {
     const chain_input *input = &r->plan->in[i];
-    bool stored = X_BF16 && r->c->p->in[i].dtype == WHET_DTYPE_BF16;
+    whet_dtype type = r->c->p->in[i].dtype;
     const void *data = r->c->in[i], *from;
     int64_t offset = 0;
     for (int32_t d = 0; d < r->plan->n; d++) offset += at[d] * input->stride[d];
-    from = (const char *)data + offset * (stored ? 2 : 4);
+    from = (const char *)data + offset * bytes_of(type);
     r->step[i] = input->kind == CHAIN_REPEAT ? 0 : CHAIN_GRAIN;
+    r->in[i] = r->tiles + i * CHAIN_PITCH;
     if (input->kind == CHAIN_FULL) {
-        r->in[i] = from;
-#if X_BF16
-        r->in[i] = r->tiles + i * CHAIN_TILE;
-        widen_tile(r->tiles + i * CHAIN_TILE, from, stored, n);
-#endif
+        if (type == WHET_DTYPE_F32 && !X_BF16) r->in[i] = from;
+        else widen_tile(r->tiles + i * CHAIN_PITCH, from, type, n);
         return;
     }
-    r->in[i] = r->tiles + i * CHAIN_TILE;
     int64_t want = input->kind == CHAIN_REPEAT ? CHAIN_GRAIN : n;
     if (r->gathered[i] == from && r->gathered_n[i] >= want) return;
     int64_t period = input->kind == CHAIN_REPEAT ? r->plan->size[r->plan->n - 1] : want;
-    float *tile = r->tiles + i * CHAIN_TILE;
+    float *tile = r->tiles + i * CHAIN_PITCH;
     if (period > want || r->plan->split == r->plan->n - 1) period = want;
     if (input->kind == CHAIN_REPEAT && r->plan->split == r->plan->n - 1) {
-        whet_chain_gather(r->plan, i, data, stored, at, 1, tile);
+        whet_chain_gather(r->plan, i, data, type, at, 1, tile);
         for (int32_t j = 1; j < CHAIN_GRAIN; j++) tile[j] = tile[0];
     } else if (input->kind == CHAIN_REPEAT) {
-        whet_chain_gather(r->plan, i, data, stored, at, period, tile);
+        whet_chain_gather(r->plan, i, data, type, at, period, tile);
         for (int64_t j = period; j < CHAIN_GRAIN; j++) tile[j] = tile[j - period];
     } else {
-        whet_chain_gather(r->plan, i, data, stored, at, n, tile);
+        whet_chain_gather(r->plan, i, data, type, at, n, tile);
         for (int64_t j = n; j % CHAIN_GRAIN; j++) tile[j] = tile[n - 1];
     }
     r->gathered[i] = from;
     r->gathered_n[i] = want;
 }
 
-#if X_BF16
 // n results of output o, from a tile to element `at`.
 static void store_tile(const chain_run *r, int32_t o, int64_t at, int64_t n) {
-    const float *from = r->outs + o * CHAIN_TILE;
-    bool stored = r->c->p->out[o].dtype == WHET_DTYPE_BF16;
+    const float *from = r->outs + o * CHAIN_PITCH;
+    whet_dtype type = r->c->p->out[o].dtype;
+    char *to = (char *)r->c->out[o] + at * bytes_of(type);
     for (int64_t j = 0; j < n; j += V_W) {
-        if (stored) v_store_bf_n((uint16_t *)r->c->out[o] + at + j, v_load(from + j), n - j);
-        else v_store_n((float *)r->c->out[o] + at + j, v_load(from + j), n - j);
+        vf v = v_load(from + j);
+        if (type == WHET_DTYPE_F32) v_store_n((float *)(void *)to + j, v, n - j);
+#if X_BF16
+        else if (type == WHET_DTYPE_BF16) v_store_bf_n((uint16_t *)(void *)to + j, v, n - j);
+#endif
+        else v_bytes_store(to + j, v_to_i(chain_clip(v, v_set1(-128), v_set1(255))), n - j);
     }
 }
-#else
+
+#if !X_BF16
 // Elements [whole, n) of a tile, whole being the last multiple of the grain.
 static void run_tail(chain_run *r, float *const *out, int64_t whole, int64_t n) {
     const float *in[WHET_CHAIN_MAX_IN];
@@ -118,9 +128,16 @@ static void run_tail(chain_run *r, float *const *out, int64_t whole, int64_t n) 
         for (int32_t j = 0; j < CHAIN_GRAIN; j++) grain[j] = in[i][j < n - whole ? j : 0];
         in[i] = grain;
     }
-    for (int32_t o = 0; o < r->chain->n_out; o++) to[o] = r->outs + o * CHAIN_TILE;
+    for (int32_t o = 0; o < r->chain->n_out; o++) to[o] = r->outs + o * CHAIN_PITCH;
     run_program(r, in, to, CHAIN_GRAIN);
-    for (int32_t o = 0; o < r->chain->n_out; o++) memcpy(out[o] + whole, to[o], bytes);
+    for (int32_t o = 0; o < r->chain->n_out; o++)
+        if (r->c->p->out[o].dtype == WHET_DTYPE_F32) memcpy(out[o] + whole, to[o], bytes);
+}
+
+// n results of each output of 8 bits, which lie in `outs`.
+static void store_bytes(const chain_run *r, int64_t at, int64_t n) {
+    for (int32_t o = 0; o < r->chain->n_out; o++)
+        if (r->c->p->out[o].dtype != WHET_DTYPE_F32) store_tile(r, o, at, n);
 }
 #endif
 
@@ -182,7 +199,7 @@ static void run_tile(chain_run *r, int64_t tile) {
     int64_t n = (steps < plan->chunk ? steps : plan->chunk) * plan->inner;
     float *out[WHET_CHAIN_MAX_OUT];
     for (int32_t i = 0; i < r->chain->n_in; i++)
-        if (i != r->linear) bind_input(r, i, at, n);
+        if (i != r->linear && !r->fixed[i]) bind_input(r, i, at, n);
 #if X_BF16
     if (r->linear >= 0) {
         int64_t from = 0;
@@ -190,16 +207,32 @@ static void run_tile(chain_run *r, int64_t tile) {
         run_linear(r, from, base * plan->inner, n);
         return;
     }
-    for (int32_t o = 0; o < r->chain->n_out; o++) out[o] = r->outs + o * CHAIN_TILE;
+    for (int32_t o = 0; o < r->chain->n_out; o++) out[o] = r->outs + o * CHAIN_PITCH;
     run_program(r, r->in, out, (n + CHAIN_GRAIN - 1) / CHAIN_GRAIN * CHAIN_GRAIN);
     for (int32_t o = 0; o < r->chain->n_out; o++) store_tile(r, o, base * plan->inner, n);
 #else
     int64_t whole = n / CHAIN_GRAIN * CHAIN_GRAIN;
     for (int32_t o = 0; o < r->chain->n_out; o++)
-        out[o] = (float *)r->c->out[o] + base * plan->inner;
+        out[o] = r->c->p->out[o].dtype == WHET_DTYPE_F32
+                     ? (float *)r->c->out[o] + base * plan->inner
+                     : r->outs + o * CHAIN_PITCH;
     if (whole) run_program(r, r->in, out, whole);
-    if (whole < n) run_tail(r, out, whole, n);
+    store_bytes(r, base * plan->inner, whole);
+    if (whole == n) return;
+    run_tail(r, out, whole, n);
+    store_bytes(r, base * plan->inner + whole, n - whole);
 #endif
+}
+
+static void bind_fixed(chain_run *r) {
+    static const int64_t start[CHAIN_LOOPS];
+    const chain_plan *plan = r->plan;
+    for (int32_t i = 0; i < r->chain->n_in; i++) {
+        const chain_input *input = &plan->in[i];
+        r->fixed[i] = input->kind != CHAIN_FULL && !input->ragged && plan->tiles > 0;
+        for (int32_t d = 0; d <= plan->split; d++) r->fixed[i] &= input->stride[d] == 0;
+        if (r->fixed[i]) bind_input(r, i, start, plan->chunk * plan->inner);
+    }
 }
 
 static whet_status run(const whet_call *c, int32_t phase, int64_t begin, int64_t end) {
@@ -213,9 +246,10 @@ static whet_status run(const whet_call *c, int32_t phase, int64_t begin, int64_t
 #endif
     for (int32_t k = 0; k < r.chain->n_ops; k++) r.fn[k] = chain_fn_of(r.chain->ops[k].f);
     r.slots = c->scratch;
-    r.outs = r.slots + r.plan->slots * CHAIN_TILE;
-    r.tiles = r.outs + r.chain->n_out * CHAIN_TILE;
-    r.grains = r.tiles + r.chain->n_in * CHAIN_TILE;
+    r.outs = r.slots + r.plan->slots * CHAIN_PITCH;
+    r.tiles = r.outs + r.chain->n_out * CHAIN_PITCH;
+    r.grains = r.tiles + r.chain->n_in * CHAIN_PITCH;
+    bind_fixed(&r);
     for (int64_t tile = begin; tile < end; tile++) run_tile(&r, tile);
     return WHET_OK;
 }
@@ -247,10 +281,10 @@ const whet_kernel V_CAT(whet_kernel_chain_, X_ISA) = {
     .stores = X_STORES | WHET_STORE_BIT(WHET_STORE_BF16_IN) | WHET_STORE_BIT(WHET_STORE_BF16_OUT),
 #endif
     .op = "chain",
-    .revision = 1,
+    .revision = 2,
     .cpu = V_CPU,
     .layouts = WHET_LAYOUT_BIT(WHET_LAYOUT_PLAIN) | WHET_LAYOUT_BIT(WHET_LAYOUT_C8) |
-               WHET_LAYOUT_BIT(WHET_LAYOUT_C16),
+               WHET_LAYOUT_BIT(WHET_LAYOUT_C16) | WHET_LAYOUT_BIT(WHET_LAYOUT_NHWC),
     .ports = whet_chain_ports,
     .accepts = accepts,
     .cost = cost,

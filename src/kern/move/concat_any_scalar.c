@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // concat and split of any dtype: one box a part. In blocked layouts the channel axis counts blocks,
-// so all parts but the last must be whole blocks.
+// so all parts but the last must be whole blocks. Channels last are plain with another order.
 #include <string.h>
 
 #include "kern/move/move_kernel.h"
@@ -13,6 +13,11 @@ typedef struct part_shape {
 static part_shape shape_of(const whet_port *port, int32_t axis) {
     int64_t b = whet_layout_block(port->layout), dims[WHET_MAX_RANK];
     memcpy(dims, port->dims, sizeof dims);
+    if (port->layout == WHET_LAYOUT_NHWC) {
+        for (int32_t d = 2; d < port->rank; d++) dims[d - 1] = port->dims[d];
+        dims[port->rank - 1] = port->dims[1];
+        if (axis > 0) axis = axis == 1 ? port->rank - 1 : axis - 1;
+    }
     if (b > 1) dims[1] = (dims[1] + b - 1) / b;
     return (part_shape){whet_dims_count(dims, axis), dims[axis],
                         whet_dims_count(dims + axis + 1, port->rank - axis - 1) * b};
@@ -21,7 +26,9 @@ static part_shape shape_of(const whet_port *port, int32_t axis) {
 // `whole` is cut into n parts along axis.
 static bool parts_fit(const whet_port *whole, const whet_port *parts, int32_t n, int64_t axis) {
     int64_t sum = 0, block = whet_layout_block(whole->layout);
-    if (whole->layout == WHET_LAYOUT_NHWC || whole->rank < 1) return false;
+    // channels last are the layout of quantized values
+    if (whole->layout == WHET_LAYOUT_NHWC && whet_dtype_bits(whole->dtype) != 8) return false;
+    if (whole->rank < 1) return false;
     if (axis < -whole->rank || axis >= whole->rank) return false;
     int32_t at = whet_axis(axis, whole->rank);
     for (int32_t i = 0; i < n; i++) {
@@ -91,15 +98,13 @@ static bool accepts_split(const whet_problem *p) {
            parts_fit(&p->in[0], p->out, p->n_out, whet_problem_int(p, "axis", 0));
 }
 
-#define BLOCKED                                                                                    \
-    (WHET_LAYOUT_BIT(WHET_LAYOUT_PLAIN) | WHET_LAYOUT_BIT(WHET_LAYOUT_C8) |                        \
-     WHET_LAYOUT_BIT(WHET_LAYOUT_C16))
+#define ALL ((1u << WHET_LAYOUT_COUNT) - 1)
 
 const whet_kernel whet_kernel_concat_any_scalar = {
     .name = "concat_any_scalar",
     .op = "concat",
     .revision = 1,
-    .layouts = BLOCKED,
+    .layouts = ALL,
     .stores = WHET_MOVE_STORES,
     .accepts = accepts_concat,
     .cost = whet_move_cost,
@@ -110,7 +115,7 @@ const whet_kernel whet_kernel_split_any_scalar = {
     .name = "split_any_scalar",
     .op = "split",
     .revision = 1,
-    .layouts = BLOCKED,
+    .layouts = ALL,
     .stores = WHET_MOVE_STORES,
     .accepts = accepts_split,
     .cost = whet_move_cost,

@@ -15,6 +15,10 @@ static bool bitwise(whet_pw f) {
            f == WHET_PW_BITWISE_XOR || f == WHET_PW_BIT_SHIFT;
 }
 
+static bool quantizes(whet_pw f) {
+    return f == WHET_PW_QUANTIZE || f == WHET_PW_DEQUANTIZE || f == WHET_PW_REQUANTIZE;
+}
+
 static void random_input(ck_case *c, int32_t rank, const int64_t *dims) {
     int64_t d[WHET_MAX_RANK];
     int32_t kind = (int32_t)ck_int(c->rng, 0, 5), lead = 0;
@@ -45,7 +49,7 @@ static void set_params(ck_case *c, whet_pw f, float p[2]) {
 static bool single(ck_case *c, int32_t i) {
     whet_chain *ch = c->chain;
     whet_pw f = functions[i];
-    if (bitwise(f)) f = WHET_PW_ADD;
+    if (bitwise(f) || quantizes(f)) f = WHET_PW_ADD;
     int64_t dims[1] = {ck_int(c->rng, 1, 1500)};
     ch->n_in = whet_pw_inputs(f);
     for (int32_t s = 0; s < ch->n_in; s++) ck_in(c, ck_port(WHET_DTYPE_F32, false, 1, dims));
@@ -57,6 +61,56 @@ static bool single(ck_case *c, int32_t i) {
     ch->out[0] = (int16_t)ch->n_in;
     c->out[0] = ck_port(WHET_DTYPE_F32, false, 1, dims);
     c->nonfinite = f != WHET_PW_MOD && f != WHET_PW_POW;
+    return true;
+}
+
+static void number_input(ck_case *c, whet_dtype type, float v) {
+    void *data = whet_arena_alloc(c->arena, 8);
+    if (type == WHET_DTYPE_F32) *(float *)data = v;
+    else whet_store_i64(data, type, 0, (int64_t)v);
+    c->source[c->n_in] = CK_FIXED;
+    c->fixed[c->n_in] = data;
+    ck_in(c, ck_port(type, true, 0, (int64_t[]){1}));
+}
+
+static void instruction(whet_chain *ch, whet_pw f, int32_t a, int32_t b, int32_t z, float lo) {
+    ch->ops[ch->n_ops].f = f;
+    ch->ops[ch->n_ops].src[0] = (int16_t)a;
+    ch->ops[ch->n_ops].src[1] = (int16_t)b;
+    ch->ops[ch->n_ops].src[2] = (int16_t)z;
+    ch->ops[ch->n_ops].p[0] = lo;
+    ch->ops[ch->n_ops].p[1] = lo + 255;
+    ch->n_ops++;
+}
+
+// Numbers of 8 bits through float steps; with steps of powers of two all is exact.
+static bool quantized_program(ck_case *c) {
+    whet_chain *ch = c->chain;
+    int32_t rank = (int32_t)ck_int(c->rng, 1, 4);
+    int64_t dims[4];
+    for (int32_t d = 0; d < rank; d++) dims[d] = ck_edge(c->rng, d < 1 && rank > 1 ? 3 : 35);
+    if (ck_chance(c->rng, 3)) dims[rank - 1] = ck_int(c->rng, 400, 1200);
+    whet_dtype type = ck_chance(c->rng, 2) ? WHET_DTYPE_U8 : WHET_DTYPE_I8;
+    float lo = type == WHET_DTYPE_I8 ? -128 : 0;
+    ck_in(c, ck_port(type, false, rank, dims));
+    number_input(c, WHET_DTYPE_F32, 0.25f);
+    number_input(c, type, (float)ck_int(c->rng, 0, 100));
+    random_input(c, rank, dims);
+    number_input(c, WHET_DTYPE_F32, 0.5f);
+    number_input(c, type, (float)ck_int(c->rng, 0, 100));
+    ch->n_in = 6;
+    instruction(ch, WHET_PW_DEQUANTIZE, 0, 1, 2, lo);
+    instruction(ch, ck_chance(c->rng, 2) ? WHET_PW_ADD : WHET_PW_MUL, 6, 3, 0, 0);
+    instruction(ch, WHET_PW_REQUANTIZE, 7, 4, 5, lo);
+    instruction(ch, WHET_PW_RELU, 8, 0, 0, 0);
+    bool real = ck_chance(c->rng, 3);
+    if (!real) instruction(ch, WHET_PW_QUANTIZE, 9, 1, 2, lo);
+    ch->n_out = c->n_out = 1;
+    ch->out[0] = (int16_t)(ch->n_in + ch->n_ops - 1);
+    c->out[0] = ck_port(real ? WHET_DTYPE_F32 : type, false, rank, dims);
+    c->no_edges = true;
+    c->exact = true;
+    c->steps = 2;
     return true;
 }
 
@@ -118,6 +172,7 @@ static bool build(ck_case *c, int32_t i) {
     c->chain = WHET_NEW(c->arena, whet_chain);
     c->plain_epilogue = true;
     if (i % 8 == 3) return linear(c);
+    if (i % 8 == 1) return quantized_program(c);
     if (i % 2) return program(c);
     return single(c, i / 2 % WHET_COUNT(functions));
 }
@@ -160,6 +215,7 @@ static int64_t source_index(const ck_case *c, int32_t i, int64_t at) {
 static double spread(whet_pw f, const float *p, const double *x, const double *m, double y) {
     double a = fabs(x[0]), b = fabs(x[1]);
     switch (f) {
+    case WHET_PW_REQUANTIZE: return m[0] + 0x1p24; // a step
     case WHET_PW_MUL: case WHET_PW_PRELU: return m[0] * fmax(b, 1) + m[1] * a + fabs(y);
     case WHET_PW_DIV: return m[0] / b + m[1] * fabs(y) / b + fabs(y);
     case WHET_PW_EXP: case WHET_PW_POW: return fabs(y) * (1 + m[0]) + 1e-38;
@@ -184,14 +240,17 @@ static bool reference(const ck_case *c, ck_values *v) {
     const whet_chain *ch = c->chain;
     int64_t n = whet_dims_count(c->out[0].dims, c->out[0].rank);
     for (int32_t o = 0; o < c->n_out; o++) {
-        v->out64[o] = whet_arena_alloc(c->arena, (size_t)n * 8 + 8);
+        if (c->out[o].dtype != WHET_DTYPE_F32)
+            v->out[o] = whet_arena_alloc(c->arena, (size_t)n + 8);
+        else v->out64[o] = whet_arena_alloc(c->arena, (size_t)n * 8 + 8);
         v->magnitude[o] = whet_arena_alloc(c->arena, (size_t)n * 8 + 8);
     }
     for (int64_t e = 0; e < n; e++) {
         double value[WHET_CHAIN_MAX_IN + WHET_CHAIN_MAX_OPS],
             mag[WHET_CHAIN_MAX_IN + WHET_CHAIN_MAX_OPS];
         for (int32_t i = 0; i < ch->n_in; i++) {
-            value[i] = v->in64[i][source_index(c, i, e)];
+            int64_t at = source_index(c, i, e);
+            value[i] = v->in64[i] ? v->in64[i][at] : whet_load_f64(v->in[i], c->in[i].dtype, at);
             mag[i] = 0;
         }
         for (int32_t k = 0; k < ch->n_ops; k++) {
@@ -205,7 +264,8 @@ static bool reference(const ck_case *c, ck_values *v) {
             mag[ch->n_in + k] = spread(ch->ops[k].f, ch->ops[k].p, x, m, y);
         }
         for (int32_t o = 0; o < c->n_out; o++) {
-            v->out64[o][e] = value[ch->out[o]];
+            if (v->out[o]) whet_store_f64(v->out[o], c->out[o].dtype, e, value[ch->out[o]]);
+            else v->out64[o][e] = value[ch->out[o]];
             v->magnitude[o][e] = mag[ch->out[o]];
         }
     }
