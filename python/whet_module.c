@@ -2,6 +2,7 @@
 // whet._whet: the C API for Python, limited API. The Python half of the package turns arrays into
 // (buffer, dtype number, shape) triples; nothing here knows numpy. The GIL is released while
 // building, loading and running.
+#include "whet_config.h"
 #include "whet_module.h"
 #include "whet_plugin.h"
 #include "whet_profiles.h"
@@ -503,49 +504,6 @@ static PyMethodDef context_methods[] = {
 
 // ---- building and loading ----
 
-static bool set_options(whet_config *config, PyObject *options) {
-    PyObject *key, *value;
-    Py_ssize_t at = 0;
-    while (PyDict_Next(options, &at, &key, &value)) {
-        const char *k = PyUnicode_AsUTF8AndSize(key, NULL),
-                   *v = k ? PyUnicode_AsUTF8AndSize(value, NULL) : NULL;
-        if (!v) return false;
-        whet_status status = whet_config_set(config, k, v);
-        if (status) {
-            raise_status(status, whet_error_text(config));
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool set_shapes(whet_config *config, PyObject *shapes) {
-    PyObject *key, *value;
-    Py_ssize_t at = 0;
-    while (PyDict_Next(shapes, &at, &key, &value)) {
-        whet_tensor t = {0};
-        const char *name = PyUnicode_AsUTF8AndSize(key, NULL);
-        if (!name || !read_shape(value, &t)) return false;
-        whet_status status = whet_config_set_shape(config, name, t.rank, t.dims);
-        if (status) {
-            raise_status(status, whet_error_text(config));
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool call_progress(void *user, const char *phase, int64_t done, int64_t total, double left) {
-    PyGILState_STATE gil = PyGILState_Ensure();
-    PyObject *r =
-        PyObject_CallFunction(user, "sLLd", phase, (long long)done, (long long)total, left);
-    bool go_on = r && r != Py_False;
-    if (!r) PyErr_WriteUnraisable(user);
-    Py_XDECREF(r);
-    PyGILState_Release(gil);
-    return go_on;
-}
-
 typedef struct {
     Py_buffer view;
     PyObject *path; // bytes; NULL: from memory
@@ -575,43 +533,96 @@ static whet_status load_source(whet_builder *builder, const model_source *s) {
     return status;
 }
 
-// build(model, options, shapes, profiles, progress) -> Engine
+typedef struct {
+    model_source source;
+    whet_builder *builder;
+    whet_config *config;
+    sample_source samples;
+} build_call;
+
+// What building and quantizing begin with. False with an exception set; close_build in any case.
+static bool open_build(build_call *c, PyObject *model, PyObject *options, PyObject *progress,
+                       PyObject *calibration) {
+    *c = (build_call){0};
+    if (!open_source(model, &c->source)) return false;
+    whet_status status = WHET_OK;
+    if (c->source.builder) c->builder = c->source.builder;
+    else status = whet_builder_create(NULL, &c->builder);
+    if (!status) status = whet_config_create(NULL, &c->config);
+    if (status) return raise_status(status, NULL), false;
+    if (!set_options(c->config, options)) return false;
+    if (progress != Py_None) whet_config_set_progress(c->config, call_progress, progress);
+    c->samples.next = calibration;
+    if (calibration != Py_None)
+        whet_config_set_calibration(c->config, call_calibration, &c->samples);
+    if (!c->source.builder) status = load_source(c->builder, &c->source);
+    if (status) raise_status(status, whet_error_text(c->builder));
+    return !status;
+}
+
+static void close_build(build_call *c) {
+    whet_config_destroy(c->config);
+    if (!c->source.builder) whet_builder_destroy(c->builder);
+    close_source(&c->source);
+    release_tensors(&c->samples.batch);
+}
+
+// The error of a build: that of the samples' function, if it failed.
+static PyObject *raise_build(build_call *c, whet_status status) {
+    sample_source *s = &c->samples;
+    if (!s->failed) return raise_status(status, whet_error_text(c->builder));
+    PyErr_Restore(s->type, s->value, s->trace);
+    return NULL;
+}
+
+// build(model, options, shapes, profiles, progress, calibration) -> Engine
 static PyObject *module_build(PyObject *module, PyObject *args) {
     (void)module;
-    PyObject *model, *options, *shapes, *profiles, *progress, *result = NULL;
-    if (!PyArg_ParseTuple(args, "OO!O!O!O", &model, &PyDict_Type, &options, &PyDict_Type, &shapes,
-                          &PyList_Type, &profiles, &progress))
+    PyObject *model, *options, *shapes, *profiles, *progress, *calibration, *result = NULL;
+    if (!PyArg_ParseTuple(args, "OO!O!O!OO", &model, &PyDict_Type, &options, &PyDict_Type, &shapes,
+                          &PyList_Type, &profiles, &progress, &calibration))
         return NULL;
-    model_source source;
-    whet_builder *builder = NULL;
-    whet_config *config = NULL;
-    if (!open_source(model, &source)) return NULL;
-    whet_status status = WHET_OK;
-    if (source.builder) builder = source.builder;
-    else status = whet_builder_create(NULL, &builder);
-    if (!status) status = whet_config_create(NULL, &config);
-    if (status) {
-        raise_status(status, NULL);
-        goto done;
+    build_call c;
+    if (open_build(&c, model, options, progress, calibration) && set_shapes(c.config, shapes) &&
+        add_profiles(c.config, profiles)) {
+        whet_engine *engine = NULL;
+        whet_status status;
+        Py_BEGIN_ALLOW_THREADS
+        status = whet_builder_build(c.builder, c.config, &engine);
+        Py_END_ALLOW_THREADS
+        result = status ? raise_build(&c, status) : wrap_engine(engine);
     }
-    if (!set_options(config, options) || !set_shapes(config, shapes) ||
-        !add_profiles(config, profiles))
-        goto done;
-    if (progress != Py_None) whet_config_set_progress(config, call_progress, progress);
-    if (!source.builder) status = load_source(builder, &source);
-    if (status) {
-        raise_status(status, whet_error_text(builder));
-        goto done;
+    close_build(&c);
+    return result;
+}
+
+// quantize(model, options, progress, calibration, path, external)
+static PyObject *module_quantize(PyObject *module, PyObject *args) {
+    (void)module;
+    PyObject *model, *options, *progress, *calibration, *path = NULL, *result = NULL;
+    int external;
+    if (!PyArg_ParseTuple(args, "OO!OOO&p", &model, &PyDict_Type, &options, &progress,
+                          &calibration, PyUnicode_FSConverter, &path, &external))
+        return NULL;
+    build_call c;
+    if (open_build(&c, model, options, progress, calibration)) {
+        whet_network *network = NULL;
+        const char *to = PyBytes_AsString(path);
+        whet_status status;
+        Py_BEGIN_ALLOW_THREADS
+        status = whet_builder_quantize(c.builder, c.config);
+        if (!status) status = whet_builder_network(c.builder, &network);
+        Py_END_ALLOW_THREADS
+        if (status) {
+            raise_build(&c, status);
+        } else if ((status = whet_network_save_onnx(network, to, external))) {
+            raise_status(status, whet_error_text(network));
+        } else {
+            result = Py_NewRef(Py_None);
+        }
     }
-    whet_engine *engine = NULL;
-    Py_BEGIN_ALLOW_THREADS
-    status = whet_builder_build(builder, config, &engine);
-    Py_END_ALLOW_THREADS
-    result = status ? raise_status(status, whet_error_text(builder)) : wrap_engine(engine);
-done:
-    whet_config_destroy(config);
-    if (!source.builder) whet_builder_destroy(builder);
-    close_source(&source);
+    close_build(&c);
+    Py_DECREF(path);
     return result;
 }
 
@@ -714,7 +725,9 @@ static PyObject *module_options(PyObject *module, PyObject *none) {
 
 static PyMethodDef module_methods[] = {
     {"build", module_build, METH_VARARGS,
-     "build(model, options, shapes, profiles, progress) -> Engine"},
+     "build(model, options, shapes, profiles, progress, calibration) -> Engine"},
+    {"quantize", module_quantize, METH_VARARGS,
+     "quantize(model, options, progress, calibration, path, external)"},
     {"check", module_check, METH_VARARGS, "check(model) -> (status, JSON report)"},
     {"load", module_load, METH_VARARGS, "load(path) -> Engine"},
     {"loads", module_loads, METH_VARARGS, "loads(bytes) -> Engine"},

@@ -416,6 +416,10 @@ public:
     using Progress = std::function<bool(const char *phase, std::int64_t done, std::int64_t total,
                                         double seconds_left)>;
 
+    // The next batch of samples: inputs[i] is of names[i], its data stay until the next call.
+    using Calibration =
+        std::function<bool(const std::vector<std::string> &names, whet_tensor *inputs)>;
+
     Config() : Config(nullptr) {}
     explicit Config(const Env &env) : Config(env.get()) {}
 
@@ -449,9 +453,28 @@ public:
         detail::check(whet_config_set_progress(get(), call, progress_.get()), get());
         return *this;
     }
+    // Fills a tensor for each name; false: there are no more samples.
+    Config &set_calibration(Calibration next) {
+        calibration_ = std::make_unique<detail::Callback<Calibration>>();
+        calibration_->call = std::move(next);
+        auto call = [](void *user, const char *const *names, whet_tensor *inputs,
+                       std::int32_t n) -> std::int32_t {
+            auto *c = static_cast<detail::Callback<Calibration> *>(user);
+            try {
+                std::vector<std::string> all(names, names + n);
+                return c->call(all, inputs) ? 1 : 0;
+            } catch (...) {
+                c->thrown = std::current_exception();
+                return -1;
+            }
+        };
+        detail::check(whet_config_set_calibration(get(), call, calibration_.get()), get());
+        return *this;
+    }
     static std::string help() { return whet_config_help(); }
     whet_config *get() const noexcept { return handle_.get(); }
     void rethrow() {
+        if (calibration_) calibration_->rethrow();
         if (progress_) progress_->rethrow();
     }
 
@@ -462,6 +485,7 @@ private:
         handle_.reset(config);
     }
     std::unique_ptr<detail::Callback<Progress>> progress_;
+    std::unique_ptr<detail::Callback<Calibration>> calibration_;
     detail::Handle<whet_config, whet_config_destroy> handle_;
 };
 
@@ -609,6 +633,12 @@ public:
     std::string report(bool json = false) { return whet_builder_report(get(), json); }
     Engine build() { return build_with(nullptr); }
     Engine build(Config &config) { return build_with(&config); }
+    // The network states its quantization from now on; see whet_builder_quantize().
+    void quantize(Config &config) {
+        whet_status status = whet_builder_quantize(get(), config.get());
+        if (status != WHET_OK) config.rethrow();
+        detail::check(status, get());
+    }
     whet_builder *get() const noexcept { return handle_.get(); }
 
 private:

@@ -3,6 +3,7 @@
 
 from ._whet import Error
 from .build import build, check
+from .calibration import images, quantize
 from .classifier import ONNXClassifierWrapper, convert_onnx_to_engine
 from .engine import Context, Engine, describe, load, loads, version
 from .network import Builder, Config, Network, Node, Value
@@ -13,6 +14,6 @@ __version__ = version()
 __all__ = [
     "Builder", "Config", "Context", "Engine", "Error", "Network", "Node", "ONNXClassifierWrapper",
     "Value", "Weights", "build", "check", "convert_onnx_to_engine", "describe", "dim_max",
-    "dim_min", "load", "load_plugins", "load_weights", "loads", "plugin",
-    "plugin_options", "version",
+    "dim_min", "images", "load", "load_plugins", "load_weights", "loads", "plugin",
+    "plugin_options", "quantize", "version",
 ]

@@ -7,6 +7,7 @@ import os
 import numpy as np
 
 from . import _whet
+from .calibration import source_of
 from .engine import Engine
 from .plugins import load_plugins
 
@@ -52,21 +53,25 @@ def build(model, *, precision="fp32", calibration=None, profiles=None, shapes=No
     input of fixed shape the three may be its contents. Other shapes run too. level 0 to 5: how much
     is timed. timing_cache: a file that keeps times between builds. portable: "none" leaves source
     weights out of the engine. progress:
-    called with (phase, done, total, seconds left), False cancels. options: further options of the
+    called with (phase, done, total, seconds left), False cancels. calibration, with
+    precision="int8": samples as an iterable of {input: array}, a file of them, or a calibration
+    cache; whet.quantize says more. options: further options of the
     command line by name. What is not available raises whet.Error with the reason."""
     if not isinstance(precision, str):
         names = sorted(precision)
         precision = names[0] if len(names) == 1 else ",".join(names)
-    if calibration is not None:
-        _refuse("calibration", "...", "INT8 calibration is not available in this version")
     if accuracy is not None:
         _refuse("accuracy", accuracy, "accuracy budgets are not available in this version")
     for library in [plugins] if isinstance(plugins, (str, os.PathLike)) else plugins:
         load_plugins(library)
     if device != "cpu":
         _refuse("device", device, "this version runs on the CPU")
+    chosen, samples = source_of(calibration)
+    if calibration is not None and "int8" not in precision.split(","):
+        _refuse("calibration", "...", "it is for precision=\"int8\"")
     settings = {"precision": precision, "level": str(level), "verify": verify,
                 "portable": portable, "deterministic": "true" if deterministic else "false"}
+    settings.update(chosen)
     if threads is not None:
         settings["threads"] = str(threads)
     if timing_cache is not None:
@@ -75,7 +80,8 @@ def build(model, *, precision="fp32", calibration=None, profiles=None, shapes=No
         settings[name.replace("_", "-")] = str(value)
     fixed = {name: tuple(-1 if d is None else int(d) for d in dims)
              for name, dims in (shapes or {}).items()}
-    return Engine(_whet.build(_source(model), settings, fixed, _profiles(profiles), progress))
+    return Engine(_whet.build(_source(model), settings, fixed, _profiles(profiles), progress,
+                               samples))
 
 
 def check(model):

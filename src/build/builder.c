@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/bench.h"
+#include "build/calib.h"
 #include "build/export.h"
 
 whet_status whet_builder_create(whet_env *env, whet_builder **builder) {
@@ -144,6 +145,8 @@ static void dump(void *user, const char *pass, const char *text) {
     whet_env_log(x->env, WHET_LOG_WARNING, "graph after %s:\n%s", pass, text);
 }
 
+static whet_graph *graph_of(whet_build *x) { return x->copy ? x->copy : x->b->import.graph; }
+
 static whet_status optimize(whet_build *x) {
     WHET_TRY(whet_build_start(x, "passes"));
     // few images at once are little work for many threads; other devices would wait for the host
@@ -168,7 +171,7 @@ static whet_status optimize(whet_build *x) {
     x->stats = WHET_NEW_ARRAY(&x->arena, whet_pass_stats, n + 1);
     if (!x->stats) return WHET_NOMEM(x->err);
     if (!x->copy) x->b->fresh = false;
-    whet_graph *g = x->copy ? x->copy : x->b->import.graph;
+    whet_graph *g = graph_of(x);
     WHET_TRY(whet_passes_run(g, &o, x->stats, x->err));
     for (int32_t i = 0; i < n; i++)
         if (x->stats[i].changed)
@@ -221,6 +224,10 @@ static whet_status run_build(whet_build *x, whet_engine **engine) {
         WHET_TRY(whet_build_start(x, "import"));
         WHET_TRY(import(x->b, x->c));
     }
+    if (whet_config_int8(c)) {
+        if (!x->copy) x->b->fresh = false;
+        WHET_TRY(whet_calibrate(x, graph_of(x)));
+    }
     WHET_TRY(optimize(x));
     WHET_TRY(whet_profiles_resolve(x->c->profiles, x->c->n_profiles, x->graph, &x->arena,
                                    &x->profiles, x->err));
@@ -249,5 +256,23 @@ whet_status whet_builder_build(whet_builder *b, whet_config *config, whet_engine
                              : whet_error_set(err, b->load_status, "the model was not loaded");
     whet_build_fini(&x);
     whet_config_destroy(own);
+    return status;
+}
+
+whet_status whet_builder_quantize(whet_builder *b, whet_config *config) {
+    whet_network *net;
+    if (!b) return WHET_E_INVALID;
+    WHET_TRY(whet_builder_network(b, &net));
+    whet_error *err = &b->handle.error;
+    if (!config) WHET_FAIL(err, WHET_E_INVALID, "whet_builder_quantize: config is NULL");
+    whet_build x;
+    whet_build_init(&x, b->env, config, err);
+    x.b = b;
+    whet_graph *copy = NULL;
+    whet_status status = whet_network_copy(net, NULL, 0, &copy, err);
+    if (status == WHET_OK) status = whet_calibrate(&x, copy);
+    if (status == WHET_OK) status = whet_network_swap(net, copy, err);
+    if (status != WHET_OK) whet_graph_destroy(copy);
+    whet_build_fini(&x);
     return status;
 }

@@ -8,7 +8,7 @@
 #include "env/env.h"
 
 // OPT_SET: names with commas between, a bit for each
-typedef enum { OPT_INT, OPT_BOOL, OPT_CHOICE, OPT_SET, OPT_TEXT } option_type;
+typedef enum { OPT_INT, OPT_NUMBER, OPT_BOOL, OPT_CHOICE, OPT_SET, OPT_TEXT } option_type;
 
 typedef struct {
     const char *name;
@@ -24,7 +24,10 @@ static const char *const portable_choices[] = {"full", "none", NULL};
 static const char *const memory_choices[] = {"auto", "min", "any", NULL};
 static const char *const plan_choices[] = {"tuned", "plain", "reference", NULL};
 static const char *const precision_choices[] = {"fp32",  "!tf32", "bf16",  "!fp16",
-                                                "!int8", "!int4", "!best", NULL};
+                                                "int8",  "!int4", "!best", NULL};
+static const char *const method_choices[] = {"mse",    "entropy", "minmax", "percentile",
+                                             "legacy", NULL};
+static const char *const activation_choices[] = {"asymmetric", "symmetric", NULL};
 
 // X(name, type, field, min, max, choices, values, default, help, why some choices are refused)
 #define OPTIONS(X)                                                                                 \
@@ -39,11 +42,34 @@ static const char *const precision_choices[] = {"fp32",  "!tf32", "bf16",  "!fp1
     X("memory", OPT_CHOICE, memory, 0, 0, memory_choices, "auto|min|any", "auto",                  \
       "auto: packed weights take at most 2.1 times the room of the weights, or 64 MiB more; min: " \
       "the form that takes the least, whatever it costs in time; any: the fastest", NULL)          \
-    X("precision", OPT_SET, precision, 0, 0, precision_choices, "fp32|bf16,...", "fp32",           \
-      "arithmetic that the engine may use; fp32 always", "this version computes in fp32 and bf16") \
+    X("precision", OPT_SET, precision, 0, 0, precision_choices, "fp32|bf16|int8,...", "fp32",      \
+      "arithmetic that the engine may use; fp32 always",                                           \
+      "this version computes in fp32, bf16 and int8")                                              \
     X("bf16", OPT_BOOL, bf16, 0, 0, NULL, "true|false", "false",                                   \
       "the same as bf16 among the precisions: values of fp32 are stored as bf16 and multiplied "   \
       "so where that is faster", NULL)                                                             \
+    X("int8", OPT_BOOL, int8, 0, 0, NULL, "true|false", "false",                                   \
+      "the same as int8 among the precisions: a model in float is quantized with the scales of "   \
+      "`calibration` or `calib`", NULL)                                                            \
+    X("calibration", OPT_TEXT, calibration, 0, 0, NULL, "FILE|FOLDER", "",                         \
+      "samples: .npz, .npy, or a folder of such and of raw files (.bin, .raw)", NULL)              \
+    X("calib", OPT_TEXT, calib, 0, 0, NULL, "FILE", "",                                            \
+      "calibration cache in TensorRT's format: written after calibrating, else read", NULL)        \
+    X("calib-method", OPT_CHOICE, calib_method, 0, 0, method_choices,                              \
+      "mse|entropy|minmax|percentile|legacy", "mse",                                               \
+      "how a range is chosen from what was seen", NULL)                                            \
+    X("calib-percentile", OPT_NUMBER, calib_percentile, 50, 100, NULL, "50-100", "99.99",          \
+      "of the methods percentile and legacy", NULL)                                                \
+    X("calib-batch", OPT_INT, calib_batch, 1, 4096, NULL, "N", "8",                                \
+      "samples in a batch where the model leaves that open", NULL)                                 \
+    X("calib-samples", OPT_INT, calib_samples, 0, INT64_C(1) << 40, NULL, "N", "0",                \
+      "most samples to take; 0: all", NULL)                                                        \
+    X("activations", OPT_CHOICE, activations, 0, 0, activation_choices, "asymmetric|symmetric",    \
+      "asymmetric", "u8 with a zero point, or i8 around zero as TensorRT has it", NULL)            \
+    X("no-bias-correction", OPT_BOOL, no_bias_correction, 0, 0, NULL, "true|false", "false",       \
+      "leave biases as they are when weights are rounded", NULL)                                   \
+    X("keep-float", OPT_TEXT, keep_float, 0, 0, NULL, "NODE,PREFIX*,...", "",                      \
+      "nodes that calibration does not quantize", NULL)                                            \
     X("verify", OPT_CHOICE, verify, 0, 0, verify_choices, "auto|off", "auto",                      \
       "auto: compare one sample with a plan without fusions in plain layout and refuse an engine " \
       "that differs",                                                                              \
@@ -89,6 +115,8 @@ whet_status whet_config_create(whet_env *env, whet_config **config) {
     c->env = whet_env_get(env);
     whet_arena_init(&c->arena);
     c->level = 3;
+    c->calib_percentile = 99.99;
+    c->calib_batch = 8;
     *config = c;
     return WHET_OK;
 }
@@ -148,6 +176,15 @@ static whet_status set_int(whet_config *c, const option *o, const char *value) {
     return WHET_OK;
 }
 
+static whet_status set_number(whet_config *c, const option *o, const char *value) {
+    char *end;
+    double v = strtod(value, &end);
+    if (end == value || *end || !(v >= (double)o->min && v <= (double)o->max))
+        return bad_value(c, o, value);
+    *(double *)(void *)((char *)c + o->offset) = v;
+    return WHET_OK;
+}
+
 static whet_status set_bool(whet_config *c, const option *o, const char *value) {
     bool on = !strcmp(value, "true") || !strcmp(value, "1");
     if (!on && strcmp(value, "false") && strcmp(value, "0")) return bad_value(c, o, value);
@@ -172,6 +209,7 @@ whet_status whet_config_set(whet_config *c, const char *name, const char *value)
         if (strcmp(o->name, name)) continue;
         switch (o->type) {
         case OPT_INT: return set_int(c, o, value);
+        case OPT_NUMBER: return set_number(c, o, value);
         case OPT_BOOL: return set_bool(c, o, value);
         case OPT_CHOICE: return set_choice(c, o, value);
         case OPT_SET: return set_names(c, o, value);
@@ -219,6 +257,13 @@ whet_status whet_config_set_progress(whet_config *c, whet_progress_fn progress, 
     if (!c) return WHET_E_INVALID;
     c->progress = progress;
     c->progress_user = user;
+    return WHET_OK;
+}
+
+whet_status whet_config_set_calibration(whet_config *c, whet_calibration_fn next, void *user) {
+    if (!c) return WHET_E_INVALID;
+    c->calib_next = next;
+    c->calib_user = user;
     return WHET_OK;
 }
 

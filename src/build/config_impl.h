@@ -12,7 +12,8 @@ enum { WHET_VERIFY_AUTO, WHET_VERIFY_OFF };
 enum { WHET_PLAN_TUNED, WHET_PLAN_PLAIN, WHET_PLAN_REFERENCE };
 enum { WHET_MEMORY_AUTO, WHET_MEMORY_MIN, WHET_MEMORY_ANY };
 enum { WHET_PORTABLE_FULL, WHET_PORTABLE_NONE };
-enum { WHET_PRECISION_FP32 = 1, WHET_PRECISION_BF16 = 4 }; // bits, in the order of the choices
+// bits, in the order of the choices
+enum { WHET_PRECISION_FP32 = 1, WHET_PRECISION_BF16 = 4, WHET_PRECISION_INT8 = 16 };
 
 struct whet_config {
     whet_handle handle;
@@ -22,6 +23,13 @@ struct whet_config {
     int64_t max_nodes, max_depth; // of a model; 0: the importer's
     int32_t verify, portable, precision, plan, memory;
     bool deterministic, timing_cache_readonly, bf16;
+    int64_t calib_batch, calib_samples;
+    double calib_percentile;
+    int32_t calib_method, activations; // a whet_calib_method; 0: asymmetric
+    bool int8, no_bias_correction;
+    const char *calibration, *calib, *keep_float;
+    whet_calibration_fn calib_next;
+    void *calib_user;
     const char *timing_cache, *disable_pass, *dump_ir, *disable_kernels, *embed_plugins;
     whet_import_shape *shapes;
     int32_t n_shapes, cap_shapes;
@@ -33,6 +41,10 @@ struct whet_config {
 
 static inline bool whet_config_bf16(const struct whet_config *c) {
     return c->bf16 || (c->precision & WHET_PRECISION_BF16);
+}
+
+static inline bool whet_config_int8(const struct whet_config *c) {
+    return c->int8 || (c->precision & WHET_PRECISION_INT8);
 }
 
 #endif

@@ -31,9 +31,24 @@ void whet_network_destroy(whet_network *net) {
         whet_network_destroy(b);
     }
     if (net->owns_graph) whet_graph_destroy(net->graph);
+    for (int32_t i = 0; i < net->n_before; i++) whet_graph_destroy(net->before[i]);
+    free((void *)net->before);
     whet_arena_fini(&net->texts);
     whet_str_fini(&net->text);
     free(net);
+}
+
+whet_status whet_network_swap(whet_network *net, whet_graph *graph, whet_error *err) {
+    if (net->owns_graph) {
+        size_t size = ((size_t)net->n_before + 1) * sizeof(whet_graph *);
+        whet_graph **grown = realloc((void *)net->before, size);
+        if (!grown) return WHET_NOMEM(err);
+        net->before = grown;
+        net->before[net->n_before++] = net->graph;
+    }
+    net->graph = graph;
+    net->owns_graph = true;
+    return WHET_OK;
 }
 
 whet_status whet_network_infer(whet_network *net, whet_error *err) {

@@ -19,6 +19,8 @@ struct whet_network {
     whet_env *env;
     whet_graph *graph; // its arena outlives the network's texts
     bool owns_graph;   // made empty; otherwise the import's
+    whet_graph **before; // what `graph` was made from and borrows constants of
+    int32_t n_before;
     // of a block:
     whet_network *parent, *next_block; // in the list of the root
     whet_node *node;                   // whose block it is; NULL: none yet
@@ -33,6 +35,8 @@ struct whet_network {
 whet_status whet_network_create(whet_env *env, whet_graph *graph, whet_network **network,
                                 whet_error *err);
 void whet_network_destroy(whet_network *net);
+// Takes another graph, made from its own one and borrowing from it.
+whet_status whet_network_swap(whet_network *net, whet_graph *graph, whet_error *err);
 // A copy of the network's graph to optimize, with the shapes given. Weights are borrowed.
 whet_status whet_network_copy(const whet_network *net, const whet_import_shape *shapes,
                               int32_t n_shapes, whet_graph **graph, whet_error *err);

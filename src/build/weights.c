@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/dtype.h"
+#include "build/inflate.h"
 #include "build/weights_impl.h"
 
 whet_weight *whet_weights_push(whet_weights *w, const char *name) {
@@ -81,7 +82,19 @@ static whet_status sort_names(whet_weights *w) {
     return WHET_OK;
 }
 
+// A .npy file is as an .npz file with one member, which has no name.
+static whet_status read_npy(whet_weights *w) {
+    whet_weight *e = whet_weights_push(w, "");
+    if (!e) return w->handle.error.status;
+    e->packed = w->data;
+    e->packed_bytes = e->bytes = w->size;
+    e->crc = whet_crc32(w->data, w->size);
+    w->npz = true;
+    return sort_names(w);
+}
+
 static whet_status read_list(whet_weights *w) {
+    if (w->size >= 6 && !memcmp(w->data, "\x93NUMPY", 6)) return read_npy(w);
     w->npz = w->size >= 4 && !memcmp(w->data, "PK", 2) && (w->data[2] == 3 || w->data[2] == 5);
     WHET_TRY(w->npz ? whet_weights_read_npz(w) : whet_weights_read_safetensors(w));
     return sort_names(w);

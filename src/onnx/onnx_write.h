@@ -5,6 +5,7 @@
 #define WHET_ONNX_ONNX_WRITE_H
 
 #include "ir/graph.h"
+#include "onnx/name_table.h"
 #include "onnx/proto.h"
 
 typedef struct whet_onnx_write_options {
@@ -42,6 +43,7 @@ typedef struct whet_onnx_out {
     bool microsoft, ml;  // domains that occur
     const char **domains; // those of plugins
     int32_t n_domains, cap_domains;
+    whet_names node_names; // written so far: no two nodes may have one
     whet_arena arena;
     whet_error *err;
 } whet_onnx_out;

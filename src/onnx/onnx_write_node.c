@@ -132,6 +132,14 @@ static void write_names(whet_writer *w, uint32_t field, const char *const *names
     for (int32_t i = 0; i < n; i++) whet_proto_text(w, field, names[i]);
 }
 
+// Whether no node of that name has been written.
+static bool is_new(whet_onnx_out *x, const char *name) {
+    whet_name_slot *slot = whet_names_put(&x->node_names, &x->arena, name);
+    bool fresh = slot && !slot->item;
+    if (slot) slot->item = x;
+    return fresh;
+}
+
 // The first one that a node becomes has its name.
 void whet_onnx_out_emit(whet_onnx_out_node *n, const char *domain, const char *op_type,
                         const char *const *in, int32_t n_in, const char *const *out, int32_t n_out,
@@ -140,7 +148,8 @@ void whet_onnx_out_emit(whet_onnx_out_node *n, const char *domain, const char *o
     whet_writer_init(&w);
     write_names(&w, WHET_PB_NODE_INPUT, in, n_in);
     write_names(&w, WHET_PB_NODE_OUTPUT, out, n_out);
-    if (n->n_written++ == 0) whet_proto_text(&w, WHET_PB_NODE_NAME, n->node->name);
+    if (n->n_written++ == 0 && is_new(n->x, n->node->name))
+        whet_proto_text(&w, WHET_PB_NODE_NAME, n->node->name);
     whet_proto_text(&w, WHET_PB_NODE_OP, op_type);
     if (*domain) whet_proto_text(&w, WHET_PB_NODE_DOMAIN, domain);
     if (attrs) {

@@ -98,6 +98,8 @@ static whet_engine *build(whet_exec *e) {
     char level[8];
     snprintf(level, sizeof level, "%d", (int)e->level);
     if (!add_setting(e, "level", level)) return NULL;
+    if (e->int8 && !add_setting(e, "int8", "true")) return NULL;
+    if (e->calib && !add_setting(e, "calib", e->calib)) return NULL;
     if (e->bf16 && !add_setting(e, "bf16", "true")) return NULL;
     if (e->timing_cache && !add_setting(e, "timing-cache", e->timing_cache)) return NULL;
     if (!add_carried(e)) return NULL;

@@ -28,8 +28,8 @@ typedef struct {
 } flag;
 
 #define AT(member) offsetof(whet_exec, member)
-#define FP32_ONLY "this version computes in FP32 only"
-#define NO_CALIBRATION "this version has no INT8 and no calibration"
+#define FP32_ONLY "this version computes in FP32, BF16 and INT8"
+#define CACHE_ONLY "a calibration cache needs no shapes; `whet build --calibration` makes one"
 #define NO_REFIT "weights of an engine cannot be exchanged in this version"
 #define NO_DLA "there is no DLA here"
 #define NO_DEBUG "values inside an engine are not kept; `whet compare` shows them"
@@ -46,19 +46,19 @@ static const flag flags[] = {
     {"minShapes", SHAPES, HONOUR, "=SPEC smallest shapes: in0:1x3x8,in1:2", 0, 0},
     {"optShapes", SHAPES, HONOUR, "=SPEC shapes to tune for", 0, 1},
     {"maxShapes", SHAPES, HONOUR, "=SPEC largest shapes", 0, 2},
-    {"minShapesCalib", ANY, REFUSE, NO_CALIBRATION},
-    {"optShapesCalib", ANY, REFUSE, NO_CALIBRATION},
-    {"maxShapesCalib", ANY, REFUSE, NO_CALIBRATION},
+    {"minShapesCalib", ANY, HINT, CACHE_ONLY},
+    {"optShapesCalib", ANY, HINT, CACHE_ONLY},
+    {"maxShapesCalib", ANY, HINT, CACHE_ONLY},
     {"profile", INT, HONOUR, "=I the profile that the next shapes are of [0]", AT(at_profile), 0,
      511},
-    {"calibProfile", ANY, REFUSE, NO_CALIBRATION},
+    {"calibProfile", ANY, HINT, CACHE_ONLY},
     {"inputIOFormats", ANY, REFUSE, "inputs have the model's types in plain layout"},
     {"outputIOFormats", ANY, REFUSE, "outputs have the model's types in plain layout"},
     {"directIO", ANY, REFUSE, "layouts inside the engine are free"},
     // precision
     {"fp16", ANY, REFUSE, FP32_ONLY},
     {"bf16", FLAG, HONOUR, "store and multiply in BF16 where that is faster", AT(bf16)},
-    {"int8", ANY, REFUSE, FP32_ONLY},
+    {"int8", FLAG, HONOUR, "quantize with the scales of --calib", AT(int8)},
     {"fp8", ANY, REFUSE, FP32_ONLY},
     {"int4", ANY, REFUSE, FP32_ONLY},
     {"best", ANY, REFUSE, FP32_ONLY},
@@ -67,7 +67,7 @@ static const flag flags[] = {
     {"precisionConstraints", ANY, REFUSE, FP32_ONLY, .plain = "none"},
     {"layerPrecisions", ANY, REFUSE, FP32_ONLY},
     {"layerOutputTypes", ANY, REFUSE, FP32_ONLY},
-    {"calib", ANY, REFUSE, NO_CALIBRATION},
+    {"calib", TEXT, HONOUR, "=FILE a calibration cache to read", AT(calib)},
     {"sparsity", ANY, REFUSE, "this version has no sparse kernels", .plain = "disable"},
     {"decomposableAttentions", ANY, HINT, "attentions are fused or split as is faster"},
     // search

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// The configuration of a build from Python objects.
+#ifndef WHET_PYTHON_CONFIG_H
+#define WHET_PYTHON_CONFIG_H
+
+#include "whet_values.h"
+
+// Samples from a Python function, which takes a list of names and gives None or a list of tensors.
+typedef struct {
+    PyObject *next;
+    tensor_list batch;
+    bool failed; // with this exception
+    PyObject *type, *value, *trace;
+} sample_source;
+
+// False with an exception set.
+bool set_options(whet_config *config, PyObject *options);
+bool set_shapes(whet_config *config, PyObject *shapes);
+// The functions of the config; user: a Python function, or a sample_source.
+bool call_progress(void *user, const char *phase, int64_t done, int64_t total, double left);
+int32_t call_calibration(void *user, const char *const *names, whet_tensor *inputs, int32_t n);
+
+#endif

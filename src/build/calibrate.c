@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a graph in float to one that states its quantization: docs/quantization.md.
+#include <string.h>
+#include <unistd.h>
+
+#include "build/builder_impl.h"
+#include "build/calib.h"
+#include "pass/match.h"
+
+// Those that leave a graph that ONNX has words for and put into weights what belongs there.
+static const char *const first_passes[] = {"fold", "blocks", "canon", "bn_fold",
+                                           "bias", "pad",    "cse",   "dead"};
+
+static whet_status simplify(whet_build *x, whet_graph *g) {
+    whet_str disabled;
+    int32_t n;
+    whet_str_init(&disabled);
+    const whet_pass *const *passes = whet_passes(&n);
+    for (int32_t i = 0; i < n; i++) {
+        bool wanted = false;
+        for (int32_t k = 0; k < WHET_COUNT(first_passes); k++)
+            wanted = wanted || !strcmp(first_passes[k], passes[i]->name);
+        if (!wanted) whet_str_printf(&disabled, "%s,", passes[i]->name);
+    }
+    whet_pass_options o = {.disable = whet_str_text(&disabled), .level = (int32_t)x->c->level};
+    whet_status status = disabled.failed ? WHET_NOMEM(x->err)
+                                         : whet_passes_run(g, &o, NULL, x->err);
+    whet_str_fini(&disabled);
+    return status;
+}
+
+static bool is_quantized(const whet_graph *g) {
+    WHET_FOR_NODES(g, n)
+    if (n->op == &whet_op_quantize_linear || n->op == &whet_op_dequantize_linear ||
+        n->op == &whet_op_qlinear_conv || n->op == &whet_op_qlinear_matmul)
+        return true;
+    return false;
+}
+
+// ---- ranges ----
+
+static void range_of_entry(whet_calib_seen *s, const whet_calib_entry *e) {
+    float top = e->scale * 127;
+    s->range = e->bounded ? (whet_calib_range){e->low, e->high}
+                          : (whet_calib_range){s->nonnegative ? 0 : -top, top};
+    s->known = true;
+}
+
+static whet_status ranges_of_cache(whet_calib *c, const whet_calib_cache *cache, whet_error *err) {
+    int32_t missing = 0;
+    const char *name = NULL;
+    for (int32_t i = 0; i < c->n_seen; i++) {
+        const whet_calib_entry *e = whet_calib_cache_find(cache, c->seen[i].v->name);
+        if (e) range_of_entry(&c->seen[i], e);
+        else if (!missing++) name = c->seen[i].v->name;
+    }
+    if (missing == c->n_seen)
+        WHET_FAIL(err, WHET_E_NOT_FOUND,
+                  "the calibration cache has none of the %d values that are needed, such as \"%s\"",
+                  missing, name);
+    if (missing)
+        whet_env_log(c->x->env, WHET_LOG_WARNING,
+                     "the calibration cache lacks %d of %d values, such as \"%s\": what they feed "
+                     "stays in float", missing, c->n_seen, name);
+    return WHET_OK;
+}
+
+static whet_status ranges_of_data(whet_calib *c, whet_calib_cache *cache, whet_error *err) {
+    const whet_config *o = c->x->c;
+    for (int32_t i = 0; i < c->n_seen; i++) {
+        whet_calib_seen *s = &c->seen[i];
+        if (!s->stats.n) {
+            whet_env_log(c->x->env, WHET_LOG_WARNING,
+                         "\"%s\" was never computed on the samples: what it feeds stays in float",
+                         s->v->name);
+            continue;
+        }
+        s->range = whet_calib_range_find(&s->stats, (whet_calib_method)o->calib_method,
+                                         o->calib_percentile, o->activations);
+        s->known = true;
+        if (!whet_calib_cache_put(cache, s->v->name, &s->range)) return WHET_NOMEM(err);
+        whet_env_log(c->x->env, WHET_LOG_VERBOSE, "\"%s\": seen %g to %g, kept %g to %g",
+                     s->v->name, s->stats.min, s->stats.max, (double)s->range.low,
+                     (double)s->range.high);
+    }
+    return WHET_OK;
+}
+
+static whet_status run_data(whet_calib *c, bool histograms, int64_t *samples, whet_error *err) {
+    whet_calib_data *data = NULL;
+    int64_t total;
+    WHET_TRY(whet_build_start(c->x, "calibrating"));
+    whet_status status = whet_calib_data_open(c->x, c->g, c->arena, &data, err);
+    if (status == WHET_OK) status = whet_calib_run(c, data, histograms, err);
+    if (status == WHET_OK) *samples = whet_calib_data_done(data, &total);
+    whet_calib_data_close(data);
+    return status;
+}
+
+static whet_status find_ranges(whet_calib *c, whet_calib_cache *cache, whet_error *err) {
+    const whet_config *o = c->x->c;
+    bool data = o->calibration || o->calib_next;
+    int64_t samples = 0;
+    if (!data) {
+        WHET_TRY(whet_calib_cache_load(cache, o->calib, err));
+        return ranges_of_cache(c, cache, err);
+    }
+    WHET_TRY(run_data(c, true, &samples, err));
+    WHET_TRY(ranges_of_data(c, cache, err));
+    whet_env_log(c->x->env, WHET_LOG_INFO, "calibrated %d values for %d operators on %lld samples",
+                 c->n_seen, c->n_ops, (long long)samples);
+    return o->calib ? whet_calib_cache_save(cache, (whet_calib_method)o->calib_method, o->calib,
+                                            err)
+                    : WHET_OK;
+}
+
+static whet_status calibrate(whet_calib *c, whet_calib_cache *cache, whet_error *err) {
+    const whet_config *o = c->x->c;
+    WHET_TRY(simplify(c->x, c->g));
+    WHET_TRY(whet_calib_sites_find(c, err));
+    if (!c->n_ops) {
+        whet_env_log(c->x->env, WHET_LOG_WARNING,
+                     "the model has no convolution or matrix product that could be quantized");
+        return WHET_OK;
+    }
+    WHET_TRY(find_ranges(c, cache, err));
+    return whet_calib_insert(c, o->activations, !o->no_bias_correction, err);
+}
+
+whet_status whet_calibrate(whet_build *x, whet_graph *g) {
+    const whet_config *o = x->c;
+    if (is_quantized(g)) {
+        if (o->calibration || o->calib_next || o->calib)
+            whet_env_log(x->env, WHET_LOG_WARNING,
+                         "the model states its quantization: it is not calibrated");
+        return WHET_OK;
+    }
+    if (!o->calibration && !o->calib_next && (!o->calib || access(o->calib, F_OK)))
+        WHET_FAIL(x->err, WHET_E_INVALID,
+                  o->calib ? "the calibration cache %s is not there, and no samples are given "
+                             "(option calibration)"
+                           : "int8 needs samples (option calibration), a calibration cache (option "
+                             "calib) or a model that states its quantization%s",
+                  o->calib ? o->calib : "");
+    whet_arena arena;
+    whet_calib_cache cache;
+    whet_arena_init(&arena);
+    whet_calib_cache_init(&cache);
+    whet_calib c = {.x = x, .g = g, .arena = &arena};
+    whet_status status = calibrate(&c, &cache, x->err);
+    whet_calib_cache_fini(&cache);
+    whet_arena_fini(&arena);
+    return status;
+}
