@@ -25,6 +25,7 @@
 #define CEIL(a, b) (((a) + (b) - 1) / (b))
 #define MEMORY_MAX 2.5e8 // floats of V
 #define PLANE_GAP 16     // floats
+#define WEIGHTY_TILES 32 // tiles at most where weights are fetched early, not V
 #define UNROLL _Pragma("GCC unroll 8")
 #if X_BF16 // input and output only: transforms and products stay f32
 #define X_TILE V_CAT(bf16_, TILE_ID)
@@ -41,6 +42,7 @@ typedef struct wino_plan {
     int64_t cb, panels;
     int64_t batch, batches;      // tiles a batch, batches
     int64_t vs, ms;              // floats between planes of V and M
+    bool weighty;                // weights are much more than V, and come from memory
     whet_epi_plan epi;
 } wino_plan;
 
@@ -61,6 +63,7 @@ static bool plan_init(wino_plan *w, const whet_problem *p, const int32_t *params
     w->batches = CEIL(w->tiles, w->batch);
     w->vs = w->cb * (split ? w->tiles : w->batch) * V_W + PLANE_GAP;
     w->ms = 2 * w->batch * V_W + PLANE_GAP;
+    w->weighty = w->tiles <= WEIGHTY_TILES && g->c * g->k > 1 << 14;
     w->epi = whet_epilogue_plan(&p->epi);
     return (double)w->planes * (double)w->vs < MEMORY_MAX;
 }
@@ -221,7 +224,10 @@ static void panel_tiles(const whet_call *call, const wino_plan *w, const float *
         whet_tile_out o = {.y = m + plane * w->ms, .pixel = V_W, .vec = w->batch * V_W,
                            .cols = 2 * V_W, .epi = &call->p->epi};
         int64_t left = count, parts = CEIL(count, TILES.pixels);
-        for (; parts > 0; parts--) {
+        if (w->weighty) walk.ahead_step = CEIL(nv * V_W, parts);
+        for (const float *next = weights + g->c * nv * V_W; parts > 0; parts--) {
+            if (w->weighty) walk.next = next; // a part of the next plane's weights
+            next += g->c * walk.ahead_step;
             int64_t n = CEIL(left, parts);
             TILES.one[nv - 1][n](a, V_W, 0, weights, &walk, &o);
             a += n * V_W, o.y += n * V_W, left -= n;
