@@ -40,6 +40,11 @@ if [ "${1:-test}" = ci ]; then
         missing+=(libclang-rt-14-dev)
     fi
     need llvm command -v llvm-symbolizer
+    if [ "$(uname -m)" = x86_64 ]; then # scripts/test_aarch64.sh
+        need gcc-aarch64-linux-gnu command -v aarch64-linux-gnu-gcc
+        need libc6-dev-arm64-cross test -e /usr/aarch64-linux-gnu/include/stdio.h
+        need qemu-user command -v qemu-aarch64
+    fi
 fi
 
 [ ${#missing[@]} -eq 0 ] && exit 0

@@ -28,6 +28,7 @@ typedef void (*whet_epilogue_apply_fn)(const whet_epilogue *e, float *y, const f
                                        int64_t n);
 void whet_epilogue_apply_scalar(const whet_epilogue *e, float *y, const float *other, int64_t n);
 void whet_epilogue_apply_avx2(const whet_epilogue *e, float *y, const float *other, int64_t n);
+void whet_epilogue_apply_neon(const whet_epilogue *e, float *y, const float *other, int64_t n);
 void whet_epilogue_apply_avx512(const whet_epilogue *e, float *y, const float *other, int64_t n);
 // For results that are rounded to bf16: some functions are right to 12 bits only.
 void whet_epilogue_apply_bf16(const whet_epilogue *e, float *y, const float *other, int64_t n);

@@ -46,12 +46,12 @@ typedef struct whet_tiles {
 } whet_tiles;
 
 // Tactic names end in these; kernels are declared per instruction set by the same.
-#define TILE_ID V_PICK(avx512_14x2, avx2_6x2, scalar)
-#define TILE_NAME V_PICK("avx512_14x2", "avx2_6x2", "scalar")
+#define TILE_ID V_PICK_NAME(avx512_14x2, avx2_6x2, neon_6x2, scalar)
+#define TILE_NAME V_PICK_NAME("avx512_14x2", "avx2_6x2", "neon_6x2", "scalar")
 // What cost models assume of a core: floating-point operations and bytes a second.
 #define KERN_PEAK V_PICK(200e9, 100e9, 12e9)
 #define KERN_BANDWIDTH 30e9
 
-extern const whet_tiles whet_tiles_scalar, whet_tiles_avx2, whet_tiles_avx512;
+extern const whet_tiles whet_tiles_scalar, whet_tiles_avx2, whet_tiles_avx512, whet_tiles_neon;
 
 #endif

@@ -54,6 +54,9 @@ static __attribute__((noinline)) void store_tail(const whet_tile_out *o, float *
         }
 }
 
+#if defined(WHET_SIMD_NEON)
+#include "kern/microtile_neon.h"
+#else
 // np pixels by nv vectors by nr rows; constants at every call
 V_FN void tile(int nv, int nr, int np, const float *a, int64_t ps, int64_t a_row, const float *w,
                const whet_walk *k, const whet_tile_out *o) {
@@ -127,6 +130,7 @@ V_FN void tile(int nv, int nr, int np, const float *a, int64_t ps, int64_t a_row
 #undef EACH
     if (o->plan.mode == WHET_EPI_STORED && !rows) finish_stored(o, nv, nr, np);
 }
+#endif
 
 #define DEFINE(nv, nr, np)                                                                         \
     static void tile_##nv##_##nr##_##np(const float *a, int64_t ps, int64_t a_row,                 \
@@ -136,7 +140,7 @@ V_FN void tile(int nv, int nr, int np, const float *a, int64_t ps, int64_t a_row
     }
 #define BOTH(nr, np) DEFINE(1, nr, np) DEFINE(2, nr, np)
 BOTH(1, 1) BOTH(1, 2) BOTH(2, 1)
-#if V_W == 16 || defined(__AVX2__)
+#if TILE_MAX >= 6
 BOTH(1, 3) BOTH(1, 4) BOTH(1, 5) BOTH(1, 6) BOTH(2, 2) BOTH(2, 3)
 #endif
 #if V_W == 16
@@ -152,7 +156,7 @@ BOTH(2, 4) BOTH(2, 5) BOTH(2, 6) BOTH(2, 7)
 #define TWO(nv)                                                                                    \
     {0, tile_##nv##_2_1, tile_##nv##_2_2, tile_##nv##_2_3, tile_##nv##_2_4, tile_##nv##_2_5,       \
      tile_##nv##_2_6, tile_##nv##_2_7}
-#elif defined(__AVX2__)
+#elif TILE_MAX >= 6
 #define ONE(nv)                                                                                    \
     {0, tile_##nv##_1_1, tile_##nv##_1_2, tile_##nv##_1_3, tile_##nv##_1_4, tile_##nv##_1_5,       \
      tile_##nv##_1_6}

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // One vector abstraction for every instruction set. A kernel is written once, in a template header
-// that x_scalar.c, x_avx2.c and x_avx512.c include (x_avx512bf16.c: AVX-512 with its part for BF16,
+// that x_scalar.c, x_avx2.c, x_neon.c and x_avx512.c include (x_avx512bf16.c: AVX-512 with its part for BF16,
 // see bf16.h); the suffix chooses the compiler flags and
-// thereby the width V_W here: 16 (AVX-512), 8 (AVX2), and 8 as plain generic vectors elsewhere.
+// thereby the width V_W here: 16 (AVX-512), 8 (AVX2), and 8 as generic vectors elsewhere.
 //   vf: V_W floats   vi: V_W int32 (use the operators + - & | ^ << >> on both)   vm: a lane mask
 // Integers wrap: the files that include this are compiled with -fwrapv.
 // No function here reads or writes a lane that it is not asked for.
@@ -30,6 +30,11 @@
 #define V_ISA avx2
 #define V_NAME "avx2"
 #define V_CPU WHET_CPU_AVX2
+#elif defined(WHET_SIMD_NEON) // pairs of registers, so that a vector is a block of C8
+#define V_W 8
+#define V_ISA neon
+#define V_NAME "neon"
+#define V_CPU WHET_CPU_NEON
 #else
 #define V_W 8
 #define V_ISA scalar
@@ -39,13 +44,19 @@
 
 #define V_CAT_(a, b) a##b
 #define V_CAT(a, b) V_CAT_(a, b)
-// Expressions that differ: V_PICK(avx512, avx2, scalar).
+// Expressions that differ: V_PICK(avx512, avx2, scalar); NEON takes those of AVX2, which is as wide
+// here, and has names of its own: V_PICK_NAME(avx512, avx2, neon, scalar).
 #if defined(__AVX512F__)
 #define V_PICK(a, b, c) a
-#elif defined(__AVX2__)
+#elif defined(__AVX2__) || defined(WHET_SIMD_NEON)
 #define V_PICK(a, b, c) b
 #else
 #define V_PICK(a, b, c) c
+#endif
+#if defined(WHET_SIMD_NEON)
+#define V_PICK_NAME(a, b, n, c) n
+#else
+#define V_PICK_NAME(a, b, n, c) V_PICK(a, b, c)
 #endif
 
 typedef float vf __attribute__((vector_size(V_W * 4), aligned(V_W * 4)));

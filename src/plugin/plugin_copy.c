@@ -155,7 +155,8 @@ static whet_status copy_arg(copier *c, whet_plugin_arg *a, int32_t i, int32_t n,
     a->name = whet_arena_strdup(&c->e->arena, a->name);
     if (!a->name) return WHET_NOMEM(c->err);
     uint32_t known = WHET_PLUGIN_ARG_OPTIONAL | WHET_PLUGIN_ARG_VARIADIC | WHET_PLUGIN_ARG_SHAPE;
-    if ((a->flags & ~known) || (out && (a->flags & WHET_PLUGIN_ARG_SHAPE)) || a->var < 0)
+    if ((a->flags & ~known) || (out && (a->flags & WHET_PLUGIN_ARG_SHAPE)) ||
+        (unsigned char)a->var > 127)
         WHET_FAIL(c->err, WHET_E_INVALID, "plugin %s: %s %s has flags or a variable that cannot be",
                   c->name, side, a->name);
     if (a->types & WHET_DTYPES_OBJECT)

@@ -360,8 +360,8 @@ static double gemm_cost(const whet_problem *p, const int32_t *params) {
     .scratch = gemm_scratch, .state_bytes = sizeof(gemm_plan), .prepare = gemm_prepare,            \
     .tasks = gemm_tasks, .run = gemm_run, .tolerance = 2
 
-#define GEMM_ID V_PICK(avx512_14x32, avx2_6x16, scalar)
-#define GEMM_NAME V_PICK("avx512_14x32", "avx2_6x16", "scalar")
+#define GEMM_ID V_PICK_NAME(avx512_14x32, avx2_6x16, neon_6x16, scalar)
+#define GEMM_NAME V_PICK_NAME("avx512_14x32", "avx2_6x16", "neon_6x16", "scalar")
 
 const whet_kernel V_CAT(whet_kernel_gemm_f32_, GEMM_ID) = {
     .name = "gemm_f32_" GEMM_NAME, .op = "gemm", SUITE,
