@@ -89,12 +89,35 @@ static whet_status conv_rule(whet_node *n, int32_t *changed, whet_error *err) {
     return make_fused(&whet_op_quant_conv, &attrs, &x, &w, whet_input(n, 2), n, changed, err);
 }
 
+// Two computed operands, with the same batches if any.
+static bool multiplies(const whet_dq *x, const whet_dq *w) {
+    int32_t rank = x->q->type.rank;
+    if (!whet_dq_is_activation(w) || w->q->type.rank != rank) return false;
+    for (int32_t d = 0; d < rank - 2; d++)
+        if (x->q->type.dims[d] != w->q->type.dims[d]) return false;
+    return true;
+}
+
+static whet_status computed_product(whet_node *n, bool trans_b, const whet_dq *x, const whet_dq *w,
+                                    int32_t *changed, whet_error *err) {
+    whet_quant_matmul_attrs attrs = {trans_b, no_stages};
+    whet_value *in[WHET_QF_COUNT] = {0};
+    if (whet_input(n, 2) || !multiplies(x, w)) return WHET_OK;
+    in[WHET_QF_X] = x->q, in[WHET_QF_X_SCALE] = x->scale, in[WHET_QF_X_ZERO] = x->zero;
+    in[WHET_QF_W] = w->q, in[WHET_QF_W_SCALE] = w->scale, in[WHET_QF_W_ZERO] = w->zero;
+    whet_node *fresh = whet_make_node(&whet_op_quant_matmul, &attrs, in, WHET_QF_COUNT, n, err);
+    if (!fresh) return whet_failed(err);
+    ++*changed;
+    return whet_take_over(fresh, n, err);
+}
+
 static whet_status product(whet_node *n, bool trans_b, int32_t *changed, whet_error *err) {
     whet_dq x, w;
-    if (n->in[0]->type.rank < 2 || n->in[1]->type.rank != 2 || !whet_match_dq(n->in[0], &x) ||
-        !whet_dq_is_activation(&x) || !whet_match_dq(n->in[1], &w) || !whet_dq_is_weight(&w) ||
-        !scales_along(&w, trans_b ? 0 : 1))
+    if (n->in[0]->type.rank < 2 || !whet_match_dq(n->in[0], &x) || !whet_dq_is_activation(&x) ||
+        !whet_match_dq(n->in[1], &w))
         return WHET_OK;
+    if (!whet_dq_is_weight(&w)) return computed_product(n, trans_b, &x, &w, changed, err);
+    if (n->in[1]->type.rank != 2 || !scales_along(&w, trans_b ? 0 : 1)) return WHET_OK;
     whet_value *bias = whet_input(n, 2);
     if (!whet_is_settled(bias) || (bias && bias->type.rank != 1)) return WHET_OK;
     if (bias && bias->type.dims[0] != w.q->type.dims[trans_b ? 0 : 1]) return WHET_OK;

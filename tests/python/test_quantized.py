@@ -259,3 +259,21 @@ def test_concatenation(kind):
     y = net.q(net.conv(z, 32, 16), 0.03)
     check(net, {"x": ["n", 4, 9, 7]}, y, 1, ["quant_conv", "concat"], ["conv", "add"], kind,
           sizes=[1, 2], steps=2, seldom=0.05)
+
+
+@pytest.mark.parametrize("kind,zero", [(U8, 117), (U8, 128), (I8, 0), (I8, 5)])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_attention(kind, zero, transposed):
+    """Products of computed operands."""
+    net = Net(kind)
+    q = net.qdq("q", 0.03, zero)
+    k = net.qdq("k", 0.025, zero)
+    if transposed:
+        k = net.qdq(net.op("Transpose", k, perm=[0, 1, 3, 2]), 0.025, zero)
+    s = net.qdq(net.op("MatMul", q, k), 0.3, zero)
+    s = net.qdq(net.op("Div", s, net.constant(F(4))), 0.1, zero)
+    s = net.qdq(net.op("Softmax", s), 1 / 128)
+    y = net.q(net.op("MatMul", s, net.qdq("v", 0.03, zero)), 0.01)
+    keys = [2, 3, 9, 20] if transposed else [2, 3, 20, 9]
+    check(net, {"q": [2, 3, 6, 20], "k": keys, "v": [2, 3, 9, 10]}, y, 1,
+          ["quant_matmul", "softmax"], ["matmul"], kind, steps=3, seldom=0.1)

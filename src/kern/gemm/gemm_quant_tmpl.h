@@ -4,22 +4,7 @@
 //   panel maybe one vector wide; then the sum of the weights of each lane, i32
 // A task is (block of rows, panel). Rows are read in place or, where their type is not that of the
 // tiles or their length no multiple of a group, first brought into scratch.
-#include <string.h>
-
-#include "kern/qtile.h"
-#include "kern/simd.h"
-#include "ops/quant_fused.h"
-
-#define TILES V_CAT(whet_qtiles_, V_ISA)
-#define CEIL(a, b) (((a) + (b) - 1) / (b))
-#define GROUP V_PICK(4, 2, 2)
-#if V_W == 16
-typedef uint8_t x_t;
-typedef int8_t w_t;
-#else
-typedef int16_t x_t;
-typedef int16_t w_t;
-#endif
+#include "kern/gemm/gemm_quant_rows.h"
 
 typedef struct gemm_plan {
     int64_t m, n, k;
@@ -27,13 +12,6 @@ typedef struct gemm_plan {
     int64_t rows, blocks;   // a task
     int64_t pitch;          // elements between copied rows; 0: read in place
 } gemm_plan;
-
-static bool dims_ok(const whet_port *p) {
-    if (p->rank < 2 || p->rank > WHET_MAX_RANK || p->layout != WHET_LAYOUT_PLAIN) return false;
-    for (int32_t i = 0; i < p->rank; i++)
-        if (p->dims[i] < 1 || p->dims[i] > INT32_MAX) return false;
-    return whet_dims_count(p->dims, p->rank) > 0;
-}
 
 static bool plan_init(gemm_plan *g, const whet_problem *p, int32_t variant) {
     const whet_port *x = &p->in[WHET_QF_X], *w = &p->in[WHET_QF_W], *y = &p->out[0];
@@ -59,21 +37,6 @@ static bool plan_init(gemm_plan *g, const whet_problem *p, int32_t variant) {
     g->blocks = CEIL(g->m, g->rows);
     g->rows = CEIL(g->m, g->blocks);
     return true;
-}
-
-static void copy_rows(const gemm_plan *g, x_t *dst, const uint8_t *src, int64_t rows,
-                      bool is_signed, int32_t zero) {
-    for (int64_t r = 0; r < rows; r++, dst += g->pitch, src += g->k) {
-#if V_W == 16
-        (void)zero;
-        if (is_signed) for (int64_t i = 0; i < g->k; i++) dst[i] = src[i] ^ 0x80;
-        else memcpy(dst, src, (size_t)g->k);
-#else
-        if (is_signed) for (int64_t i = 0; i < g->k; i++) dst[i] = (x_t)((int8_t)src[i] - zero);
-        else for (int64_t i = 0; i < g->k; i++) dst[i] = (x_t)(src[i] - zero);
-#endif
-        for (int64_t i = g->k; i < g->pitch; i++) dst[i] = 0;
-    }
 }
 
 static void run_panel(const whet_call *call, const gemm_plan *g, const whet_qstages *s,
@@ -114,7 +77,7 @@ static whet_status gemm_run(const whet_call *call, int32_t phase, int64_t begin,
         int64_t rows = g->m - row < g->rows ? g->m - row : g->rows;
         const uint8_t *x = (const uint8_t *)call->in[WHET_QF_X] + row * g->k;
         if (g->pitch && have != block)
-            copy_rows(g, call->scratch, x, rows, is_signed, zero);
+            copy_rows(call->scratch, x, rows, g->k, g->pitch, is_signed, zero);
         have = block;
         const x_t *a = g->pitch ? call->scratch : (const void *)x;
         run_panel(call, g, &s, a, g->pitch ? g->pitch : g->k, row, rows, panel, fill);
@@ -176,10 +139,6 @@ static bool gemm_accepts(const whet_problem *p) {
     // sums of u8 less zero point times i8 stay below 2^31
     return plan_init(&g, p, 0) && g.k <= 65536 && whet_qstages_accepts(p, g.n);
 }
-static void gemm_ports(const whet_problem *p, whet_layout l, whet_layout *in, whet_layout *out) {
-    for (int32_t i = 0; i < p->n_in; i++) in[i] = l;
-    out[0] = l;
-}
 static double gemm_cost(const whet_problem *p, const int32_t *params) {
     gemm_plan g;
     if (!plan_init(&g, p, params[0])) return INFINITY;
@@ -208,7 +167,7 @@ const whet_kernel V_CAT(whet_kernel_quant_matmul_i8_, V_PICK(avx512_vnni, avx2, 
     .op = "quant_matmul",
     .revision = 1,
     .cpu = V_CPU | V_PICK(WHET_CPU_AVX512_VNNI, 0, 0),
-    .ports = gemm_ports,
+    .ports = plain_ports,
     .accepts = gemm_accepts,
     .param = gemm_param,
     .valid = gemm_valid,

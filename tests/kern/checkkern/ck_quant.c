@@ -76,10 +76,10 @@ static void add_stages(ck_case *c, whet_quant_stages *s, const whet_port *y, int
     else ck_in_absent(c);
     numbers(c, exact, -4, 0, 1);
     zero_point(c, c->in[WHET_QF_X].dtype);
-    numbers(c, exact, 4 - down, ck_chance(c->rng, 3) ? 0 : 1,
-            c->in[c->n_in - 1].rank ? 1 : channels);
-    if (c->in[c->n_in - 1].rank == 0) c->in[c->n_in - 1].dims[0] = 0;
-    ck_in_absent(c);
+    bool single = ck_chance(c->rng, 3) || !c->in[WHET_QF_W].constant;
+    numbers(c, exact, 4 - down, single ? 0 : 1, single ? 1 : channels);
+    if (c->in[WHET_QF_W].constant) ck_in_absent(c);
+    else zero_point(c, c->in[WHET_QF_W].dtype);
     bool mid = ck_chance(c->rng, 3), other = ck_chance(c->rng, 3), sum = ck_chance(c->rng, 4);
     maybe_scale(c, mid, exact, 0, int8_type(c));
     whet_dtype ot = ck_chance(c->rng, 4) ? WHET_DTYPE_F32 : int8_type(c);
@@ -157,11 +157,13 @@ static bool build_matmul(ck_case *c, int32_t i) {
     int64_t m = ck_edge(c->rng, 67), n = ck_edge(c->rng, 67), k = ck_edge(c->rng, 80);
     int32_t rank = (int32_t)ck_int(c->rng, 2, 3);
     int64_t x[3] = {ck_int(c->rng, 1, 3), m, k}, w[2] = {k, n}, y[3] = {x[0], m, n};
-    (void)i;
     a->trans_b = ck_chance(c->rng, 2);
     if (a->trans_b) w[0] = n, w[1] = k;
     tensor(c, int8_type(c), false, rank, x + 3 - rank);
-    tensor(c, WHET_DTYPE_I8, true, 2, w);
+    int64_t batch[3] = {x[0], w[0], w[1]};
+    int32_t own = ck_chance(c->rng, 2) ? rank : 2; // computed weights with batches of their own
+    if (i % 2) tensor(c, WHET_DTYPE_I8, true, 2, w);
+    else tensor(c, int8_type(c), false, own, batch + 3 - own);
     whet_port out = result_of(NULL, rank, y + 3 - rank);
     add_stages(c, &a->stages, &out, n, (double)k, ck_chance(c->rng, 2));
     return true;
