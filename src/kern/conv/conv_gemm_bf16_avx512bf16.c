@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Convolution by gathered windows in BF16, as conv_gemm_tmpl.h does it in f32: plain layout, stored
-// as bf16, any groups, strides, dilations, paddings. A task gathers the window of up to 2 vectors of
-// output pixels, panel [pair of channel, tap][pixel][2], and multiplies the weights of a block of
-// output channels by it.
-//   packed weights: the rows [output channel][channel, tap], 0 behind an odd end, a fixed pitch apart
+// as bf16, any groups, strides, dilations, paddings. A task gathers the window of up to 2 vectors
+// of output pixels, panel [pair of channel, tap][pixel][2], and multiplies the weights of a block
+// of output channels by it.
+//   packed weights: the rows [output channel][channel, tap], 0 behind an odd end, a fixed pitch
+//   apart
 #include <string.h>
 
 #include "kern/bf16.h"
@@ -105,7 +106,8 @@ static void gather(const conv_plan *c, uint16_t *panel, const uint16_t *src, int
             low = rows[0], high = rows[1];
         }
         for (int64_t v = 0; v < width; v += V_W) {
-            __m512i a = load_half(low + v, count - v), b = load_half(high + v, pair ? count - v : 0);
+            __m512i a = load_half(low + v, count - v);
+            __m512i b = load_half(high + v, pair ? count - v : 0);
             _mm512_storeu_si512(panel + 2 * v, _mm512_or_si512(a, _mm512_slli_epi32(b, 16)));
         }
     }

@@ -22,9 +22,10 @@ rnn_shape whet_rnn_shape(const whet_problem *p, int64_t width, int64_t rows) {
     return s;
 }
 
-static bool f32_port(const whet_problem *p, int32_t i, int32_t rank, const int64_t *dims) {
+static bool port_fits(const whet_problem *p, int32_t i, whet_dtype dtype, int32_t rank,
+                      const int64_t *dims) {
     const whet_port *q = &p->in[i];
-    return q->dtype == WHET_DTYPE_F32 && q->layout == WHET_LAYOUT_PLAIN && q->rank == rank &&
+    return q->dtype == dtype && q->layout == WHET_LAYOUT_PLAIN && q->rank == rank &&
            !memcmp(q->dims, dims, (size_t)rank * sizeof *dims);
 }
 
@@ -48,32 +49,33 @@ static bool default_acts(const whet_problem *p) {
     return true;
 }
 
-static bool inputs_fit(const whet_problem *p, const rnn_shape *s) {
+static bool inputs_fit(const whet_problem *p, const rnn_shape *s, whet_dtype dtype) {
+    const whet_dtype f32 = WHET_DTYPE_F32;
     int64_t w[3] = {s->dirs, s->n, s->input}, r[3] = {s->dirs, s->n, s->hidden};
     int64_t b[2] = {s->dirs, 2 * s->n}, h[3] = {s->dirs, s->batch, s->hidden};
-    if (!f32_port(p, RNN_W, 3, w) || !f32_port(p, RNN_R, 3, r)) return false;
+    if (!port_fits(p, RNN_W, f32, 3, w) || !port_fits(p, RNN_R, f32, 3, r)) return false;
     if (!p->in[RNN_W].constant || !p->in[RNN_R].constant) return false;
-    if (present(p, RNN_B) && !f32_port(p, RNN_B, 2, b)) return false;
+    if (present(p, RNN_B) && !port_fits(p, RNN_B, f32, 2, b)) return false;
     if (present(p, RNN_LENS) || present(p, RNN_P)) return false;
-    if (present(p, RNN_H0) && !f32_port(p, RNN_H0, 3, h)) return false;
-    return !present(p, RNN_C0) || f32_port(p, RNN_C0, 3, h);
+    if (present(p, RNN_H0) && !port_fits(p, RNN_H0, dtype, 3, h)) return false;
+    return !present(p, RNN_C0) || port_fits(p, RNN_C0, dtype, 3, h);
 }
 
-static bool outputs_fit(const whet_problem *p, const rnn_shape *s) {
+static bool outputs_fit(const whet_problem *p, const rnn_shape *s, whet_dtype dtype) {
     int64_t y[4] = {s->seq, s->dirs, s->batch, s->hidden};
     for (int32_t i = 0; i < p->n_out; i++) {
         const whet_port *q = &p->out[i];
         const int64_t *dims = i == 0 ? y : y + 1;
         int32_t rank = i == 0 ? 4 : 3;
         if (q->dtype == WHET_DTYPE_NONE) continue;
-        if (q->dtype != WHET_DTYPE_F32 || q->layout != WHET_LAYOUT_PLAIN || q->rank != rank ||
+        if (q->dtype != dtype || q->layout != WHET_LAYOUT_PLAIN || q->rank != rank ||
             memcmp(q->dims, dims, (size_t)rank * sizeof *dims))
             return false;
     }
     return true;
 }
 
-bool whet_rnn_accepts(const whet_problem *p, int64_t width) {
+bool whet_rnn_accepts(const whet_problem *p, whet_dtype dtype, int64_t width) {
     const whet_rnn_attrs *a = p->attrs;
     bool lstm = !strcmp(p->op, "lstm");
     if (p->n_in < 3 || p->n_in > (lstm ? 8 : 6) || p->n_out < 1 || p->n_out > (lstm ? 3 : 2))
@@ -85,8 +87,10 @@ bool whet_rnn_accepts(const whet_problem *p, int64_t width) {
     if (s.dirs != (a->direction == WHET_RNN_BIDIRECTIONAL ? 2 : 1)) return false;
     if (s.seq < 1 || s.batch < 1 || s.input < 1 || s.hidden < 1 || s.hidden > INT32_MAX / 64)
         return false;
-    if (!f32_port(p, RNN_X, 3, p->in[RNN_X].dims) || !inputs_fit(p, &s) || !outputs_fit(p, &s))
+    if (!port_fits(p, RNN_X, dtype, 3, p->in[RNN_X].dims) || !inputs_fit(p, &s, dtype) ||
+        !outputs_fit(p, &s, dtype))
         return false;
+    if (dtype == WHET_DTYPE_BF16 && (s.input % 2 || s.hidden % 2)) return false; // pairs
     int64_t rows;
     return !__builtin_mul_overflow(s.seq * s.dirs, s.batch, &rows) && rows < INT64_MAX / 64 / s.n &&
            default_acts(p);
@@ -117,6 +121,19 @@ void whet_rnn_pack(const whet_problem *p, int64_t width, int32_t i, const float 
                 for (int64_t j = 0; j < width; j++) {
                     int64_t column = b * width + j;
                     *dst++ = column < s.n ? src[column * depth + k] : 0;
+                }
+}
+
+void whet_rnn_pack_bf16(const whet_problem *p, int64_t width, int32_t i, const float *src,
+                        uint16_t *dst) {
+    rnn_shape s = constant_shape(p, width);
+    int64_t depth = depth_of(&s, i);
+    for (int64_t d = 0; d < s.dirs; d++, src += s.n * depth)
+        for (int64_t b = 0; b < s.blocks; b++)
+            for (int64_t k = 0; k < depth; k += 2)
+                for (int64_t j = 0; j < 2 * width; j++) {
+                    int64_t column = b * width + j / 2;
+                    *dst++ = column < s.n ? whet_f32_to_bf16(src[column * depth + k + j % 2]) : 0;
                 }
 }
 

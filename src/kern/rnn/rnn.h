@@ -19,9 +19,13 @@ typedef struct rnn_shape {
 
 // rows: most that are computed together.
 rnn_shape whet_rnn_shape(const whet_problem *p, int64_t width, int64_t rows);
-bool whet_rnn_accepts(const whet_problem *p, int64_t width);
+// dtype: as what inputs, outputs and states are stored.
+bool whet_rnn_accepts(const whet_problem *p, whet_dtype dtype, int64_t width);
 size_t whet_rnn_pack_bytes(const whet_problem *p, int64_t width, int32_t i);
 void whet_rnn_pack(const whet_problem *p, int64_t width, int32_t i, const float *src, float *dst);
+// In half the bytes: [direction][column block][pair of k][column][2].
+void whet_rnn_pack_bf16(const whet_problem *p, int64_t width, int32_t i, const float *src,
+                        uint16_t *dst);
 size_t whet_rnn_workspace(const rnn_shape *s);
 size_t whet_rnn_scratch(const rnn_shape *s);
 

@@ -5,12 +5,21 @@
 //   lstm (i o f c): c' = f c + i tanh(c~), h = o tanh(c');  gru (z r h): h' = (1 - z) h~ + z h
 #include "kern/cost.h"
 #include "kern/rnn/rnn.h"
+#include "kern/typed.h"
 #include "kern/vmath.h"
 
 #define VECS 4 // vectors of a column block
 #define WIDTH (VECS * V_W)
 #define ROWS V_PICK(14, 6, 4) // of the batch that are computed together
 #define UNROLL _Pragma("GCC unroll 32")
+// Stored as bf16 (lstm only), a float of inputs, of h and of weights is the bits of a pair, and two
+// products are added up in a step. Sums, gates and the memory c are f32.
+#define PAIRS(n) (X_BF16 ? (n) / 2 : (n))
+#if X_BF16
+#define STEP(x, w, acc) v_dot_bf(acc, (vi)(w), (vi)(x))
+#else
+#define STEP(x, w, acc) v_fma(x, w, acc)
+#endif
 #define PREFETCH 32 // steps of weights ahead
 
 // y[r][j] = init[r][j] (or 0) + sum a[r][k] w[k][j] for `vecs` vectors of columns: half a block,
@@ -35,7 +44,7 @@ V_FN void tile(int rows, int vecs, const float *a, int64_t a_row, int64_t depth,
         UNROLL for (int r = 0; r < rows; r++) {
             vf x = v_set1(a[r * a_row + k]);
             UNROLL for (int v = 0; v < vecs; v++)
-                acc[r * vecs + v] = v_fma(x, weight[v], acc[r * vecs + v]);
+                acc[r * vecs + v] = STEP(x, weight[v], acc[r * vecs + v]);
         }
     }
     UNROLL for (int r = 0; r < rows; r++)
@@ -103,7 +112,7 @@ static void product(int64_t rows, const float *a, int64_t a_row, int64_t depth, 
 }
 
 static const float *weights_of(const whet_call *c, const rnn_shape *s, int32_t i, int64_t dir) {
-    int64_t depth = i == RNN_W ? s->input : s->hidden;
+    int64_t depth = PAIRS(i == RNN_W ? s->input : s->hidden);
     return (const float *)c->packed[i] + dir * s->blocks * s->width * depth;
 }
 
@@ -136,10 +145,11 @@ static void project(const whet_call *c, const rnn_shape *s, int64_t begin, int64
         if (dir != last) bias = sum_bias(c, s, dir, c->scratch);
         last = dir;
         if (to > all) to = all;
-        const float *w = weights_of(c, s, RNN_W, dir) + col * s->input;
+        int64_t depth = PAIRS(s->input);
+        const float *w = weights_of(c, s, RNN_W, dir) + col * depth;
         for (int64_t tiles = (to - row + ROWS - 1) / ROWS; tiles > 0; tiles--) {
             int64_t rows = (to - row + tiles - 1) / tiles;
-            product(rows, (const float *)c->in[RNN_X] + row * s->input, s->input, s->input, w,
+            product(rows, (const float *)c->in[RNN_X] + row * depth, depth, depth, w,
                     (float *)c->workspace + (dir * all + row) * s->n + col, s->n,
                     s->n - col < WIDTH ? s->n - col : WIDTH, bias ? bias + col : NULL, 0, false);
             row += rows;
@@ -151,15 +161,23 @@ static void project(const whet_call *c, const rnn_shape *s, int64_t begin, int64
 
 typedef struct rows_state {
     int64_t rows;
-    float *gates, *h, *c, *tmp; // [rows][n], [rows][hidden] twice, [rows][n]
+    float *gates, *c, *tmp; // [rows][n], [rows][hidden], [rows][n]
+    vx *h;                  // [rows][hidden]
 } rows_state;
 
 static void load_state(const whet_call *c, const rnn_shape *s, int32_t i, int64_t at, int64_t rows,
-                       float *to) {
+                       vx *to) {
     size_t bytes = (size_t)(rows * s->hidden) * sizeof *to;
     bool given = c->p->n_in > i && c->p->in[i].dtype != WHET_DTYPE_NONE;
-    if (given) memcpy(to, (const float *)c->in[i] + at, bytes);
+    if (given) memcpy(to, (const vx *)c->in[i] + at, bytes);
     else memset(to, 0, bytes);
+}
+
+static void load_memory(const whet_call *c, int64_t at, int64_t n, float *to) {
+    bool given = c->p->n_in > RNN_C0 && c->p->in[RNN_C0].dtype != WHET_DTYPE_NONE;
+    const vx *from = given ? (const vx *)c->in[RNN_C0] + at : NULL;
+    for (int64_t i = 0; i < n; i += V_W)
+        v_store_n(to + i, from ? x_load_n(from + i, n - i) : v_zero(), n - i);
 }
 
 static void lstm_cells(const rnn_shape *s, const rows_state *st) {
@@ -167,17 +185,18 @@ static void lstm_cells(const rnn_shape *s, const rows_state *st) {
         const float *g = st->gates + r * s->n;
         for (int64_t j = 0; j < s->hidden; j += V_W) {
             int64_t left = s->hidden - j;
-            float *h = st->h + r * s->hidden + j, *c = st->c + r * s->hidden + j;
+            float *c = st->c + r * s->hidden + j;
             vf i = v_sigmoid(v_load_n(g + j, left)),
                o = v_sigmoid(v_load_n(g + s->hidden + j, left));
             vf f = v_sigmoid(v_load_n(g + 2 * s->hidden + j, left));
             vf m = f * v_load_n(c, left) + i * v_tanh(v_load_n(g + 3 * s->hidden + j, left));
             v_store_n(c, m, left);
-            v_store_n(h, o * v_tanh(m), left);
+            x_store_n(st->h + r * s->hidden + j, o * v_tanh(m), left);
         }
     }
 }
 
+#if !X_BF16
 // Hidden columns of R start in the middle of a block, so the whole product is made.
 static void gru_reset_product(const rnn_shape *s, const rows_state *st, const float *weights) {
     for (int64_t r = 0; r < st->rows; r++)
@@ -226,35 +245,47 @@ static void gru_step(const whet_call *c, const rnn_shape *s, const rows_state *s
     gru_cells(s, st, x, bias, linear);
 }
 
-static void store_rows(const whet_call *c, int32_t out, int64_t at, const float *from, int64_t n) {
-    if (out < c->p->n_out && c->p->out[out].dtype != WHET_DTYPE_NONE && c->out[out])
-        memcpy((float *)c->out[out] + at, from, (size_t)n * sizeof *from);
+#endif
+
+static bool wanted(const whet_call *c, int32_t out) {
+    return out < c->p->n_out && c->p->out[out].dtype != WHET_DTYPE_NONE && c->out[out];
+}
+
+static void store_rows(const whet_call *c, int32_t out, int64_t at, const vx *from, int64_t n) {
+    if (wanted(c, out)) memcpy((vx *)c->out[out] + at, from, (size_t)n * sizeof *from);
+}
+
+static void store_memory(const whet_call *c, int64_t at, const float *from, int64_t n) {
+    vx *to = wanted(c, 2) ? (vx *)c->out[2] + at : NULL;
+    for (int64_t i = 0; to && i < n; i += V_W)
+        x_store_n(to + i, v_load_n(from + i, n - i), n - i);
 }
 
 static void recur(const whet_call *c, const rnn_shape *s, int64_t task) {
     int64_t dir = task / s->parts, row = task % s->parts * s->rows, left = s->batch - row;
     rows_state st = {.rows = left < s->rows ? left : s->rows, .gates = c->scratch};
-    st.h = st.gates + s->rows * s->n;
-    st.c = st.h + s->rows * s->hidden;
+    st.h = (vx *)(void *)(st.gates + s->rows * s->n);
+    st.c = st.gates + s->rows * (s->n + s->hidden);
     st.tmp = st.c + 2 * s->rows * s->hidden;
     int64_t state = (dir * s->batch + row) * s->hidden, count = st.rows * s->hidden;
     bool reverse = dir == 1 || ((const whet_rnn_attrs *)c->p->attrs)->direction == WHET_RNN_REVERSE;
     load_state(c, s, RNN_H0, state, st.rows, st.h);
-    if (s->gates == 4) load_state(c, s, RNN_C0, state, st.rows, st.c);
+    if (s->gates == 4) load_memory(c, state, count, st.c);
     for (int64_t i = 0; i < s->seq; i++) {
         int64_t t = reverse ? s->seq - 1 - i : i;
         const float *x = (const float *)c->workspace + ((dir * s->seq + t) * s->batch + row) * s->n;
         if (s->gates == 4) {
-            product(st.rows, st.h, s->hidden, s->hidden, weights_of(c, s, RNN_R, dir), st.gates,
-                    s->n, s->n, x, s->n, i & 1);
+            product(st.rows, (const float *)(const void *)st.h, PAIRS(s->hidden), PAIRS(s->hidden),
+                    weights_of(c, s, RNN_R, dir), st.gates, s->n, s->n, x, s->n, i & 1);
             lstm_cells(s, &st);
-        } else {
-            gru_step(c, s, &st, dir, x);
         }
+#if !X_BF16
+        else gru_step(c, s, &st, dir, x);
+#endif
         store_rows(c, 0, ((t * s->dirs + dir) * s->batch + row) * s->hidden, st.h, count);
     }
     store_rows(c, 1, state, st.h, count);
-    if (s->gates == 4) store_rows(c, 2, state, st.c, count);
+    if (s->gates == 4) store_memory(c, state, st.c, count);
 }
 
 static whet_status run(const whet_call *c, int32_t phase, int64_t begin, int64_t end) {
@@ -271,17 +302,21 @@ static int64_t tasks(const whet_problem *p, const int32_t *params, int32_t phase
     return s.dirs * (phase == 0 ? row_chunks(&s) * s.blocks : s.parts);
 }
 
-static bool accepts(const whet_problem *p) { return whet_rnn_accepts(p, WIDTH); }
+static bool accepts(const whet_problem *p) { return whet_rnn_accepts(p, X_DTYPE, WIDTH); }
 
 static size_t pack_bytes(const whet_problem *p, const int32_t *params, int32_t i) {
     (void)params;
-    return whet_rnn_pack_bytes(p, WIDTH, i);
+    return PAIRS(whet_rnn_pack_bytes(p, WIDTH, i));
 }
 
 static whet_status pack(const whet_problem *p, const int32_t *params, int32_t i,
                         const whet_tensor *src, void *dst) {
     (void)params;
+#if X_BF16
+    whet_rnn_pack_bf16(p, WIDTH, i, src->data, dst);
+#else
     whet_rnn_pack(p, WIDTH, i, src->data, dst);
+#endif
     return WHET_OK;
 }
 
@@ -301,12 +336,14 @@ static double cost(const whet_problem *p, const int32_t *params) {
     rnn_shape s = whet_rnn_shape(p, WIDTH, ROWS);
     double steps = (double)(s.dirs * s.seq * s.batch), flops = whet_problem_flops(p);
     (void)params;
-    return flops / (3e9 * V_PICK(16, 10, 1)) + steps * (double)s.n * V_PICK(1.5, 3.0, 20.0) / 3e9;
+    double each = V_PICK(16, 10, 1) * (X_BF16 ? 2 : 1);
+    return flops / (3e9 * each) + steps * (double)s.n * V_PICK(1.5, 3.0, 20.0) / 3e9;
 }
 
 #define RNN_KERNEL(operator)                                                                       \
-    const whet_kernel V_CAT(whet_kernel_##operator##_f32_, V_ISA) = {                              \
-        .name = #operator "_f32_" V_NAME,                                                          \
+    const whet_kernel V_CAT(whet_kernel_##operator##_, X_ISA) = {                                  \
+        .name = #operator "_" X_NAME,                                                              \
+        .stores = X_STORES,                                                                        \
         .op = #operator,                                                                           \
         .revision = 2,                                                                             \
         .cpu = V_CPU,                                                                              \
@@ -319,7 +356,9 @@ static double cost(const whet_problem *p, const int32_t *params) {
         .phases = 2,                                                                               \
         .tasks = tasks,                                                                            \
         .run = run,                                                                                \
-        .tolerance = 4,                                                                            \
+        .tolerance = X_BF16 ? 1024 : 4, /* h is rounded in every step */                           \
     }
 RNN_KERNEL(lstm);
+#if !X_BF16
 RNN_KERNEL(gru);
+#endif
