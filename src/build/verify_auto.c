@@ -11,6 +11,33 @@
 // networks multiply the error, those with random weights most: some have 0.08.
 #define TOLERANCE_BF16 0.4
 #define TOLERANCE_BF16_RMS 0.2
+// Quantized values that lie between two steps fall on one side or the other by their last bit.
+#define TOLERANCE_STEPS 0.15
+#define TOLERANCE_STEPS_RMS 0.05
+
+typedef struct tolerance {
+    double largest, rms; // of the largest output and of the mean square; rms 0: not looked at
+    const char *what;
+} tolerance;
+
+static bool has_steps(const whet_pgraph *g) {
+    for (int32_t i = 0; i < g->n_nodes; i++) {
+        const whet_op *op = g->nodes[i].op;
+        bool steps = op == &whet_op_quantize_linear || op == &whet_op_quant_conv ||
+                     op == &whet_op_quant_matmul;
+        if (steps && !g->nodes[i].recipe) return true;
+    }
+    for (int32_t i = 0; i < g->n_blocks; i++)
+        if (has_steps(g->blocks[i])) return true;
+    return false;
+}
+
+static tolerance tolerance_of(const whet_pgraph *g, bool bf16) {
+    if (bf16) return (tolerance){TOLERANCE_BF16, TOLERANCE_BF16_RMS, "with bf16"};
+    if (has_steps(g))
+        return (tolerance){TOLERANCE_STEPS, TOLERANCE_STEPS_RMS, "with other kernels"};
+    return (tolerance){TOLERANCE, 0, NULL};
+}
 
 static double next_normal(uint64_t *state) {
     double sum = 0; // of 12 uniforms: near enough to a normal
@@ -58,7 +85,7 @@ whet_status whet_sample_inputs(const whet_pgraph *g, const whet_box *box, whet_a
 }
 
 static whet_status differs_in_sum(const char *name, const whet_tensor *a, const whet_tensor *b,
-                                  int64_t n, whet_error *err) {
+                                  int64_t n, const tolerance *t, whet_error *err) {
     double error = 0, sum = 0;
     for (int64_t k = 0; k < n; k++) {
         double x = whet_load_f64(a->data, a->dtype, k), y = whet_load_f64(b->data, b->dtype, k);
@@ -66,24 +93,25 @@ static whet_status differs_in_sum(const char *name, const whet_tensor *a, const 
         error += (x - y) * (x - y);
         sum += y * y;
     }
-    if (!(error <= sum * TOLERANCE_BF16_RMS * TOLERANCE_BF16_RMS))
+    if (!(error <= sum * t->rms * t->rms))
         WHET_FAIL(err, WHET_E_VERIFY,
-                  "output \"%s\" is %.2g off with bf16, in the mean square of its own; `whet "
+                  "output \"%s\" is %.2g off %s, in the mean square of its own; `whet "
                   "compare` finds the layer, --verify=off builds nevertheless",
-                  name, sqrt(error / sum));
+                  name, sqrt(error / sum), t->what);
     return WHET_OK;
 }
 
 static whet_status differs(const whet_engine *e, int32_t i, const whet_tensor *a,
-                           const whet_tensor *b, bool bf16, whet_error *err) {
+                           const whet_tensor *b, const tolerance *t, whet_error *err) {
     const char *name = e->graph->output_names[i];
     if (a->rank != b->rank || memcmp(a->dims, b->dims, (size_t)a->rank * sizeof a->dims[0]))
         WHET_FAIL(err, WHET_E_VERIFY, "output \"%s\" has another shape than without optimizations",
                   name);
     int64_t n = whet_dims_count(a->dims, a->rank);
-    double largest = 0, tolerance = bf16 ? TOLERANCE_BF16 : TOLERANCE;
+    double largest = 0;
     // what is chosen or counted may come out otherwise when numbers are nearly equal
-    if (bf16 && !whet_dtype_is_float(a->dtype)) return WHET_OK;
+    bool bytes = a->dtype == WHET_DTYPE_U8 || a->dtype == WHET_DTYPE_I8;
+    if (t->rms > 0 && !whet_dtype_is_float(a->dtype) && !bytes) return WHET_OK;
     for (int64_t k = 0; k < n; k++) {
         double x = fabs(whet_load_f64(b->data, b->dtype, k));
         if (isfinite(x) && x > largest) largest = x;
@@ -91,13 +119,13 @@ static whet_status differs(const whet_engine *e, int32_t i, const whet_tensor *a
     for (int64_t k = 0; k < n; k++) {
         double x = whet_load_f64(a->data, a->dtype, k), y = whet_load_f64(b->data, b->dtype, k);
         if (x == y || (isnan(x) && isnan(y))) continue;
-        if (!(fabs(x - y) <= tolerance * largest))
+        if (!(fabs(x - y) <= t->largest * largest))
             WHET_FAIL(err, WHET_E_VERIFY,
                       "output \"%s\", element %lld: %g with optimizations, %g without; `whet "
                       "compare` finds the layer, --verify=off builds nevertheless",
                       name, (long long)k, x, y);
     }
-    return bf16 ? differs_in_sum(name, a, b, n, err) : WHET_OK;
+    return t->rms > 0 ? differs_in_sum(name, a, b, n, t, err) : WHET_OK;
 }
 
 // A loop whose end is decided by what it computes may take another turn.
@@ -137,8 +165,9 @@ static whet_status run_both(whet_env *env, whet_context *tuned, whet_context *pl
                      whet_error_text(tuned));
         return WHET_OK;
     }
+    tolerance limits = tolerance_of(e->graph, bf16);
     for (int32_t i = 0; i < n_out; i++) {
-        s = differs(e, i, &a[i], &b[i], bf16, err);
+        s = differs(e, i, &a[i], &b[i], &limits, err);
         if (s != WHET_OK && has_dynamic(e->graph)) {
             whet_env_log(env, WHET_LOG_WARNING, "not verified: results depend on data or chance");
             return WHET_OK;
