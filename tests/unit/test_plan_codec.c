@@ -130,10 +130,42 @@ static void runs_of_such_plans_end_with_an_error(void **state) {
     close_model(&f);
 }
 
+static bool keeps_its_type(const whet_engine *e, int32_t tensor) {
+    const whet_pvalue *v = &e->graph->values[e->plan->tensors[tensor].value];
+    bool fixed = v->type.dtype != WHET_DTYPE_F32 || v->host_value || whet_pvalue_is_const(v);
+    for (int32_t i = 0; i < e->graph->n_inputs; i++) fixed |= e->plan->inputs[i] == tensor;
+    for (int32_t i = 0; i < e->graph->n_outputs; i++) fixed |= e->plan->outputs[i] == tensor;
+    return fixed;
+}
+
+// What is stored as bf16 where it must not be, or where a kernel does not take it, is refused.
+static void types_that_tensors_cannot_have_are_refused(void **state) {
+    (void)state;
+    int refused = 0;
+    for (size_t m = 0; m < sizeof models / sizeof models[0]; m++) {
+        fixture f = {0};
+        whet_error err;
+        open_model(&f, models[m]);
+        whet_plan *p = f.e->plan;
+        for (int32_t i = 0; i < p->n_tensors; i++) {
+            p->tensors[i].stored = WHET_DTYPE_BF16;
+            whet_status status = decode_again(&f, &err);
+            if (keeps_its_type(f.e, i)) assert_int_equal(status, WHET_E_PARSE);
+            else assert_true(status == WHET_OK || status == WHET_E_PARSE);
+            refused += status == WHET_E_PARSE;
+            p->tensors[i].stored = WHET_DTYPE_NONE;
+        }
+        assert_int_equal(decode_again(&f, &err), WHET_OK);
+        close_model(&f);
+    }
+    assert_true(refused > 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_read_where_it_is_made_is_refused),
         cmocka_unit_test(nodes_before_their_segment_are_refused),
-        cmocka_unit_test(runs_of_such_plans_end_with_an_error)};
+        cmocka_unit_test(runs_of_such_plans_end_with_an_error),
+        cmocka_unit_test(types_that_tensors_cannot_have_are_refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
