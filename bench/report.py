@@ -5,9 +5,10 @@ usage: report.py MODEL.onnx ... -o report.html [--peers onnxruntime,openvino] [-
                  [--rows FILE.json ...] [--build build] [--quick]
 
 Times beside peers come from bench/compare.py, which runs here, or from files that it wrote
-(--rows). Builds, start-up, memory and streams are measured with build/bin/whet and build/bin/footprint
-(configure with -DWHET_BUILD_BENCH=ON). --quick measures each figure once and briefly. Beside the
-page lies a .json file of the same name with every figure. Needs what ./test.sh leaves in .venv."""
+(--rows). Builds, start-up, memory and streams are measured with build/bin/whet and
+build/bin/footprint (configure with -DWHET_BUILD_BENCH=ON). --quick measures each figure once and
+briefly. Beside the page lies a .json file of the same name with every figure. Needs what ./test.sh
+leaves in .venv."""
 
 import argparse
 import datetime

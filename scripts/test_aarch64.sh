@@ -8,7 +8,8 @@ launcher=
 command -v ccache >/dev/null && launcher=-DCMAKE_C_COMPILER_LAUNCHER=ccache
 if ! cmake -G Ninja -B build-aarch64 -DCMAKE_TOOLCHAIN_FILE=cmake/aarch64.cmake \
     -DWHET_BUILD_TESTS=OFF $launcher >/dev/null ||
-    ! cmake --build build-aarch64 -j "${JOBS:-$(nproc)}" --target checkkern whet_cli -- --quiet; then
+    ! cmake --build build-aarch64 -j "${JOBS:-$(nproc)}" --target checkkern whet_cli -- --quiet
+then
     echo "0 passed, 1 failed"
     exit 1
 fi

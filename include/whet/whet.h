@@ -208,10 +208,7 @@ WHET_API uint32_t whet_object_elem(const whet_object *object);
 typedef struct whet_env whet_env;
 
 typedef enum whet_severity {
-    WHET_LOG_ERROR = 0,
-    WHET_LOG_WARNING = 1,
-    WHET_LOG_INFO = 2,
-    WHET_LOG_VERBOSE = 3
+    WHET_LOG_ERROR = 0, WHET_LOG_WARNING = 1, WHET_LOG_INFO = 2, WHET_LOG_VERBOSE = 3
 } whet_severity;
 
 /* Called from any thread; must not call back into the library. `text` has no line end. */
@@ -223,30 +220,22 @@ typedef struct whet_env_options {
     whet_log_fn log;         /* NULL: warnings and errors to standard error */
     void *log_user;
     whet_severity verbosity; /* the least important severity that is passed on */
-    int32_t threads;         /* worker threads, the caller included; 0: the smaller of affinity and
-                                cgroup quota */
-    const char *cpu_mask;    /* NULL or "native": all features of this CPU; "avx512", "avx2",
-                                "scalar": no kernel above that level. The variable WHET_CPU_MASK is
-                                used when this is NULL. */
+    int32_t threads;         /* the caller included; 0: the smaller of affinity and cgroup quota */
+    const char *cpu_mask;    /* "native": all features of this CPU; "avx512", "avx2", "scalar": no
+                                kernel above that level; NULL: WHET_CPU_MASK, else native */
     bool plugin_override;    /* a plugin wins over an operator or function of the same name */
     bool engine_libraries;   /* plugin libraries carried inside an engine file may be loaded, which
                                 runs code from the file */
-    const char *ops_library; /* path of libwhet_ops.so, which holds operators with dependencies
-                                (image decoding, regular expressions) and is opened when a model
-                                needs one; NULL: beside this library, in ../lib from there, then
-                                where the loader looks */
-    const char *cpus;        /* processors that the worker threads stay on, each on one: "0-3,8";
-                                node0 stands for those of a memory node. The first is for the
-                                calling thread (whet_context_pin_thread). threads 0: as many as are
-                                listed. NULL: the system places them; the variable WHET_CPUS is used
-                                then. */
-    int32_t spin_us;         /* microseconds that threads look for work, or for the end of others'
-                                work, before they sleep; 0: 50, negative: they sleep at once. The
-                                variable WHET_SPIN_US is used when this is 0. */
-    bool copy_weights;       /* the packed weights of engines loaded from files are copied into
-                                memory that the workers touch first, near them on machines with
-                                several memory nodes and in large pages, instead of being used where
-                                they are mapped, which other processes share */
+    const char *ops_library; /* path of libwhet_ops.so (image decoding, regular expressions), opened
+                                when a model needs it; NULL: beside this library, in ../lib from
+                                there, then where the loader looks */
+    const char *cpus;        /* processors that the worker threads stay on: "0-3,8", node0: those of
+                                a memory node; the first is the calling thread's
+                                (whet_context_pin_thread). NULL: WHET_CPUS, else anywhere. */
+    int32_t spin_us;         /* microseconds that threads look for work before they sleep; negative:
+                                none; 0: the variable WHET_SPIN_US, else 50 */
+    bool copy_weights;       /* packed weights of engine files are copied into memory that the
+                                workers touch first, instead of being used where they are mapped */
 } whet_env_options;
 
 /* Makes an environment: logger, worker threads, tables of operators, kernels and backends.
@@ -471,24 +460,20 @@ WHET_API whet_status whet_engine_tune(whet_engine *engine, whet_config *config,
 
 typedef struct whet_context whet_context;
 
-/* One context runs one request at a time; several contexts of one engine run at once.
- * WHET_E_NOMEM. */
+/* One context runs one request at a time, several of an engine run at once. WHET_E_NOMEM. */
 WHET_API whet_status whet_context_create(whet_engine *engine, whet_context **context);
 WHET_API void whet_context_destroy(whet_context *context);
 
-/* Caps the threads that a run of this context uses, the caller included; 0: all of the
- * environment's. WHET_E_INVALID when negative. */
+/* Caps the threads of a run, the caller included; 0: all. WHET_E_INVALID when negative. */
 WHET_API whet_status whet_context_set_threads(whet_context *context, int32_t threads);
 
-/* The context is number `index` of `count` that run at the same time on threads of the caller's: it
- * takes its share of the environment's threads (at least one, the caller included), and none of
- * that of another index. Build with as many threads as such a share has. count 1: all, and workers
- * that other contexts leave free (the start). WHET_E_RANGE: index is not below count, or count is
- * not 1 to 1024. */
+/* The context is one of `count` that run at the same time: it takes its share of the environment's
+ * threads (at least one), and none of another index's. Build for as many threads as a share has.
+ * count 1: whatever is free (the start). WHET_E_RANGE: not 0 <= index < count <= 1024. */
 WHET_API whet_status whet_context_set_stream(whet_context *context, int32_t index, int32_t count);
 
-/* Keeps the calling thread on the processor that whet_env_options.cpus has for the first thread of
- * this context. WHET_E_UNSUPPORTED: the environment has no such list, or the system refuses. */
+/* Keeps the calling thread on the context's first processor of whet_env_options.cpus.
+ * WHET_E_UNSUPPORTED: there is no such list, or the system refuses. */
 WHET_API whet_status whet_context_pin_thread(whet_context *context);
 
 /* Runs take this profile's plan whatever their shapes; -1 (the start): the first profile that holds
