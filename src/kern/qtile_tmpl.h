@@ -15,7 +15,7 @@ typedef int32_t int32_any __attribute__((aligned(1), may_alias));
 typedef uint8_t x_t;
 typedef int8_t w_t;
 #define GROUP 4
-#define PREFETCH 1024
+#define PREFETCH 4096 // bytes of weights ahead: those of a model come from memory
 // In one asm a row: the compiler would move the broadcasts up and run out of registers.
 #define STEP2(at, a0, a1)                                                                          \
     __asm__ volatile("vpbroadcastd %2, %%zmm31\n\tvpdpbusd %3, %%zmm31, %0\n\t"                    \
