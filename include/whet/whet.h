@@ -323,16 +323,6 @@ typedef bool (*whet_progress_fn)(void *user, const char *phase, int64_t done, in
 WHET_API whet_status whet_config_set_progress(whet_config *config, whet_progress_fn progress,
                                               void *user);
 
-/* Gives the next batch of samples for calibration: a tensor an input, in the order of `names`, with
- * dtype, rank, dims, data and bytes set; the data must stay until the next call. Returns 1 with a
- * batch, 0 when there are no more, -1 to cancel the build. */
-typedef int32_t (*whet_calibration_fn)(void *user, const char *const *names, whet_tensor *inputs,
-                                       int32_t n_inputs);
-/* Samples by a function instead of the option "calibration"; NULL: none. A build that may use int8
- * runs the model on them and quantizes it. docs/quantization.md */
-WHET_API whet_status whet_config_set_calibration(whet_config *config, whet_calibration_fn next,
-                                                 void *user);
-
 /* One line an option, "name\tvalues\tdefault\thelp\n"; static storage. */
 WHET_API const char *whet_config_help(void);
 
@@ -380,13 +370,6 @@ WHET_API const char *whet_builder_report(whet_builder *builder, bool json);
  * builder. Any status; WHET_E_CANCELLED when the progress function said so. */
 WHET_API whet_status whet_builder_build(whet_builder *builder, whet_config *config,
                                         whet_engine **engine);
-
-/* Quantizes the builder's network as a build with int8 does: from now on it states its quantization
- * (quantize_linear, dequantize_linear, weights of i8), builds take it, and whet_network_save_onnx()
- * writes a model that other runtimes load. Handles of its values and nodes become invalid. Of the
- * config the samples or cache and the options of calibration count. Errors as of
- * whet_builder_build; after one the network is as it was. */
-WHET_API whet_status whet_builder_quantize(whet_builder *builder, whet_config *config);
 
 /* ---- engines ------------------------------------------------------------------------------ */
 

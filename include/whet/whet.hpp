@@ -34,6 +34,7 @@
 #include <utility>
 #include <vector>
 
+#include <whet/calibration.h>
 #include <whet/whet.h>
 
 namespace whet {

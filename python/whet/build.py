@@ -66,7 +66,7 @@ def build(model, *, precision="fp32", calibration=None, profiles=None, shapes=No
         load_plugins(library)
     if device != "cpu":
         _refuse("device", device, "this version runs on the CPU")
-    chosen, samples = source_of(calibration)
+    chosen, samples = source_of(calibration, options)
     if calibration is not None and "int8" not in precision.split(","):
         _refuse("calibration", "...", "it is for precision=\"int8\"")
     settings = {"precision": precision, "level": str(level), "verify": verify,

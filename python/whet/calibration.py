@@ -58,13 +58,14 @@ def is_cache(path):
 class _Samples:
     """Called with the names of the inputs until it gives None."""
 
-    def __init__(self, batches):
-        self.batches = batches
-        self.items = iter(batches)
+    def __init__(self, batches, twice):
+        self.batches = list(batches) if twice else batches
+        self.items = iter(self.batches)
 
     def __call__(self, names):
         batch = next(self.items, None)
         if batch is None:
+            self.items = iter(self.batches)  # smoothing takes them twice
             return None
         if not isinstance(batch, dict):
             if len(names) != 1:
@@ -78,7 +79,7 @@ class _Samples:
         return [item_of(array, number_of(array.dtype)) for array in fed]
 
 
-def source_of(calibration):
+def source_of(calibration, options):
     """(options, function that gives batches or None) of what a caller gave."""
     if calibration is None:
         return {}, None
@@ -88,7 +89,7 @@ def source_of(calibration):
         return {"calib" if cache else "calibration": path}, None
     if isinstance(calibration, (dict, np.ndarray)):
         calibration = [calibration]
-    return {}, _Samples(calibration)
+    return {}, _Samples(calibration, float((options or {}).get("smooth", 0)) > 0)
 
 
 def quantize(model, path, calibration=None, *, external=False, progress=None, options=None):
@@ -98,7 +99,7 @@ def quantize(model, path, calibration=None, *, external=False, progress=None, op
     iterable of {input: array} or of arrays, a file (.npz, .npy), a folder of such, or a calibration
     cache of TensorRT's. options: those of calibration by name, docs/quantization.md."""
     from .build import _source
-    settings, samples = source_of(calibration)
+    settings, samples = source_of(calibration, options)
     for name, value in (options or {}).items():
         settings[name.replace("_", "-")] = str(value)
     _whet.quantize(_source(model), settings, progress, samples, os.fspath(path), external)

@@ -128,18 +128,28 @@ void whet_calib_data_close(whet_calib_data *d);
 // The next batch: tensors in the order of the graph's inputs, valid until the next call. *inputs
 // NULL: no more.
 whet_status whet_calib_data_next(whet_calib_data *d, const whet_tensor **inputs, whet_error *err);
-// From the first one again, where they come from files.
 int64_t whet_calib_data_done(const whet_calib_data *d, int64_t *total); // samples; total 0: unknown
 
 // ---- running the model on them (calib_run.c) ----
 
-// channels: the sums and tops of operators too.
+// Sums and tops of operators, and histograms where wanted, from none on.
 whet_status whet_calib_run(whet_calib *c, whet_calib_data *d, bool histograms, whet_error *err);
 
 // ---- changing the graph ----
 
-// Scales moved between channels where a range decides over many (calib_equalize.c).
-whet_status whet_calib_equalize(whet_graph *g, whet_error *err, int32_t *changed);
+// Where the elements of an output channel of weights lie (calib_insert.c).
+typedef struct whet_calib_layout {
+    int64_t channels, count, step, run, stride; // count: elements of a channel
+    int32_t axis;
+} whet_calib_layout;
+whet_calib_layout whet_calib_layout_of(const whet_node *n);
+static inline int64_t whet_calib_at(const whet_calib_layout *l, int64_t channel, int64_t k) {
+    return channel * l->step + k / l->run * l->stride + k % l->run;
+}
+
+// Factors moved from channels into the weights that read them (calib_equalize.c); smoothing needs
+// the tops of operators. Ranges are to be looked for after that.
+whet_status whet_calib_equalize(whet_calib *c, int32_t *changed, whet_error *err);
 whet_status whet_calib_smooth(whet_calib *c, double alpha, int32_t *changed, whet_error *err);
 // quantize_linear and dequantize_linear at the sites, weights of i8 (calib_insert.c).
 whet_status whet_calib_insert(whet_calib *c, bool signed_8, bool correct_bias, whet_error *err);

@@ -40,34 +40,24 @@ static whet_value *node_value(whet_graph *g, const whet_op *op, const char *of, 
 
 // ---- weights ----
 
-// Where the elements of an output channel lie: at channel * step + (k / run) * stride + k % run.
-typedef struct {
-    int64_t channels, count, step, run, stride; // count: elements of a channel
-    int32_t axis;
-} layout;
-
-static layout layout_of(const whet_node *n) {
+whet_calib_layout whet_calib_layout_of(const whet_node *n) {
     const whet_tensor *w = n->in[1]->data;
     int64_t total = whet_tensor_count(w);
     const whet_matmul_attrs *m = n->attrs;
     const whet_gemm_attrs *g = n->attrs;
     bool rows = n->op == &whet_op_conv || (n->op == &whet_op_gemm ? g->trans_b : m->trans_b);
     int64_t channels = w->dims[rows ? 0 : 1];
-    layout l = {.channels = channels, .count = total / channels, .axis = rows ? 0 : 1};
+    whet_calib_layout l = {.channels = channels, .count = total / channels, .axis = !rows};
     l.step = rows ? l.count : 1;
     l.run = rows ? l.count : 1;
     l.stride = rows ? 0 : channels;
     return l;
 }
 
-static int64_t at(const layout *l, int64_t channel, int64_t k) {
-    return channel * l->step + k / l->run * l->stride + k % l->run;
-}
-
-static double error_of(const layout *l, int64_t c, const float *w, double scale) {
+static double error_of(const whet_calib_layout *l, int64_t c, const float *w, double scale) {
     double sum = 0;
     for (int64_t k = 0; k < l->count; k++) {
-        double v = (double)w[at(l, c, k)], q = nearbyint(v / scale);
+        double v = (double)w[whet_calib_at(l, c, k)], q = nearbyint(v / scale);
         q = q > 127 ? 127 : q < -127 ? -127 : q;
         sum += (v - q * scale) * (v - q * scale);
     }
@@ -76,9 +66,9 @@ static double error_of(const layout *l, int64_t c, const float *w, double scale)
 
 // The scale of a channel: that of its largest element, or a little less where that rounds the
 // others better.
-static float scale_of(const layout *l, int64_t c, const float *w) {
+static float scale_of(const whet_calib_layout *l, int64_t c, const float *w) {
     float top = 0;
-    for (int64_t k = 0; k < l->count; k++) top = fmaxf(top, fabsf(w[at(l, c, k)]));
+    for (int64_t k = 0; k < l->count; k++) top = fmaxf(top, fabsf(w[whet_calib_at(l, c, k)]));
     if (!(top >= FLT_MIN * 127) || !isfinite(top)) return 1; // no scale may be 0
     double best = INFINITY, chosen = 1;
     for (int32_t i = 0; i < 12; i++) {
@@ -89,16 +79,16 @@ static float scale_of(const layout *l, int64_t c, const float *w) {
 }
 
 typedef struct {
-    layout l;
+    whet_calib_layout l;
     int8_t *q;
     float *scale, *shift; // a channel; shift: added to the bias
 } weights;
 
-static whet_status round_weights(const whet_calib *c, const whet_calib_op *op, weights *w,
-                                 whet_arena *arena, whet_error *err) {
+static whet_status round_weights(const whet_calib_op *op, weights *w, whet_arena *arena,
+                                 whet_error *err) {
     const float *from = op->node->in[1]->data->data;
-    w->l = layout_of(op->node);
-    layout *l = &w->l;
+    w->l = whet_calib_layout_of(op->node);
+    whet_calib_layout *l = &w->l;
     w->q = WHET_NEW_ARRAY(arena, int8_t, l->channels * l->count);
     w->scale = WHET_NEW_ARRAY(arena, float, l->channels);
     w->shift = WHET_NEW_ARRAY(arena, float, l->channels);
@@ -111,16 +101,15 @@ static whet_status round_weights(const whet_calib *c, const whet_calib_op *op, w
         int64_t first = conv ? m / (l->channels / group) * (op->in_channels / group) : 0;
         double shift = 0;
         for (int64_t k = 0; k < l->count; k++) {
-            float v = from[at(l, m, k)], q = nearbyintf(v / scale);
+            float v = from[whet_calib_at(l, m, k)], q = nearbyintf(v / scale);
             q = q > 127 ? 127 : q < -127 ? -127 : q;
-            w->q[at(l, m, k)] = (int8_t)q;
+            w->q[whet_calib_at(l, m, k)] = (int8_t)q;
             if (!op->n) continue;
             double mean = op->sum[first + k / inner] / (double)op->n;
             shift += (double)(v - q * scale) * mean;
         }
         w->shift[m] = (float)shift;
     }
-    (void)c;
     return WHET_OK;
 }
 
@@ -174,7 +163,7 @@ static whet_status insert_weights(whet_calib *c, const whet_calib_op *op, double
     weights w;
     whet_arena arena;
     whet_arena_init(&arena);
-    whet_status status = round_weights(c, op, &w, &arena, err);
+    whet_status status = round_weights(op, &w, &arena, err);
     if (status == WHET_OK) status = set_bias(c, op, &w, x_scale, correct, &arena, err);
     const char *of = *old->name ? old->name : n->name;
     whet_value *in[2] = {0}, *v = NULL;

@@ -114,6 +114,24 @@ static whet_status find_ranges(whet_calib *c, whet_calib_cache *cache, whet_erro
                     : WHET_OK;
 }
 
+// Changes that leave what the graph computes, but for rounding.
+static whet_status even_out(whet_calib *c, whet_error *err) {
+    const whet_config *o = c->x->c;
+    int32_t changed = 0;
+    int64_t samples;
+    if (o->equalize) WHET_TRY(whet_calib_equalize(c, &changed, err));
+    if (o->smooth > 0) {
+        if (!o->calibration && !o->calib_next)
+            WHET_FAIL(err, WHET_E_INVALID,
+                      "option smooth needs samples: a calibration cache does not tell channels");
+        WHET_TRY(run_data(c, false, &samples, err));
+        WHET_TRY(whet_calib_smooth(c, o->smooth, &changed, err));
+    }
+    if (o->equalize || o->smooth > 0)
+        whet_env_log(c->x->env, WHET_LOG_INFO, "channels of %d values evened out", changed);
+    return WHET_OK;
+}
+
 static whet_status calibrate(whet_calib *c, whet_calib_cache *cache, whet_error *err) {
     const whet_config *o = c->x->c;
     WHET_TRY(simplify(c->x, c->g));
@@ -123,6 +141,7 @@ static whet_status calibrate(whet_calib *c, whet_calib_cache *cache, whet_error 
                      "the model has no convolution or matrix product that could be quantized");
         return WHET_OK;
     }
+    WHET_TRY(even_out(c, err));
     WHET_TRY(find_ranges(c, cache, err));
     return whet_calib_insert(c, o->activations, !o->no_bias_correction, err);
 }

@@ -66,6 +66,12 @@ static const char *const activation_choices[] = {"asymmetric", "symmetric", NULL
       "most samples to take; 0: all", NULL)                                                        \
     X("activations", OPT_CHOICE, activations, 0, 0, activation_choices, "asymmetric|symmetric",    \
       "asymmetric", "u8 with a zero point, or i8 around zero as TensorRT has it", NULL)            \
+    X("equalize", OPT_BOOL, equalize, 0, 0, NULL, "true|false", "false",                           \
+      "cross-layer equalization before calibrating: scales move between the channels of "          \
+      "convolutions that follow each other", NULL)                                                 \
+    X("smooth", OPT_NUMBER, smooth, 0, 1, NULL, "0-1", "0",                                        \
+      "SmoothQuant before calibrating: how much of the difference between channels goes from "     \
+      "normalizations into weights; 0: nothing. The samples are run twice", NULL)                  \
     X("no-bias-correction", OPT_BOOL, no_bias_correction, 0, 0, NULL, "true|false", "false",       \
       "leave biases as they are when weights are rounded", NULL)                                   \
     X("keep-float", OPT_TEXT, keep_float, 0, 0, NULL, "NODE,PREFIX*,...", "",                      \

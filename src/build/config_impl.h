@@ -3,6 +3,8 @@
 #ifndef WHET_BUILD_CONFIG_IMPL_H
 #define WHET_BUILD_CONFIG_IMPL_H
 
+#include <whet/calibration.h>
+
 #include "base/arena.h"
 #include "base/error.h"
 #include "build/profile.h"
@@ -24,9 +26,9 @@ struct whet_config {
     int32_t verify, portable, precision, plan, memory;
     bool deterministic, timing_cache_readonly, bf16;
     int64_t calib_batch, calib_samples;
-    double calib_percentile;
+    double calib_percentile, smooth;
     int32_t calib_method, activations; // a whet_calib_method; 0: asymmetric
-    bool int8, no_bias_correction;
+    bool int8, equalize, no_bias_correction;
     const char *calibration, *calib, *keep_float;
     whet_calibration_fn calib_next;
     void *calib_user;

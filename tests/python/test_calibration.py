@@ -177,6 +177,39 @@ def run_session_of(path, x):
         None, {"x": x})[0]
 
 
+@pytest.mark.parametrize("option", ["equalize", "smooth"])
+def test_channels_are_evened_out(option, tmp_path):
+    """One channel a hundred times the others: 8 bits are enough once its factor has moved."""
+    rng = np.random.default_rng(9)
+    factor = np.ones(16, np.float32)
+    factor[3] = 100
+    f = np.float32
+    if option == "equalize":
+        w = rng.normal(size=(16, 4, 1, 1)).astype(f) * factor[:, None, None, None]
+        v = rng.normal(size=(8, 16, 3, 3)).astype(f) / factor[:, None, None]
+        b = rng.normal(size=16).astype(f) * factor
+        small_model(tmp_path / "m.onnx", [
+            ("Conv", ["x", "w", "b"], ["a"], {}), ("Relu", ["a"], ["r"], {}),
+            ("Conv", ["r", "v"], ["y"], {})], {"w": w, "v": v, "b": b})
+        x = rng.normal(size=(4, 1, 4, 8, 8)).astype(f)
+    else:
+        gamma, beta = factor.copy(), rng.normal(size=16).astype(f) * factor
+        v = [rng.normal(size=(16, 8)).astype(f) / factor[:, None] for _ in range(2)]
+        small_model(tmp_path / "m.onnx", [
+            ("LayerNormalization", ["x", "gamma", "beta"], ["a"], {}),
+            ("MatMul", ["a", "v0"], ["p"], {}), ("MatMul", ["a", "v1"], ["q"], {}),
+            ("Add", ["p", "q"], ["y"], {})],
+            {"gamma": gamma, "beta": beta, "v0": v[0], "v1": v[1]}, (1, 12, 16))
+        x = rng.normal(size=(4, 1, 12, 16)).astype(f)
+    want = run_session_of(tmp_path / "m.onnx", x[0])
+    ratios = []
+    for value in ("0", "1" if option == "equalize" else "0.5"):
+        whet.quantize(tmp_path / "m.onnx", tmp_path / "q.onnx", iter(x),
+                      options={option: value})
+        ratios.append(snr(want, run_session_of(tmp_path / "q.onnx", x[0])))
+    assert ratios[1] > 32 and ratios[1] > ratios[0] + 8
+
+
 def test_dead_channels_and_constant_values_have_scales(tmp_path):
     w = np.zeros((4, 4, 1, 1), np.float32)
     w[1] = 0.5

@@ -5,7 +5,7 @@
 
 #include <math.h>
 
-#include <whet/whet.h>
+#include <whet/calibration.h>
 
 #include "build/calib.h"
 

@@ -2,6 +2,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include <whet/calibration.h>
+
 #include "cli.h"
 
 typedef struct {
