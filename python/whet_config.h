@@ -3,9 +3,9 @@
 #ifndef WHET_PYTHON_CONFIG_H
 #define WHET_PYTHON_CONFIG_H
 
-#include <whet/calibration.h>
-
 #include "whet_values.h"
+
+#include <whet/calibration.h>
 
 // Samples from a Python function, which takes a list of names and gives None or a list of tensors.
 typedef struct {

@@ -364,8 +364,37 @@ static void plugins(void **) {
     assert_int_equal(status_of([&] { context.run(x); }), WHET_E_RANGE);
 }
 
+static void calibrates(void **) {
+    const char *path = "tests/data/glyphs/glyph_resnet18.onnx";
+    whet::Env env;
+    whet::Builder builder(env), other(env);
+    builder.load_onnx(path);
+    other.load_onnx(path);
+    whet::Config config(env);
+    int batches = 0;
+    std::vector<float> image(48 * 48, 0.5f);
+    config.set_calibration([&](const std::vector<std::string> &names, whet_tensor *inputs) {
+        assert_string_equal(names.at(0).c_str(), "image");
+        inputs[0] = {WHET_DTYPE_F32, 4, {1, 1, 48, 48}, image.data(), image.size() * sizeof(float)};
+        return ++batches < 3;
+    });
+    builder.quantize(config);
+    assert_int_equal(batches, 3);
+    config.set_calibration([](const std::vector<std::string> &, whet_tensor *) -> bool {
+        throw std::logic_error("enough");
+    });
+    bool caught = false;
+    try {
+        other.quantize(config);
+    } catch (const std::logic_error &) {
+        caught = true;
+    }
+    assert_true(caught);
+}
+
 int main() {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(calibrates),
         cmocka_unit_test(builds_and_runs),      cmocka_unit_test(plugins),
         cmocka_unit_test(allocators),           cmocka_unit_test(makes_and_reads_objects),
         cmocka_unit_test(runs_on_objects),
