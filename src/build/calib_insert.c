@@ -198,7 +198,7 @@ static whet_status make_step(whet_calib *c, const whet_calib_seen *s, bool signe
     if (is_signed) {
         scale = top / 127;
     } else {
-        scale = (high - low) / 255;
+        scale = high / 255 - low / 255;
         zero = scale > 0 ? (int64_t)nearbyintf(-low / scale) : 0;
     }
     if (!(scale >= FLT_MIN)) scale = 1, zero = 0; // nothing but zeros

@@ -44,7 +44,7 @@ void whet_calib_stats_add(whet_calib_stats *s, const float *x, int64_t n) {
     if ((double)low < s->min) s->min = (double)low;
     if ((double)high > s->max) s->max = (double)high;
     make_room(s, (double)(-low > high ? -low : high));
-    float scale = s->width > 0 ? (float)(1 / s->width) : 0;
+    double scale = s->width > 0 ? 1 / s->width : 0; // more than a float can be, for denormals
     for (int64_t i = 0; i < n; i++) {
         float v = x[i];
         if (!isfinite(v)) {
@@ -52,9 +52,7 @@ void whet_calib_stats_add(whet_calib_stats *s, const float *x, int64_t n) {
         } else if (v == 0) {
             s->zeros++;
         } else {
-            // the largest numbers may round up to the end
-            int32_t at = (int32_t)floorf(v * scale) + HALF;
-            s->bins[at < 0 ? 0 : at >= WHET_CALIB_BINS ? WHET_CALIB_BINS - 1 : at]++;
+            s->bins[(int32_t)floor((double)v * scale) + HALF]++; // exact: a power of two
         }
     }
     s->n += n;
