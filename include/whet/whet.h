@@ -561,8 +561,8 @@ typedef struct whet_value whet_value;
 
 /* The network of a builder, owned by it: what whet_builder_load_onnx read, or an empty one when
  * nothing has been loaded. From then on whet_builder_build builds a copy of the network as it is at
- * that moment, any number of times. WHET_E_INVALID (the last load failed), WHET_E_NOMEM; the error
- * text is on the builder. */
+ * that moment, as often as wanted. WHET_E_INVALID (the last load failed), WHET_E_NOMEM; the text is
+ * on the builder. */
 WHET_API whet_status whet_builder_network(whet_builder *builder, whet_network **network);
 
 /* Adds an input. rank dimensions; one of -1 is dynamic and called dim_names[i], or "<name>_d<i>"
@@ -698,8 +698,7 @@ WHET_API whet_value *whet_network_node_input(const whet_network *network, const 
 WHET_API whet_value *whet_network_node_output(const whet_network *network, const whet_node *node,
                                               int32_t index);
 /* Attribute `index` with the value it has, which may be the default; choices and texts come as TEXT
- * (NULL: absent), a list that is absent has n -1. Arrays are the network's. WHET_E_RANGE,
- * WHET_E_INVALID. */
+ * (NULL: absent), an absent list has n -1. Arrays are the network's. WHET_E_RANGE, _INVALID. */
 WHET_API whet_status whet_network_attribute(whet_network *network, const whet_node *node,
                                             int32_t index, whet_attribute *attribute);
 

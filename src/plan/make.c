@@ -51,8 +51,10 @@ static double reorder_price(maker *m, int32_t v, whet_form from, whet_form to) {
 
 static double move_price(maker *m, int32_t v, whet_form from, int32_t from_backend,
                          whet_form to, int32_t to_backend) {
-    if (from_backend == to_backend) return reorder_price(m, v, from, to);
-    return reorder_price(m, v, from, own_plain) + COPY_COST + reorder_price(m, v, own_plain, to);
+    double weight = m->o->move_scale > 0 ? m->o->move_scale : 1;
+    if (from_backend == to_backend) return weight * reorder_price(m, v, from, to);
+    return weight * (reorder_price(m, v, from, own_plain) + COPY_COST +
+                     reorder_price(m, v, own_plain, to));
 }
 
 // ---- the solve ----
