@@ -54,10 +54,11 @@ V_FN void tile(int nv, int nr, int np, const float *a, int64_t ps, int64_t a_row
         UNROLL for (int i = 0; i < np; i++)
             UNROLL for (int h = 0; h < nh; h++)
                 acc[i * nh + h] = vaddq_f32(acc[i * nh + h], vdupq_n_f32(o->row_bias[i]));
-    if (o->cols < nv * V_W) {
+    const bool rows = o->pixel != V_W && o->plan.mode == WHET_EPI_STORED;
+    if (rows || o->cols < nv * V_W) {
         float t[2 * TILE_MAX * V_W];
         UNROLL for (int i = 0; i < nr * np * nh; i++) vst1q_f32(t + i * HALF, acc[i]);
-        store_tail(o, t, nv, nr, np);
+        (rows ? store_applied : store_tail)(o, t, nv, nr, np);
     } else {
         bool add = o->plan.mode == WHET_EPI_ADD, clamp = add || o->plan.mode == WHET_EPI_CLAMP;
         float32x4_t lo = vdupq_n_f32(o->plan.lo), hi = vdupq_n_f32(o->plan.hi);
@@ -69,7 +70,7 @@ V_FN void tile(int nv, int nr, int np, const float *a, int64_t ps, int64_t a_row
             vst1q_f32(o->y + at, x);
         }
     }
-    if (o->plan.mode == WHET_EPI_STORED) finish_stored(o, nv, nr, np);
+    if (o->plan.mode == WHET_EPI_STORED && !rows) finish_stored(o, nv, nr, np);
 }
 
 #endif
