@@ -221,8 +221,9 @@ typedef struct whet_env_options {
     void *log_user;
     whet_severity verbosity; /* the least important severity that is passed on */
     int32_t threads;         /* the caller included; 0: the smaller of affinity and cgroup quota */
-    const char *cpu_mask;    /* "native": all features of this CPU; "avx512", "avx2", "scalar": no
-                                kernel above that level; NULL: WHET_CPU_MASK, else native */
+    const char *cpu_mask;    /* "native": all features of this CPU; "avx512", "avx2", "neon",
+                                "scalar": no kernel above that level; NULL: WHET_CPU_MASK, else
+                                native */
     bool plugin_override;    /* a plugin wins over an operator or function of the same name */
     bool engine_libraries;   /* plugin libraries carried inside an engine file may be loaded, which
                                 runs code from the file */

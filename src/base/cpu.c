@@ -3,6 +3,10 @@
 
 #include <string.h>
 
+#if defined(__aarch64__)
+#include <sys/auxv.h>
+#endif
+
 #if defined(__x86_64__) || defined(__i386__)
 #include <cpuid.h>
 
@@ -91,7 +95,13 @@ void whet_cpu_identify(whet_cpu_info *info) {
 
 uint32_t whet_cpu_features(void) {
 #if defined(__aarch64__)
-    return WHET_CPU_NEON; // part of the base architecture
+    uint32_t features = WHET_CPU_NEON; // part of the base architecture
+    unsigned long first = getauxval(AT_HWCAP), second = getauxval(AT_HWCAP2);
+    // bits of Linux's asm/hwcap.h
+    if (first >> 20 & 1) features |= WHET_CPU_NEON_DOT;
+    if (second >> 14 & 1) features |= WHET_CPU_NEON_BF16;
+    if (second >> 13 & 1) features |= WHET_CPU_NEON_I8MM;
+    return features;
 #else
     return 0;
 #endif
@@ -107,6 +117,7 @@ bool whet_cpu_mask(const char *level, uint32_t *features) {
         uint32_t keep;
     } levels[] = {
         {"scalar", 0},
+        {"neon", WHET_CPU_NEON},
         {"avx2", WHET_CPU_AVX2 | WHET_CPU_NEON},
         {"avx512", WHET_CPU_AVX2 | WHET_CPU_AVX512 | WHET_CPU_NEON},
         {"native", UINT32_MAX},
@@ -126,6 +137,9 @@ const char *whet_cpu_feature_text(uint32_t bit) {
     case WHET_CPU_AVX512_VNNI: return "avx512_vnni";
     case WHET_CPU_AVX512_BF16: return "avx512_bf16";
     case WHET_CPU_NEON: return "neon";
+    case WHET_CPU_NEON_DOT: return "neon_dot";
+    case WHET_CPU_NEON_BF16: return "neon_bf16";
+    case WHET_CPU_NEON_I8MM: return "neon_i8mm";
     default: return NULL;
     }
 }

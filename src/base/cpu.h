@@ -13,9 +13,13 @@ enum {
     WHET_CPU_AVX512_VNNI = 1 << 2,
     WHET_CPU_AVX512_BF16 = 1 << 3,
     WHET_CPU_NEON = 1 << 4,
+    WHET_CPU_NEON_DOT = 1 << 5,    // SDOT, UDOT
+    WHET_CPU_NEON_BF16 = 1 << 6,   // BFDOT, BFMMLA
+    WHET_CPU_NEON_I8MM = 1 << 7,   // SMMLA, USDOT
 };
 
-// Levels for WHET_CPU_MASK and --cpumask, from low to high: "scalar", "avx2", "avx512", "native".
+// Levels for WHET_CPU_MASK and --cpumask, from low to high: "scalar", "avx2", "avx512", "native";
+// on aarch64 "scalar", "neon" (the base architecture; "avx2" and "avx512" are the same), "native".
 uint32_t whet_cpu_features(void);           // of this machine, the OS's state support included
 // Features that the level leaves of `features`; false when the name is unknown.
 bool whet_cpu_mask(const char *level, uint32_t *features);

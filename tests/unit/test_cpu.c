@@ -22,6 +22,12 @@ static void features_agree_with_the_compiler(void **state) {
                          __builtin_cpu_supports("avx512cd"));
     assert_int_equal(f & WHET_CPU_NEON, 0);
 #endif
+#if defined(__aarch64__)
+    assert_true(f & WHET_CPU_NEON);
+    assert_int_equal(f & (WHET_CPU_AVX2 | WHET_CPU_AVX512), 0);
+#else
+    assert_int_equal(f & (WHET_CPU_NEON_DOT | WHET_CPU_NEON_BF16 | WHET_CPU_NEON_I8MM), 0);
+#endif
     if (!(f & WHET_CPU_AVX512))
         assert_int_equal(f & (WHET_CPU_AVX512_VNNI | WHET_CPU_AVX512_BF16), 0);
     for (uint32_t bit = 1; bit; bit <<= 1)
@@ -49,7 +55,10 @@ static void masks_only_lower(void **state) {
         assert_true(whet_cpu_mask(rows[i].level, &few));
         assert_int_equal(few, rows[i].want & WHET_CPU_AVX2);
     }
-    uint32_t f = all;
+    uint32_t f = WHET_CPU_NEON | WHET_CPU_NEON_DOT | WHET_CPU_NEON_BF16 | WHET_CPU_NEON_I8MM;
+    assert_true(whet_cpu_mask("neon", &f));
+    assert_int_equal(f, WHET_CPU_NEON);
+    f = all;
     assert_false(whet_cpu_mask("sse9", &f));
     assert_false(whet_cpu_mask("", &f));
     assert_int_equal(f, all);
