@@ -3,8 +3,9 @@
 //   sums[i][j] = init[j] + sum over k of x[i][k] w[k][j]
 // for a tile of up to `pixels` rows by 1 or 2 vectors of columns. k comes in groups of `group`,
 // which one 32-bit word of x holds. AVX-512 with VNNI: x in u8, 4 a group; zero points are in init.
-// Elsewhere x is i16 less its zero point, 2 a group, since 8-bit products of pairs would saturate.
-//   packed weights: [group of k][vector][column][k in the group], i8 (VNNI) or i16
+// NEON with dot products: the same, x in i8. Elsewhere x is i16 less its zero point, 2 a group,
+// since 8-bit products of pairs would saturate. See qform.h.
+//   packed weights: [group of k][vector][column][k in the group], i8 or i16
 #ifndef WHET_KERN_QTILE_H
 #define WHET_KERN_QTILE_H
 
@@ -47,13 +48,14 @@ typedef struct whet_qout {
 
 typedef struct whet_qtiles {
     int32_t width, pixels, group; // columns of a vector, most rows, k in a group
-    whet_dtype x, w;              // types that they are wanted in: U8 and I8, or I16
+    whet_dtype x, w;              // types that they are wanted in: U8 or I8 and I8, or I16
     whet_qtile_fn tile[2][WHET_QTILE_PIXELS + 1]; // [vectors - 1][rows]
     // Sums of `pixels` rows through the stages.
     void (*store)(const whet_qstages *s, const whet_qout *o, const int32_t *sums, int64_t pixels,
                   int64_t vectors);
 } whet_qtiles;
-extern const whet_qtiles whet_qtiles_scalar, whet_qtiles_avx2, whet_qtiles_avx512;
+extern const whet_qtiles whet_qtiles_scalar, whet_qtiles_avx2, whet_qtiles_avx512,
+    whet_qtiles_neon, whet_qtiles_neon_dot;
 
 // Whether the types, shapes and layouts of everything but x and w are what store needs; channels:
 // of the result. Clamps must be numbers.

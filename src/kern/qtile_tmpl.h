@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Template of whet_qtiles_<isa>; see qtile.h.
-#include "kern/qtile.h"
+#include "kern/qform.h"
 #include "kern/quant/vbytes.h"
-#include "kern/simd.h"
 
 #define UNROLL _Pragma("GCC unroll 32")
 
@@ -12,9 +11,6 @@ typedef int32_t int32_any __attribute__((aligned(1), may_alias));
 
 #if V_W == 16
 #define ROWS 14
-typedef uint8_t x_t;
-typedef int8_t w_t;
-#define GROUP 4
 #define PREFETCH 4096 // bytes of weights ahead: those of a model come from memory
 // In one asm a row: the compiler would move the broadcasts up and run out of registers.
 #define STEP2(at, a0, a1)                                                                          \
@@ -28,11 +24,10 @@ typedef int8_t w_t;
                      : "+v"(a0)                                                                    \
                      : "m"(*(const int32_any *)(at)), "v"(w0)                                      \
                      : "xmm31")
+#elif defined(WHET_SIMD_NEON)
+#define ROWS 6
 #else
 #define ROWS V_PICK(0, 6, 2)
-typedef int16_t x_t;
-typedef int16_t w_t;
-#define GROUP 2
 V_FN vi pairs(vi a, vi x, vi w) {
 #if defined(__AVX2__)
     return a + (vi)_mm256_madd_epi16((__m256i)x, (__m256i)w);
@@ -48,6 +43,9 @@ V_FN vi pairs(vi a, vi x, vi w) {
         a1 = pairs(a1, x_, w1);                                                                    \
     } while (0)
 #endif
+#if defined(WHET_SIMD_NEON)
+#include "kern/qtile_neon.h"
+#else
 // np rows by nv vectors; constants at every call
 V_FN void tile(int nv, int np, const x_t *a, int64_t step, const w_t *w, const whet_qwalk *k,
                const int32_t *init, int32_t *sums) {
@@ -81,6 +79,7 @@ V_FN void tile(int nv, int np, const x_t *a, int64_t step, const w_t *w, const w
     }
     UNROLL for (int i = 0; i < np * nv; i++) vi_store(sums + i * V_W, acc[i]);
 }
+#endif
 
 #define DEFINE(nv, np)                                                                             \
     static void tile_##nv##_##np(const void *a, int64_t step, const void *w,                       \
@@ -89,7 +88,7 @@ V_FN void tile(int nv, int np, const x_t *a, int64_t step, const w_t *w, const w
     }
 #define BOTH(np) DEFINE(1, np) DEFINE(2, np)
 BOTH(1) BOTH(2)
-#if defined(__AVX2__)
+#if ROWS > 2
 BOTH(3) BOTH(4) BOTH(5) BOTH(6)
 #endif
 #if V_W == 16
@@ -98,7 +97,7 @@ BOTH(7) BOTH(8) BOTH(9) BOTH(10) BOTH(11) BOTH(12) BOTH(13) BOTH(14)
     {0, tile_##nv##_1, tile_##nv##_2, tile_##nv##_3, tile_##nv##_4, tile_##nv##_5, tile_##nv##_6,  \
      tile_##nv##_7, tile_##nv##_8, tile_##nv##_9, tile_##nv##_10, tile_##nv##_11, tile_##nv##_12,  \
      tile_##nv##_13, tile_##nv##_14}
-#elif defined(__AVX2__)
+#elif ROWS > 2
 #define TILES(nv)                                                                                  \
     {0, tile_##nv##_1, tile_##nv##_2, tile_##nv##_3, tile_##nv##_4, tile_##nv##_5, tile_##nv##_6}
 #else
@@ -252,8 +251,8 @@ const whet_qtiles V_CAT(whet_qtiles_, V_ISA) = {
     .width = V_W,
     .pixels = ROWS,
     .group = GROUP,
-    .x = V_W == 16 ? WHET_DTYPE_U8 : WHET_DTYPE_I16,
-    .w = V_W == 16 ? WHET_DTYPE_I8 : WHET_DTYPE_I16,
+    .x = Q_X,
+    .w = Q_BYTES ? WHET_DTYPE_I8 : WHET_DTYPE_I16,
     .tile = {TILES(1), TILES(2)},
     .store = store,
 };

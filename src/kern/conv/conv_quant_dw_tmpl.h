@@ -35,6 +35,44 @@ static bool plan_init(dw_plan *c, const whet_problem *p) {
 
 // ---- a tile ----
 
+#if defined(WHET_SIMD_NEON)
+#define UNROLL _Pragma("GCC unroll 16")
+
+// The first n of 8 channels in 16 bits.
+V_FN int16x8_t load_x(const x_t *x, int64_t n) {
+    x_t t[V_W] = {0};
+    if (n < V_W) {
+        for (int64_t i = 0; i < n; i++) t[i] = x[i];
+        x = t;
+    }
+    return vld1q_s16(x);
+}
+
+// nv vectors of np pixels; `left`: channels of the last vector. Each vector is two registers.
+V_FN void tile(int nv, int np, const dw_plan *c, const x_t *x, const int32_t *w,
+               const int32_t *init, int64_t left, int32_t *sums) {
+    const whet_conv_geom *g = &c->g;
+    int64_t pixel = g->stride[2] * g->c, taps = g->taps;
+    int32x4_t acc[4 * PIXELS];
+    UNROLL for (int i = 0; i < np; i++)
+        UNROLL for (int h = 0; h < 2 * nv; h++) acc[i * 2 * nv + h] = vld1q_s32(init + h * 4);
+    for (int64_t ky = 0; ky < g->ker[1]; ky++)
+        for (int64_t kx = 0; kx < g->ker[2]; kx++, w += V_W) {
+            const x_t *at = x + (ky * g->dil[1] * c->patch.w + kx * g->dil[2]) * g->c;
+            UNROLL for (int v = 0; v < nv; v++) {
+                const int32_t *from = w + v * taps * V_W;
+                int16x4_t w0 = vmovn_s32(vld1q_s32(from)), w1 = vmovn_s32(vld1q_s32(from + 4));
+                UNROLL for (int i = 0; i < np; i++) {
+                    int16x8_t xs = load_x(at + i * pixel + v * V_W, v + 1 < nv ? V_W : left);
+                    int32x4_t *to = acc + (i * nv + v) * 2;
+                    to[0] = vmlal_s16(to[0], vget_low_s16(xs), w0);
+                    to[1] = vmlal_s16(to[1], vget_high_s16(xs), w1);
+                }
+            }
+        }
+    UNROLL for (int i = 0; i < np * nv * 2; i++) vst1q_s32(sums + i * 4, acc[i]);
+}
+#else
 V_FN vi load_x(const x_t *x, int64_t n) {
 #if V_W == 16
     return (vi)_mm512_cvtepu8_epi32(n >= V_W ? _mm_loadu_si128((const void *)x)
@@ -89,6 +127,7 @@ V_FN void tile(int nv, int np, const dw_plan *c, const x_t *x, const int32_t *w,
         }
     for (int i = 0; i < np * nv; i++) vi_store(sums + i * V_W, acc[i]);
 }
+#endif
 
 #define DEFINE(nv, np)                                                                             \
     static void tile_##nv##_##np(const dw_plan *c, const x_t *x, const int32_t *w,                 \
@@ -100,7 +139,7 @@ V_FN void tile(int nv, int np, const dw_plan *c, const x_t *x, const int32_t *w,
 typedef void (*tile_fn)(const dw_plan *c, const x_t *x, const int32_t *w, const int32_t *init,
                         int64_t left, int32_t *sums);
 BOTH(1) BOTH(2)
-#if V_W == 16 || defined(__AVX2__)
+#if PIXELS > 2
 BOTH(3) BOTH(4)
 #endif
 #if V_W == 16
@@ -108,7 +147,7 @@ BOTH(5) BOTH(6) BOTH(7)
 static const tile_fn tiles[2][8] = {
     {0, tile_1_1, tile_1_2, tile_1_3, tile_1_4, tile_1_5, tile_1_6, tile_1_7},
     {0, tile_2_1, tile_2_2, tile_2_3, tile_2_4, tile_2_5, tile_2_6, tile_2_7}};
-#elif defined(__AVX2__)
+#elif PIXELS > 2
 static const tile_fn tiles[2][5] = {{0, tile_1_1, tile_1_2, tile_1_3, tile_1_4},
                                     {0, tile_2_1, tile_2_2, tile_2_3, tile_2_4}};
 #else
@@ -127,7 +166,7 @@ static void run_channels(const whet_call *call, const dw_plan *c, const whet_qst
     int64_t cols = g->c - first < 2 * V_W ? g->c - first : 2 * V_W, nv = cols > V_W ? 2 : 1;
     int64_t left = cols - (nv - 1) * V_W;
     const int32_t *w = call->packed[WHET_QF_W], *total = w + c->vectors * g->taps * V_W + first;
-    for (int64_t i = 0; i < nv * V_W; i++) init[i] = V_W == 16 ? -src->fill * total[i] : 0;
+    for (int64_t i = 0; i < nv * V_W; i++) init[i] = -src->fill * total[i];
     w += first * g->taps;
     bool tame = whet_qcolumns(call, s, first, cols, nv * V_W, scale, bias);
     int64_t size = s->out == WHET_DTYPE_F32 ? 4 : 1, other = s->other == WHET_DTYPE_F32 ? 4 : 1;
@@ -236,12 +275,11 @@ static int64_t dw_tasks(const whet_problem *p, const int32_t *params, int32_t ph
     return plan_init(&c, p) ? c.g.n * c.blocks : 0;
 }
 
-#define QUANT_ID V_PICK(avx512_vnni, avx2, scalar)
-const whet_kernel V_CAT(V_CAT(whet_kernel_quant_conv_i8_, QUANT_ID), _dw) = {
-    .name = "quant_conv_i8_" V_PICK("avx512_vnni", "avx2", "scalar") "_dw",
+const whet_kernel V_CAT(V_CAT(whet_kernel_quant_conv_i8_, Q_ISA), _dw) = {
+    .name = "quant_conv_i8_" Q_NAME "_dw",
     .op = "quant_conv",
     .revision = 1,
-    .cpu = V_CPU | V_PICK(WHET_CPU_AVX512_VNNI, 0, 0),
+    .cpu = Q_CPU,
     .layouts = WHET_LAYOUT_BIT(WHET_LAYOUT_NHWC),
     .ports = dw_ports,
     .accepts = dw_accepts,

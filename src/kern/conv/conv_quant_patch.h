@@ -7,21 +7,12 @@
 #include <string.h>
 
 #include "kern/conv/conv_geom.h"
-#include "kern/qtile.h"
-#include "kern/simd.h"
+#include "kern/qform.h"
 #include "ops/quant_fused.h"
 
 #define CEIL(a, b) (((a) + (b) - 1) / (b))
 #define PATCH_MAX 1e9 // elements of scratch
 #define SLACK 64      // elements behind the patch that a group of k may reach into
-#define GROUP V_PICK(4, 2, 2)
-#if V_W == 16
-typedef uint8_t x_t;
-typedef int8_t w_t;
-#else
-typedef int16_t x_t;
-typedef int16_t w_t;
-#endif
 
 typedef struct quant_patch {
     int64_t h, w; // rows and pixels of a row; 0: none, the input is read in place
@@ -43,18 +34,6 @@ static size_t patch_bytes(const quant_patch *q, const whet_conv_geom *g) {
     return q->h ? sizeof(x_t) * (size_t)(q->h * q->w * g->c + SLACK) : 0;
 }
 
-// n elements to the type of the tiles.
-V_FN void convert(x_t *dst, const uint8_t *src, int64_t n, bool is_signed, int32_t zero) {
-#if V_W == 16
-    (void)zero;
-    if (!is_signed) memcpy(dst, src, (size_t)n);
-    else for (int64_t i = 0; i < n; i++) dst[i] = src[i] ^ 0x80;
-#else
-    if (is_signed) for (int64_t i = 0; i < n; i++) dst[i] = (x_t)((int8_t)src[i] - zero);
-    else for (int64_t i = 0; i < n; i++) dst[i] = (x_t)(src[i] - zero);
-#endif
-}
-
 typedef struct source {
     const uint8_t *x; // of the image
     bool is_signed;
@@ -65,7 +44,7 @@ typedef struct source {
 static source source_init(const whet_call *call) {
     source s = {.is_signed = call->p->in[WHET_QF_X].dtype == WHET_DTYPE_I8};
     s.zero = (int32_t)whet_qinput(call, WHET_QF_X_ZERO, 0);
-    s.fill = (x_t)(V_W == 16 ? s.zero + (s.is_signed ? 128 : 0) : 0);
+    s.fill = (x_t)q_zero(s.zero, s.is_signed);
     return s;
 }
 
@@ -76,8 +55,9 @@ static void fill(x_t *dst, x_t v, int64_t n) {
 // n pixels of `channels` planes, side by side.
 V_FN void join_planes(x_t *restrict dst, const uint8_t *restrict src, int64_t plane,
                       int64_t channels, int64_t n, const source *s) {
-    // what convert does to one element
-    int32_t flip = s->is_signed ? 128 : 0, less = V_W == 16 ? 0 : s->zero + flip;
+    // what q_convert does to one element
+    int32_t flip = Q_BYTES ? q_flip(s->is_signed) : s->is_signed ? 128 : 0;
+    int32_t less = Q_BYTES ? 0 : s->zero + flip;
     for (int64_t i = 0; i < n; i++, dst += channels)
         for (int64_t c = 0; c < channels; c++)
             dst[c] = (x_t)((src[c * plane + i] ^ flip) - less);
@@ -87,7 +67,7 @@ V_FN void join_planes(x_t *restrict dst, const uint8_t *restrict src, int64_t pl
 static void copy_pixels(const quant_patch *q, const whet_conv_geom *g, const source *s, x_t *dst,
                         int64_t at, int64_t n) {
     if (!q->plain) {
-        convert(dst, s->x + at * g->c, n * g->c, s->is_signed, s->zero);
+        q_convert(dst, s->x + at * g->c, n * g->c, s->is_signed, s->zero);
         return;
     }
     if (g->c == 3) join_planes(dst, s->x + at, g->in_size, 3, n, s);

@@ -10,8 +10,6 @@
 #include <string.h>
 
 #include "kern/conv/conv_quant_patch.h"
-#include "kern/qtile.h"
-#include "kern/simd.h"
 #include "ops/quant_fused.h"
 
 #define TILES V_CAT(whet_qtiles_, V_ISA)
@@ -32,8 +30,8 @@ typedef struct conv_plan {
 
 static bool in_place(const conv_plan *c, const whet_problem *p) {
     const whet_port *x = &p->in[WHET_QF_X];
-    return TILES.x == WHET_DTYPE_U8 && x->dtype == WHET_DTYPE_U8 &&
-           x->layout == WHET_LAYOUT_NHWC && !whet_conv_padded(&c->g) && c->run % GROUP == 0;
+    return Q_BYTES && x->dtype == TILES.x && x->layout == WHET_LAYOUT_NHWC &&
+           !whet_conv_padded(&c->g) && c->run % GROUP == 0;
 }
 
 // Rows a task so that its input stays in the second-level cache.
@@ -147,7 +145,7 @@ static void run_task(const whet_call *call, const conv_plan *c, const whet_qstag
     const int32_t *sums = (const int32_t *)(const void *)(packed + lanes * c->depth * GROUP);
     t.w = packed + lane * c->depth * GROUP;
     for (int64_t i = 0; i < t.vectors * V_W; i++)
-        t.init[i] = TILES.x == WHET_DTYPE_U8 ? -src->fill * sums[lane + i] : 0;
+        t.init[i] = -src->fill * sums[lane + i];
     t.walk = (whet_qwalk){g->ker[1], c->runs, g->dil[1] * t.pitch, g->dil[2] * g->c,
                           CEIL(c->run, GROUP)};
     bool tame = whet_qcolumns(call, s, group * g->kg + oc, cols, t.vectors * V_W, scale, bias);
@@ -253,8 +251,6 @@ static bool conv_valid(const whet_problem *p, const int32_t params[WHET_MAX_PARA
     return params[0] >= 0 && params[0] < 3;
 }
 
-#define PEAK V_PICK(400e9, 80e9, 4e9)
-
 static double conv_cost(const whet_problem *p, const int32_t *params) {
     conv_plan c;
     if (!plan_init(&c, p, params[0])) return INFINITY;
@@ -269,7 +265,7 @@ static double conv_cost(const whet_problem *p, const int32_t *params) {
     double tasks = (double)(g->n * c.blocks * g->groups * c.panels);
     double threads = p->threads > 1 ? p->threads : 1;
     if (tasks < threads) threads = tasks;
-    return (work / (PEAK * share) + copy / 20e9 + stored / 3e9 + tasks * 1e-7) / threads +
+    return (work / (Q_PEAK * share) + copy / 20e9 + stored / 3e9 + tasks * 1e-7) / threads +
            whet_problem_bytes(p) / 30e9;
 }
 
@@ -322,22 +318,19 @@ static bool stem_accepts(const whet_problem *p) {
 
 #define SUITE(id)                                                                                  \
     .op = "quant_conv", .revision = 1,                                                             \
-    .cpu = V_CPU | V_PICK(WHET_CPU_AVX512_VNNI, 0, 0), .ports = id##_ports,                        \
+    .cpu = Q_CPU, .ports = id##_ports,                                                             \
     .accepts = id##_accepts, .param = conv_param, .valid = conv_valid, .cost = conv_cost,          \
     .pack_bytes = conv_pack_bytes, .pack = conv_pack, .scratch = conv_scratch,                     \
     .state_bytes = sizeof(conv_plan), .prepare = conv_prepare, .tasks = conv_tasks,                \
     .run = conv_run, .tolerance = 2
 
-#define QUANT_ID V_PICK(avx512_vnni, avx2, scalar)
-#define QUANT_NAME V_PICK("avx512_vnni", "avx2", "scalar")
-
-const whet_kernel V_CAT(whet_kernel_quant_conv_i8_, QUANT_ID) = {
-    .name = "quant_conv_i8_" QUANT_NAME,
+const whet_kernel V_CAT(whet_kernel_quant_conv_i8_, Q_ISA) = {
+    .name = "quant_conv_i8_" Q_NAME,
     .layouts = WHET_LAYOUT_BIT(WHET_LAYOUT_NHWC) | WHET_LAYOUT_BIT(WHET_LAYOUT_PLAIN),
     SUITE(same),
 };
-const whet_kernel V_CAT(V_CAT(whet_kernel_quant_conv_i8_, QUANT_ID), _stem) = {
-    .name = "quant_conv_i8_" QUANT_NAME "_stem",
+const whet_kernel V_CAT(V_CAT(whet_kernel_quant_conv_i8_, Q_ISA), _stem) = {
+    .name = "quant_conv_i8_" Q_NAME "_stem",
     .layouts = WHET_LAYOUT_BIT(WHET_LAYOUT_NHWC),
     SUITE(stem),
 };

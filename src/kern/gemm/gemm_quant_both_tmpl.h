@@ -2,8 +2,9 @@
 // Template of quant_matmul of two computed operands, as in attention: batches of
 //   sum (x - x_zero) (w - w_zero)
 // A task is (batch, panel of 2 vectors of columns): the panel of w is packed into scratch in the
-// form of gemm_quant_tmpl.h, with its column sums. With VNNI w becomes i8, and its zero point takes
-// the sums of the rows of x; elsewhere both operands are less their zero points from the start.
+// form of gemm_quant_tmpl.h, with its column sums. Where the tiles multiply bytes w becomes i8, and
+// its zero point takes the sums of the rows of x; elsewhere both operands are less their zero
+// points from the start.
 #include "kern/gemm/gemm_quant_rows.h"
 
 typedef struct both_plan {
@@ -29,7 +30,7 @@ static bool plan_init(both_plan *g, const whet_problem *p) {
     g->batches = whet_dims_count(x->dims, rank - 2);
     g->panels = CEIL(g->n, 2 * V_W);
     g->depth = CEIL(g->k, GROUP);
-    bool direct = TILES.x == WHET_DTYPE_U8 && x->dtype == WHET_DTYPE_U8 && g->k % GROUP == 0;
+    bool direct = Q_BYTES && x->dtype == TILES.x && g->k % GROUP == 0;
     g->pitch = direct ? 0 : g->depth * GROUP;
     size_t rows = (size_t)(g->m * g->pitch) * sizeof(x_t);
     g->panel_at = CEIL(rows, 64) * 64;
@@ -64,6 +65,14 @@ static void pack_block(w_t *dst, const uint8_t *w, int64_t ks, int32_t flip) {
     _mm_storeu_si128((void *)(dst + 32), _mm_unpacklo_epi16(c, d));
     _mm_storeu_si128((void *)(dst + 48), _mm_unpackhi_epi16(c, d));
 }
+#elif Q_BYTES
+// Four rows of 8 columns to [column][row].
+static void pack_block(w_t *dst, const uint8_t *w, int64_t ks, int32_t flip) {
+    uint8x8_t s = vdup_n_u8((uint8_t)flip);
+    uint8x8x4_t r;
+    for (int i = 0; i < 4; i++) r.val[i] = veor_u8(s, vld1_u8(w + i * ks));
+    vst4_u8((uint8_t *)dst, r);
+}
 #endif
 
 // Sums of the columns, four groups of k at a time where the tiles multiply bytes.
@@ -76,6 +85,15 @@ static void column_sums(const w_t *w, int64_t depth, int64_t vectors, int32_t *s
             __asm__("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(one), "v"(x));
         }
         _mm512_storeu_si512(sums + v * V_W, acc);
+#elif Q_BYTES
+        int32x4_t low = vdupq_n_s32(0), high = low;
+        int8x16_t one = vdupq_n_s8(1);
+        for (int64_t g = 0; g < depth; g++) {
+            const w_t *at = w + (g * vectors + v) * V_W * GROUP;
+            low = vdotq_s32(low, vld1q_s8(at), one);
+            high = vdotq_s32(high, vld1q_s8(at + 16), one);
+        }
+        vst1q_s32(sums + v * V_W, low), vst1q_s32(sums + v * V_W + 4, high);
 #else
         (void)w, (void)depth;
         for (int64_t l = 0; l < V_W; l++) sums[v * V_W + l] = 0;
@@ -88,7 +106,7 @@ static void pack_panel(const both_plan *g, const operand *o, w_t *dst, int64_t f
     for (int64_t d = 0; d < g->depth; d++)
         for (int64_t v = 0; v < vectors; v++, dst += V_W * GROUP) {
             int64_t k = d * GROUP, n = first + v * V_W, left = cols - v * V_W;
-#if V_W == 16
+#if Q_BYTES
             if (o->ns == 1 && left >= V_W && k + GROUP <= g->k) {
                 pack_block(dst, o->w + k * o->ks + n, o->ks, o->flip);
                 continue;
@@ -168,12 +186,12 @@ static whet_status both_run(const whet_call *call, int32_t phase, int64_t begin,
     const whet_port *in = call->p->in;
     int32_t zx = (int32_t)whet_qinput(call, WHET_QF_X_ZERO, 0);
     int32_t zw = (int32_t)whet_qinput(call, WHET_QF_W_ZERO, 0);
-    bool bytes = V_W == 16, w_signed = in[WHET_QF_W].dtype == WHET_DTYPE_I8;
+    bool w_signed = in[WHET_QF_W].dtype == WHET_DTYPE_I8;
     zeros z = {.x_signed = in[WHET_QF_X].dtype == WHET_DTYPE_I8, .x_raw = zx};
     int32_t half = w_signed ? zw : zw - 128; // of w as i8
-    if (bytes) z.x = zx + (z.x_signed ? 128 : 0), z.w = half;
+    if (Q_BYTES) z.x = q_zero(zx, z.x_signed), z.w = half;
     operand o = {.w = call->in[WHET_QF_W], .ks = g->trans ? 1 : g->n, .ns = g->trans ? g->k : 1,
-                 .flip = w_signed ? 0 : 0x80, .less = bytes ? 0 : half};
+                 .flip = w_signed ? 0 : 0x80, .less = Q_BYTES ? 0 : half};
     whet_qstages s;
     int64_t have = -1;
     (void)phase;
@@ -203,7 +221,7 @@ static double both_cost(const whet_problem *p, const int32_t *params) {
     double columns = (double)(g.panels * 2 * V_W), depth = (double)(g.depth * GROUP);
     double work = 2.0 * (double)(g.batches * g.m) * columns * depth;
     double packed = (double)g.batches * columns * depth;
-    return (work / V_PICK(400e9, 80e9, 4e9) + packed / V_PICK(20e9, 1e9, 1e9) + tasks * 1e-7) /
+    return (work / Q_PEAK + packed / (Q_BYTES ? 20e9 : 1e9) + tasks * 1e-7) /
                threads + whet_problem_bytes(p) / 30e9;
 }
 static size_t both_scratch(const whet_problem *p, const int32_t *params) {
@@ -221,12 +239,11 @@ static int64_t both_tasks(const whet_problem *p, const int32_t *params, int32_t 
     return plan_init(&g, p) ? g.batches * g.panels : 0;
 }
 
-#define QUANT_ID V_PICK(avx512_vnni, avx2, scalar)
-const whet_kernel V_CAT(V_CAT(whet_kernel_quant_matmul_i8_, QUANT_ID), _both) = {
-    .name = "quant_matmul_i8_" V_PICK("avx512_vnni", "avx2", "scalar") "_both",
+const whet_kernel V_CAT(V_CAT(whet_kernel_quant_matmul_i8_, Q_ISA), _both) = {
+    .name = "quant_matmul_i8_" Q_NAME "_both",
     .op = "quant_matmul",
     .revision = 1,
-    .cpu = V_CPU | V_PICK(WHET_CPU_AVX512_VNNI, 0, 0),
+    .cpu = Q_CPU,
     .ports = plain_ports,
     .accepts = both_accepts,
     .cost = both_cost,

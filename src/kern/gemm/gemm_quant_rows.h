@@ -5,33 +5,17 @@
 
 #include <string.h>
 
-#include "kern/qtile.h"
-#include "kern/simd.h"
+#include "kern/qform.h"
 #include "ops/quant_fused.h"
 
 #define TILES V_CAT(whet_qtiles_, V_ISA)
 #define CEIL(a, b) (((a) + (b) - 1) / (b))
-#define GROUP V_PICK(4, 2, 2)
-#if V_W == 16
-typedef uint8_t x_t;
-typedef int8_t w_t;
-#else
-typedef int16_t x_t;
-typedef int16_t w_t;
-#endif
 
 // `rows` rows of k numbers, `pitch` apart in dst, zeros behind k.
 static void copy_rows(x_t *dst, const uint8_t *src, int64_t rows, int64_t k, int64_t pitch,
                       bool is_signed, int32_t zero) {
     for (int64_t r = 0; r < rows; r++, dst += pitch, src += k) {
-#if V_W == 16
-        (void)zero;
-        if (is_signed) for (int64_t i = 0; i < k; i++) dst[i] = src[i] ^ 0x80;
-        else memcpy(dst, src, (size_t)k);
-#else
-        if (is_signed) for (int64_t i = 0; i < k; i++) dst[i] = (x_t)((int8_t)src[i] - zero);
-        else for (int64_t i = 0; i < k; i++) dst[i] = (x_t)(src[i] - zero);
-#endif
+        q_convert(dst, src, k, is_signed, zero);
         for (int64_t i = k; i < pitch; i++) dst[i] = 0;
     }
 }

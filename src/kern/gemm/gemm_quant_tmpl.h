@@ -25,7 +25,7 @@ static bool plan_init(gemm_plan *g, const whet_problem *p, int32_t variant) {
     g->m = whet_dims_count(x->dims, x->rank - 1);
     g->panels = CEIL(g->n, 2 * V_W);
     g->depth = CEIL(g->k, GROUP);
-    bool direct = TILES.x == WHET_DTYPE_U8 && x->dtype == WHET_DTYPE_U8 && g->k % GROUP == 0;
+    bool direct = Q_BYTES && x->dtype == TILES.x && g->k % GROUP == 0;
     g->pitch = direct ? 0 : g->depth * GROUP;
     int64_t l2 = p->l2_bytes ? p->l2_bytes : 512 << 10, unit = TILES.pixels;
     int64_t budget = variant == 0 ? l2 / 2 : l2 / 8;
@@ -67,7 +67,7 @@ static whet_status gemm_run(const whet_call *call, int32_t phase, int64_t begin,
     const gemm_plan *g = call->state;
     bool is_signed = call->p->in[WHET_QF_X].dtype == WHET_DTYPE_I8;
     int32_t zero = (int32_t)whet_qinput(call, WHET_QF_X_ZERO, 0);
-    int32_t fill = TILES.x == WHET_DTYPE_U8 ? zero + (is_signed ? 128 : 0) : 0;
+    int32_t fill = q_zero(zero, is_signed);
     whet_qstages s;
     int64_t have = -1;
     (void)phase;
@@ -146,7 +146,7 @@ static double gemm_cost(const whet_problem *p, const int32_t *params) {
     if (tasks < threads) threads = tasks;
     double work = 2.0 * (double)g.m * (double)(g.panels * 2 * V_W) * (double)(g.depth * GROUP);
     double copy = g.pitch ? (double)(g.m * g.pitch) : 0;
-    return (work / V_PICK(400e9, 80e9, 4e9) + copy / 10e9 + tasks * 1e-7) / threads +
+    return (work / Q_PEAK + copy / 10e9 + tasks * 1e-7) / threads +
            whet_problem_bytes(p) / 30e9;
 }
 static size_t gemm_scratch(const whet_problem *p, const int32_t *params) {
@@ -162,11 +162,11 @@ static int64_t gemm_tasks(const whet_problem *p, const int32_t *params, int32_t 
     return plan_init(&g, p, params[0]) ? g.blocks * g.panels : 0;
 }
 
-const whet_kernel V_CAT(whet_kernel_quant_matmul_i8_, V_PICK(avx512_vnni, avx2, scalar)) = {
-    .name = "quant_matmul_i8_" V_PICK("avx512_vnni", "avx2", "scalar"),
+const whet_kernel V_CAT(whet_kernel_quant_matmul_i8_, Q_ISA) = {
+    .name = "quant_matmul_i8_" Q_NAME,
     .op = "quant_matmul",
     .revision = 1,
-    .cpu = V_CPU | V_PICK(WHET_CPU_AVX512_VNNI, 0, 0),
+    .cpu = Q_CPU,
     .ports = plain_ports,
     .accepts = gemm_accepts,
     .param = gemm_param,

@@ -18,7 +18,7 @@ typedef struct options {
     bool bench, list;
 } options;
 
-static const char *const levels[] = {"scalar", "avx2", "avx512", "native"};
+static const char *const levels[] = {"scalar", "neon", "avx2", "avx512", "native"};
 
 static double value_of(ck_rng *rng, ck_fill fill, ck_source source, bool nonfinite) {
     static const double edges[] = {0, -0.0, 1, -1, 1e-40, -1e-40, 1e3, -1e3, 88.5, -103,
@@ -156,7 +156,7 @@ static void describe(const ck_case *c, ck_fill fill, int32_t i, uint64_t seed, c
 // The features of the lowest level that has everything the kernel needs; false: this machine lacks
 // it.
 static bool level_of(const whet_kernel *k, const char *limit, uint32_t *cpu) {
-    for (int32_t l = 0; l < 4; l++) {
+    for (int32_t l = 0; l < (int32_t)WHET_COUNT(levels); l++) {
         uint32_t features = whet_cpu_features();
         if (whet_cpu_mask(levels[l], &features) && !(k->cpu & ~features)) {
             *cpu = features;
