@@ -28,6 +28,18 @@ def _refuse(name, value, why):
     raise error
 
 
+def settings_of(options):
+    """Options as the library takes them: {"layer-precisions": {"conv1": "fp32"}} is one text."""
+    result = {}
+    for name, value in (options or {}).items():
+        if isinstance(value, dict):
+            value = ",".join(f"{k}:{v}" for k, v in value.items())
+        elif isinstance(value, bool):
+            value = "true" if value else "false"
+        result[name.replace("_", "-")] = str(value)
+    return result
+
+
 def _profiles(profiles):
     if isinstance(profiles, dict):
         profiles = [profiles]
@@ -76,8 +88,7 @@ def build(model, *, precision="fp32", calibration=None, profiles=None, shapes=No
         settings["threads"] = str(threads)
     if timing_cache is not None:
         settings["timing-cache"] = os.fspath(timing_cache)
-    for name, value in (options or {}).items():
-        settings[name.replace("_", "-")] = str(value)
+    settings.update(settings_of(options))
     fixed = {name: tuple(-1 if d is None else int(d) for d in dims)
              for name, dims in (shapes or {}).items()}
     return Engine(_whet.build(_source(model), settings, fixed, _profiles(profiles), progress,

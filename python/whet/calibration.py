@@ -98,8 +98,7 @@ def quantize(model, path, calibration=None, *, external=False, progress=None, op
     model: as for build; a Network or Builder states its quantization from then on. calibration: an
     iterable of {input: array} or of arrays, a file (.npz, .npy), a folder of such, or a calibration
     cache of TensorRT's. options: those of calibration by name, docs/quantization.md."""
-    from .build import _source
+    from .build import _source, settings_of
     settings, samples = source_of(calibration, options)
-    for name, value in (options or {}).items():
-        settings[name.replace("_", "-")] = str(value)
+    settings.update(settings_of(options))
     _whet.quantize(_source(model), settings, progress, samples, os.fspath(path), external)

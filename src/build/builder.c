@@ -224,6 +224,10 @@ static whet_status run_build(whet_build *x, whet_engine **engine) {
         WHET_TRY(whet_build_start(x, "import"));
         WHET_TRY(import(x->b, x->c));
     }
+    if (c->layer_precisions || c->layer_output_types) {
+        if (!x->copy) x->b->fresh = false;
+        WHET_TRY(whet_constraints_apply(x, graph_of(x), false));
+    }
     if (whet_config_int8(c)) {
         if (!x->copy) x->b->fresh = false;
         WHET_TRY(whet_calibrate(x, graph_of(x)));
@@ -232,6 +236,7 @@ static whet_status run_build(whet_build *x, whet_engine **engine) {
     WHET_TRY(whet_profiles_resolve(x->c->profiles, x->c->n_profiles, x->graph, &x->arena,
                                    &x->profiles, x->err));
     WHET_TRY(whet_build_plan(x));
+    WHET_TRY(whet_constraints_check(x));
     return whet_build_finish(x, engine);
 }
 
@@ -270,6 +275,7 @@ whet_status whet_builder_quantize(whet_builder *b, whet_config *config) {
     x.b = b;
     whet_graph *copy = NULL;
     whet_status status = whet_network_copy(net, NULL, 0, &copy, err);
+    if (status == WHET_OK) status = whet_constraints_apply(&x, copy, true);
     if (status == WHET_OK) status = whet_calibrate(&x, copy);
     if (status == WHET_OK) status = whet_network_swap(net, copy, err);
     if (status != WHET_OK) whet_graph_destroy(copy);

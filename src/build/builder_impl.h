@@ -60,6 +60,13 @@ whet_status whet_build_write(whet_build *x, whet_engine **engine);
 // The same, verified as the config says.
 whet_status whet_build_finish(whet_build *x, whet_engine **engine);
 
+// Sets the demands of the graph's nodes as the options say (constraints.c). WHET_E_NOT_FOUND: there
+// is no such layer.
+// quantizing: the graph will get scales in any case.
+whet_status whet_constraints_apply(whet_build *x, whet_graph *g, bool quantizing);
+// Whether the plans meet them: refuses or warns.
+whet_status whet_constraints_check(whet_build *x);
+
 // Compares the engine with a plan without fusions in plain layout on one sample. WHET_E_VERIFY.
 whet_status whet_verify_auto(whet_env *env, whet_engine *engine, whet_pgraph *graph,
                              int32_t threads, bool bf16, whet_error *err);

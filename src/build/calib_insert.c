@@ -217,6 +217,15 @@ static whet_node *first_node(whet_graph *g) {
     return n;
 }
 
+// Whether a reader of v takes it rounded. What is to be stored in float is rounded only where
+// integers are computed from it.
+static bool takes_rounded(const whet_calib *c, const whet_value *v, const whet_node *n) {
+    if (!v->producer || !whet_demand_is_float(v->producer->demand.store)) return true;
+    for (int32_t i = 0; i < c->n_ops; i++)
+        if (c->ops[i].node == n) return true;
+    return false;
+}
+
 static whet_status insert_site(whet_calib *c, whet_value *v, const step *s, whet_error *err) {
     whet_graph *g = c->g;
     whet_node *before = v->producer ? v->producer->next : first_node(g);
@@ -231,7 +240,8 @@ static whet_status insert_site(whet_calib *c, whet_value *v, const step *s, whet
     if (!dq) return whet_failed(err);
     WHET_TRY(whet_graph_infer_node(dq->producer, err));
     WHET_FOR_NODES(g, n) {
-        if (n == q->producer || n->recipe || n->op == &whet_op_shape) continue;
+        if (n == q->producer || n->recipe || n->op == &whet_op_shape || !takes_rounded(c, v, n))
+            continue;
         for (int32_t i = 0; i < n->n_in; i++)
             if (n->in[i] == v) whet_node_set_input(n, i, dq);
     }

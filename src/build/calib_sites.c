@@ -30,7 +30,8 @@ static bool is_weighted(const whet_calib *c, const whet_node *n, int64_t *channe
     if (!conv && !gemm && !whet_is(n, &whet_op_matmul)) return false;
     const whet_value *x = n->in[0], *w = n->in[1], *b = whet_input(n, 2);
     if (!is_f32(x) || !is_f32(w) || !whet_value_is_const(w) || whet_value_is_const(x) ||
-        (b && !whet_value_is_const(b)) || x->type.rank < 2 || is_kept(c, n))
+        (b && !whet_value_is_const(b)) || x->type.rank < 2 || is_kept(c, n) ||
+        whet_demand_is_float(n->demand.compute))
         return false;
     const whet_matmul_attrs *m = n->attrs;
     const whet_gemm_attrs *g = n->attrs;
@@ -164,6 +165,10 @@ static whet_status mark_terms(whet_calib *c, const whet_node *add, whet_error *e
 // v is to be of 8 bits.
 static whet_status mark(whet_calib *c, whet_value *v, whet_error *err) {
     if (site_of(c, v) >= 0 || whet_value_is_const(v) || !is_f32(v)) return WHET_OK;
+    const whet_node *maker = v->producer;
+    bool feeds = false; // an operator itself
+    for (int32_t i = 0; i < c->n_ops; i++) feeds = feeds || c->ops[i].node->in[0] == v;
+    if (!feeds && maker && whet_demand_is_float(maker->demand.store)) return WHET_OK;
     whet_value *pooled = before_pool(v);
     int32_t seen;
     WHET_TRY(add_seen(c, pooled ? pooled : same_bytes(v), &seen, err));

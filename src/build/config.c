@@ -23,8 +23,12 @@ static const char *const verify_choices[] = {"auto", "off", "!full", NULL};
 static const char *const portable_choices[] = {"full", "none", NULL};
 static const char *const memory_choices[] = {"auto", "min", "any", NULL};
 static const char *const plan_choices[] = {"tuned", "plain", "reference", NULL};
-static const char *const precision_choices[] = {"fp32",  "!tf32", "bf16",  "!fp16",
-                                                "int8",  "!int4", "!best", NULL};
+static const char *const precision_choices[] = {
+#define PRECISION(id, name, dtype) name,
+#include "build/precisions.def"
+#undef PRECISION
+    NULL};
+static const char *const constraint_choices[] = {"obey", "prefer", "none", NULL};
 static const char *const method_choices[] = {"mse",    "entropy", "minmax", "percentile",
                                              "legacy", NULL};
 static const char *const activation_choices[] = {"asymmetric", "symmetric", NULL};
@@ -51,6 +55,15 @@ static const char *const activation_choices[] = {"asymmetric", "symmetric", NULL
     X("int8", OPT_BOOL, int8, 0, 0, NULL, "true|false", "false",                                   \
       "the same as int8 among the precisions: a model in float is quantized with the scales of "   \
       "`calibration` or `calib`", NULL)                                                            \
+    X("precision-constraints", OPT_CHOICE, constraints, 0, 0, constraint_choices,                  \
+      "obey|prefer|none", "obey",                                                                  \
+      "what layer-precisions and layer-output-types mean: refuse where they cannot be met, warn, " \
+      "or ignore them", NULL)                                                                      \
+    X("layer-precisions", OPT_TEXT, layer_precisions, 0, 0, NULL, "NAME:TYPE,PREFIX*:TYPE", "",    \
+      "types that nodes of the model compute in, of those in `precision`; later ones win. fp32 "   \
+      "is the type of the result too", NULL)                                                       \
+    X("layer-output-types", OPT_TEXT, layer_output_types, 0, 0, NULL, "NAME:TYPE,PREFIX*:TYPE",    \
+      "", "types that the results of nodes are stored as", NULL)                                   \
     X("calibration", OPT_TEXT, calibration, 0, 0, NULL, "FILE|FOLDER", "",                         \
       "samples: .npz, .npy, or a folder of such and of raw files (.bin, .raw)", NULL)              \
     X("calib", OPT_TEXT, calib, 0, 0, NULL, "FILE", "",                                            \

@@ -14,8 +14,18 @@ enum { WHET_VERIFY_AUTO, WHET_VERIFY_OFF };
 enum { WHET_PLAN_TUNED, WHET_PLAN_PLAIN, WHET_PLAN_REFERENCE };
 enum { WHET_MEMORY_AUTO, WHET_MEMORY_MIN, WHET_MEMORY_ANY };
 enum { WHET_PORTABLE_FULL, WHET_PORTABLE_NONE };
-// bits, in the order of the choices
-enum { WHET_PRECISION_FP32 = 1, WHET_PRECISION_BF16 = 4, WHET_PRECISION_INT8 = 16 };
+enum { WHET_CONSTRAINTS_OBEY, WHET_CONSTRAINTS_PREFER, WHET_CONSTRAINTS_NONE };
+enum {
+#define PRECISION(id, name, dtype) WHET_PRECISION_INDEX_##id,
+#include "build/precisions.def"
+#undef PRECISION
+    WHET_PRECISION_COUNT
+};
+enum { // bits
+#define PRECISION(id, name, dtype) WHET_PRECISION_##id = 1 << WHET_PRECISION_INDEX_##id,
+#include "build/precisions.def"
+#undef PRECISION
+};
 
 struct whet_config {
     whet_handle handle;
@@ -29,6 +39,8 @@ struct whet_config {
     double calib_percentile, smooth;
     int32_t calib_method, activations; // a whet_calib_method; 0: asymmetric
     bool int8, equalize, no_bias_correction;
+    int32_t constraints;
+    const char *layer_precisions, *layer_output_types;
     const char *calibration, *calib, *keep_float;
     whet_calibration_fn calib_next;
     void *calib_user;

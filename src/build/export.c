@@ -134,7 +134,8 @@ static const char *node_name(const level *l, const whet_node *n) {
 static whet_status add_node(exporter *x, level *l, const whet_node *n) {
     whet_pgraph *g = l->to;
     int32_t index = g->n_nodes++;
-    whet_pnode p = {.op = n->op, .n_in = n->n_in, .n_out = n->n_out, .recipe = n->recipe};
+    whet_pnode p = {.op = n->op, .n_in = n->n_in, .n_out = n->n_out, .recipe = n->recipe,
+                    .demand = n->demand};
     p.name = node_name(l, n);
     p.origin = whet_arena_strdup(&g->arena, n->origin ? n->origin : n->name);
     p.attrs = whet_op_attr_copy(n->op, n->attrs, &g->arena);

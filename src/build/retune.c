@@ -9,6 +9,8 @@ static whet_status check_tunable(whet_engine *e, const whet_config *c, whet_erro
                        : c->dump_ir                            ? "dump-ir"
                        : c->portable != WHET_PORTABLE_FULL     ? "portable"
                        : whet_config_int8(c)                  ? "int8"
+                       : c->layer_precisions                   ? "layer-precisions"
+                       : c->layer_output_types                 ? "layer-output-types"
                        : c->embed_plugins                      ? "embed-plugins"
                                                                : NULL;
     if (what)

@@ -10,6 +10,7 @@
 
 #define MAX_ITEMS (1u << 24)
 #define HAS_BLOCKS 2 // beside 1, a recipe
+#define HAS_DEMAND 4
 #define NO_RANK 0xff // of a block's input
 
 // ---- writing ----
@@ -119,7 +120,11 @@ void whet_pgraph_encode(const whet_pgraph *g, whet_writer *w) {
         whet_write_text(w, n->op->name);
         whet_write_text(w, n->name);
         whet_write_text(w, n->origin);
-        whet_write_u8(w, (uint8_t)(n->recipe | (n->n_blocks ? HAS_BLOCKS : 0)));
+        bool demand = whet_demand_any(n->demand);
+        whet_write_u8(w, (uint8_t)(n->recipe | (n->n_blocks ? HAS_BLOCKS : 0) |
+                                   (demand ? HAS_DEMAND : 0)));
+        if (demand) whet_write_u8(w, n->demand.compute);
+        if (demand) whet_write_u8(w, n->demand.store);
         write_ids(w, n->in, n->n_in);
         write_ids(w, n->out, n->n_out);
         whet_write_u32(w, (uint32_t)n->op->n_attrs);
@@ -349,6 +354,14 @@ static whet_status read_blocks(decoder *d, whet_pnode *n) {
     return status;
 }
 
+static whet_status read_demand(decoder *d, whet_demand *demand) {
+    demand->compute = whet_read_u8(&d->r);
+    demand->store = whet_read_u8(&d->r);
+    bool good = (!demand->compute || whet_dtype_known(demand->compute)) &&
+                (!demand->store || whet_dtype_known(demand->store));
+    return good ? WHET_OK : malformed(d, "bad type of a layer");
+}
+
 static whet_status read_node(decoder *d, whet_pnode *n) {
     const char *op;
     WHET_TRY(read_text(d, &op));
@@ -362,6 +375,7 @@ static whet_status read_node(decoder *d, whet_pnode *n) {
                   op);
     uint8_t flags = whet_read_u8(&d->r);
     n->recipe = flags & 1;
+    if (flags & HAS_DEMAND) WHET_TRY(read_demand(d, &n->demand));
     WHET_TRY(read_ids(d, &n->in, &n->n_in, d->g->n_values, true));
     WHET_TRY(read_ids(d, &n->out, &n->n_out, d->g->n_values, true));
     n->attrs = whet_arena_alloc(&d->g->arena, n->op->attrs_size);
@@ -377,7 +391,7 @@ static whet_status read_node(decoder *d, whet_pnode *n) {
                       n->name, op, name);
         WHET_TRY(read_attr(d, a, n->attrs));
     }
-    if (d->r.failed || flags > (1 | HAS_BLOCKS)) return malformed(d, "truncated node");
+    if (d->r.failed || flags > (1 | HAS_BLOCKS | HAS_DEMAND)) return malformed(d, "truncated node");
     WHET_TRY(whet_op_attr_check(n->op, n->attrs, d->err));
     return flags & HAS_BLOCKS ? read_blocks(d, n) : WHET_OK;
 }

@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "base/bytes.h"
 #include "base/error.h"
+#include "engine/demand.h"
 #include "ops/op.h"
 #include "shape/dim.h"
 
@@ -44,6 +45,7 @@ typedef struct whet_pnode {
     int32_t *in, *out;         // value ids, -1 absent
     int32_t n_in, n_out;
     bool recipe;
+    whet_demand demand;
     uint64_t needs_value;      // inputs whose contents infer asked for without having them
     int32_t first_block, n_blocks; // of control flow, in the graph's list
 } whet_pnode;

@@ -132,6 +132,7 @@ static whet_status clone_node(cloner *x, const whet_node *n, const whet_graph *f
         attrs ? whet_graph_node(to, n->op, n->name, attrs, in, n->n_in, n->n_out, NULL) : NULL;
     if (!copy) return WHET_NOMEM(x->err);
     copy->recipe = n->recipe;
+    copy->demand = n->demand;
     if (n->origin && !(copy->origin = whet_arena_strdup(to->arena, n->origin)))
         return WHET_NOMEM(x->err);
     WHET_TRY(clone_subgraphs(x, n, copy));

@@ -111,6 +111,7 @@ static bool has_item(const char *list, const char *item, size_t n) {
 
 bool whet_node_absorb(whet_node *to, const whet_node *from) {
     const char *list = origin_of(to);
+    to->demand = whet_demand_merge(to->demand, from->demand);
     if (strlen(list) > MAX_ORIGIN) return true;
     for (const char *at = origin_of(from);;) {
         size_t len = strcspn(at, ",");

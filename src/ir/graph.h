@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "base/str.h"
+#include "engine/demand.h"
 #include "ops/op.h"
 #include "shape/dim.h"
 
@@ -43,6 +44,7 @@ struct whet_node {
     whet_graph *graph;
     whet_node *prev, *next; // topological order within the graph
     bool recipe;            // kept only to derive constants
+    whet_demand demand;     // the type that it is to compute in and to store
     uint64_t needs_value;   // inputs whose contents infer needed but did not have
     const char *origin;     // ONNX names of all nodes it stands for, comma-separated; NULL: name
 };
@@ -134,7 +136,8 @@ void whet_node_move_before(whet_node *n, whet_node *before);
 whet_status whet_graph_sort(whet_graph *g, whet_error *err);
 // By value id: whether v is computed from it by nodes of g, or is it. NULL: out of memory.
 bool *whet_graph_above(whet_graph *g, const whet_value *v, whet_arena *arena);
-// Name list of the nodes a new node stands for: adds `from`'s origin to `to`'s, up to about 4 KiB.
+// `to` stands for `from` too: adds its origin to the list of names, up to about 4 KiB, and takes
+// the stricter demand.
 bool whet_node_absorb(whet_node *to, const whet_node *from);
 
 // ---- looking ----

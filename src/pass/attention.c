@@ -242,6 +242,7 @@ static whet_status cut_rows(whet_value *rows, whet_value *part[3], whet_node *be
     if (!in[1]) return whet_failed(err);
     whet_node *n = whet_graph_node(before->graph, &whet_op_split, NULL, NULL, in, 2, 3, before);
     if (!n) return WHET_NOMEM(err);
+    n->demand = whet_demand_exact(before->demand);
     ((whet_axis_attrs *)n->attrs)->axis = 2;
     WHET_TRY(whet_graph_infer_node(n, err));
     for (int32_t i = 0; i < 3; i++) part[i] = n->out[i];

@@ -57,6 +57,7 @@ static whet_status make_pointwise(whet_node *n, const affine *a, whet_error *err
     whet_node *add = whet_make_node(&whet_op_add, NULL, sum, 2, n, err);
     if (!add) return whet_failed(err);
     mul->name = n->name;
+    mul->demand = n->demand;
     return whet_take_over(add, n, err);
 }
 

@@ -159,6 +159,7 @@ static whet_status pool_rule(whet_node *n, int32_t *changed, whet_error *err) {
     if (pool && !((const whet_reduce_attrs *)n->attrs)->keepdims) {
         whet_value *in[] = {pool->out[0], whet_make_ints(n->graph, "shape", copy, 2, err)};
         pool->name = n->name;
+        pool->demand = n->demand;
         pool = in[1] ? whet_make_node(&whet_op_reshape, NULL, in, 2, n, err) : NULL;
     }
     if (!pool) return whet_failed(err);
@@ -196,7 +197,7 @@ static whet_status gemm_rule(whet_node *n, int32_t *changed, whet_error *err) {
         last = whet_make_node(&whet_op_add, NULL, sum, 2, n, err);
     }
     if (!last) return whet_failed(err);
-    if (last != product) product->name = n->name;
+    if (last != product) product->name = n->name, product->demand = n->demand;
     ++*changed;
     return whet_take_over(last, n, err);
 }

@@ -97,6 +97,7 @@ whet_node *whet_make_node(const whet_op *op, const void *attrs, whet_value *cons
     if (attrs && !(own = whet_op_attr_copy(op, attrs, g->arena))) return WHET_NOMEM(err), NULL;
     whet_node *n = whet_graph_node(g, op, NULL, own, in, n_in, 1, before);
     if (!n) return WHET_NOMEM(err), NULL;
+    n->demand = whet_demand_exact(before->demand);
     if (whet_graph_infer_node(n, err) == WHET_OK) return n;
     whet_node_remove(n);
     return NULL;

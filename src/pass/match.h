@@ -78,7 +78,8 @@ static inline whet_status whet_failed(const whet_error *err) {
 void whet_set_float(whet_node *n, const char *name, double v);
 void whet_set_enum(whet_node *n, const char *name, int32_t v);
 int32_t whet_get_enum(const whet_node *n, const char *name);
-// A node before `before` with one typed output and deeply copied attributes. NULL: *err set.
+// A node before `before` with one typed output and deeply copied attributes, which is not rounded
+// where `before` must not be. NULL: *err set.
 whet_node *whet_make_node(const whet_op *op, const void *attrs, whet_value *const *in,
                           int32_t n_in, whet_node *before, whet_error *err);
 // n becomes `op` of x, with the defaults of its attributes; gives the new node.

@@ -22,6 +22,11 @@ static whet_quant_stages *stages_of(const whet_node *n) {
                                         : &((whet_quant_matmul_attrs *)n->attrs)->stages;
 }
 
+// What is to be computed in float gets no integer form and becomes no part of one.
+static bool stays_float(const whet_node *n) { return whet_demand_is_float(n->demand.compute); }
+
+static bool stored_float(const whet_node *n) { return whet_demand_is_float(n->demand.store); }
+
 static bool has(const whet_node *n, int32_t i) { return whet_input(n, i) != NULL; }
 
 static const whet_quant_stages no_stages = {-FLT_MAX, FLT_MAX, -FLT_MAX, FLT_MAX};
@@ -81,7 +86,8 @@ static whet_status conv_rule(whet_node *n, int32_t *changed, whet_error *err) {
     const whet_conv_attrs *a = n->attrs;
     whet_dq x, w;
     int32_t rank = n->in[0]->type.rank;
-    if (rank < 3 || rank > 4 || !whet_match_dq(n->in[0], &x) || !whet_dq_is_activation(&x) ||
+    if (stays_float(n) || rank < 3 || rank > 4 || !whet_match_dq(n->in[0], &x) ||
+        !whet_dq_is_activation(&x) ||
         !whet_match_dq(n->in[1], &w) || !whet_dq_is_weight(&w) || !scales_along(&w, 0) ||
         !whet_is_settled(whet_input(n, 2)))
         return WHET_OK;
@@ -113,8 +119,8 @@ static whet_status computed_product(whet_node *n, bool trans_b, const whet_dq *x
 
 static whet_status product(whet_node *n, bool trans_b, int32_t *changed, whet_error *err) {
     whet_dq x, w;
-    if (n->in[0]->type.rank < 2 || !whet_match_dq(n->in[0], &x) || !whet_dq_is_activation(&x) ||
-        !whet_match_dq(n->in[1], &w))
+    if (stays_float(n) || n->in[0]->type.rank < 2 || !whet_match_dq(n->in[0], &x) ||
+        !whet_dq_is_activation(&x) || !whet_match_dq(n->in[1], &w))
         return WHET_OK;
     if (!whet_dq_is_weight(&w)) return computed_product(n, trans_b, &x, &w, changed, err);
     if (n->in[1]->type.rank != 2 || !scales_along(&w, trans_b ? 0 : 1)) return WHET_OK;
@@ -204,7 +210,8 @@ static whet_status qlinear_matmul_rule(whet_node *n, int32_t *changed, whet_erro
 static whet_node *fused_before(whet_value *x, int32_t *scale) {
     *scale = 0;
     if (!whet_used_once(x)) return NULL;
-    if (is_fused(x->producer)) return has(x->producer, WHET_QF_Y_SCALE) ? NULL : x->producer;
+    if (is_fused(x->producer))
+        return has(x->producer, WHET_QF_Y_SCALE) || stored_float(x->producer) ? NULL : x->producer;
     whet_dq d;
     if (!whet_match_dq(x, &d) || !whet_used_once(d.q) || !is_fused(d.q->producer)) return NULL;
     whet_node *n = d.q->producer;
@@ -230,7 +237,7 @@ static float tighter(float low, float high, float v) { return v < low ? low : v 
 static whet_status clamp(whet_node *n, float low, float high, int32_t *changed, whet_error *err) {
     int32_t scale;
     whet_node *fused = fused_before(n->in[0], &scale);
-    if (!fused || !(low <= high)) return WHET_OK;
+    if (!fused || stays_float(n) || !(low <= high)) return WHET_OK;
     edit e;
     edit_begin(&e, fused);
     settle_scale(&e, scale);
@@ -261,7 +268,8 @@ static whet_status add_rule(whet_node *n, int32_t *changed, whet_error *err) {
         int32_t scale, unused;
         whet_dq d;
         whet_node *fused = fused_before(x, &scale);
-        if (!fused || x == other || has(fused, WHET_QF_OTHER) || scale == WHET_QF_SUM_SCALE ||
+        if (!fused || stays_float(n) || x == other || has(fused, WHET_QF_OTHER) ||
+            scale == WHET_QF_SUM_SCALE ||
             has(fused, WHET_QF_SUM_SCALE) || !whet_same_type(x, other) ||
             !whet_same_type(x, n->out[0]) || whet_value_is_const(other))
             continue;
@@ -334,7 +342,8 @@ static whet_status quantize_rule(whet_node *n, int32_t *changed, whet_error *err
 // An operator that only picks elements does so with their numbers.
 static whet_status move_rule(whet_node *n, int32_t *changed, whet_error *err) {
     whet_dq d;
-    if (!whet_match_dq(n->in[0], &d) || !whet_dq_is_activation(&d)) return WHET_OK;
+    if (stays_float(n) || !whet_match_dq(n->in[0], &d) || !whet_dq_is_activation(&d))
+        return WHET_OK;
     for (int32_t i = 1; i < n->n_out; i++)
         if (n->out[i] && n->out[i]->n_uses) return WHET_OK;
     whet_value *in[8];
@@ -343,6 +352,7 @@ static whet_status move_rule(whet_node *n, int32_t *changed, whet_error *err) {
     whet_node *moved = whet_make_node(n->op, n->attrs, in, n->n_in, n, err);
     if (!moved) return whet_failed(err);
     moved->name = n->name;
+    moved->demand = n->demand;
     whet_value *back[] = {moved->out[0], d.scale, d.zero};
     whet_node *dq = whet_make_node(&whet_op_dequantize_linear, d.node->attrs, back, d.zero ? 3 : 2,
                                    n, err);

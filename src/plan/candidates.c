@@ -14,6 +14,7 @@ typedef struct {
     whet_candidate *v;
     int32_t n, cap;
     bool fixed; // outputs are stored as their own type only
+    whet_demand demand;
 } list;
 
 int32_t whet_kernel_backend(const whet_env *env, const whet_kernel *k) {
@@ -74,6 +75,15 @@ static bool may_store(const list *l, const whet_problem *p) {
     return true;
 }
 
+// Whether values stored so are what is asked for.
+static bool meets(whet_demand d, whet_store store) {
+    bool in = store == WHET_STORE_BF16 || store == WHET_STORE_BF16_IN;
+    bool out = store == WHET_STORE_BF16 || store == WHET_STORE_BF16_OUT;
+    return !(d.compute == WHET_DTYPE_F32 && store != WHET_STORE_OWN) &&
+           !(d.compute == WHET_DTYPE_BF16 && !in) && !(d.store == WHET_DTYPE_F32 && out) &&
+           !(d.store == WHET_DTYPE_BF16 && !out);
+}
+
 static bool add_kernel(list *l, const whet_kernel *k, whet_layout variant, whet_store store,
                        whet_problem *p) {
     whet_plan_set_forms(k, variant, store, p);
@@ -97,7 +107,7 @@ static bool enumerate(list *l, whet_problem *p) {
         for (int32_t v = 0; v < WHET_LAYOUT_COUNT; v++) {
             if (!(layouts >> v & 1) || (l->o->plain_only && v != WHET_LAYOUT_PLAIN)) continue;
             for (int32_t s = 0; s < WHET_STORE_COUNT; s++)
-                if (whet_plan_stores(l->o, k, (whet_store)s) &&
+                if (whet_plan_stores(l->o, k, (whet_store)s) && meets(l->demand, (whet_store)s) &&
                     !add_kernel(l, k, (whet_layout)v, (whet_store)s, p))
                     return false;
         }
@@ -205,13 +215,17 @@ static bool ranks_known(const whet_problem *p) {
 whet_status whet_plan_candidates(const whet_pgraph *g, whet_env *env, const whet_plan_options *o,
                                  const whet_group *group, const whet_vshape *shapes,
                                  whet_arena *arena, whet_candidates *out, whet_error *err) {
-    list l = {.env = env, .o = o, .arena = arena};
+    list l = {.env = env, .o = o, .arena = arena, .demand = group->demand};
     whet_problem p;
     for (int32_t i = 0; i < group->n_out; i++)
         if (group->out[i] >= 0 && g->values[group->out[i]].host_value) l.fixed = true;
     WHET_TRY(fill_problem(g, &l, group, shapes, &p, err));
-    bool control = p.desc && p.desc->n_blocks;
-    if (!control && ranks_known(&p) && !enumerate(&l, &p)) return WHET_NOMEM(err);
+    bool control = p.desc && p.desc->n_blocks, listed = !control && ranks_known(&p);
+    if (listed && !enumerate(&l, &p)) return WHET_NOMEM(err);
+    if (listed && !l.n && whet_demand_any(l.demand)) { // the build looks what was not met
+        l.demand = whet_demand_exact(l.demand);
+        if (!enumerate(&l, &p)) return WHET_NOMEM(err);
+    }
     if (l.n == 0) { // nothing faster: the reference, in plain layout
         static const int32_t zeros[WHET_MAX_PARAMS];
         whet_problem_store(&p, WHET_STORE_OWN);

@@ -99,6 +99,7 @@ static bool push_node(grouper *c, int32_t group, int32_t node) {
     whet_group *gr = &c->groups[group];
     if (!WHET_ARENA_PUSH(c->arena, gr->nodes, gr->n_nodes, gr->cap_nodes, node)) return false;
     if (node > gr->position) gr->position = node;
+    gr->demand = whet_demand_merge(gr->demand, c->g->nodes[node].demand);
     c->group_of[node] = group;
     return true;
 }
@@ -257,7 +258,8 @@ static bool grow_epilogue(grouper *c, int32_t group) {
     int32_t other = -1;
     for (;;) {
         int32_t u = sole_user(c, v, root);
-        if (u < 0) return true;
+        if (u < 0 || !whet_demand_agree(c->groups[group].demand, c->g->nodes[u].demand))
+            return true;
         whet_epilogue next = e;
         int32_t next_other = other;
         if (!add_stage(c, root, &next, &next_other, u, v)) return true;
@@ -348,7 +350,9 @@ static bool chain_node(grouper *c, int32_t i) {
         if (made < 0 || c->uses[v] != 1 || c->group_of[made] < 0) continue;
         int32_t other = c->group_of[made];
         if (other == group || c->groups[other].kind != WHET_GROUP_CHAIN) continue;
-        if (c->out->segment_of[made] != c->out->segment_of[i]) continue;
+        if (c->out->segment_of[made] != c->out->segment_of[i] ||
+            !whet_demand_agree(c->groups[other].demand, c->groups[group].demand))
+            continue;
         if (!same_shape(c->g, v, n->out[0]) || !fits_chain(c, &c->groups[group], &c->groups[other]))
             continue;
         if (!chain_function_known(c, &c->g->nodes[c->groups[other].nodes[0]])) continue;

@@ -11,6 +11,7 @@ typedef struct whet_group {
     whet_group_kind kind;
     int32_t *nodes, n_nodes, cap_nodes; // root first for OP, in order for CHAIN
     int32_t position;                   // last node
+    whet_demand demand;                 // the strictest of its nodes, which agree
     int32_t *in, n_in;                  // values; -1 absent
     int32_t *out, n_out;
     whet_epilogue epi;

@@ -410,7 +410,9 @@ static whet_status emit(maker *m) {
 
 // Nothing runs: plain and free, in the type that what is viewed has.
 static bool view_candidates(maker *m, const whet_group *gr, whet_candidates *out) {
-    bool both = m->o->bf16 && moves(m, gr->in[0]) && !m->g->values[gr->out[0]].host_value &&
+    bool exact = whet_demand_any(whet_demand_exact(gr->demand));
+    bool both = m->o->bf16 && !exact && moves(m, gr->in[0]) &&
+                !m->g->values[gr->out[0]].host_value &&
                 m->shapes[gr->in[0]].dtype == WHET_DTYPE_F32;
     out->v = WHET_NEW_ARRAY(&m->scratch, whet_candidate, 2);
     out->n = both ? 2 : 1;

@@ -11,6 +11,7 @@
 static const whet_exec defaults = {
     .level = 3, .iterations = 10, .avg_runs = 10, .streams = 1, .warm_up = 200, .duration = 3,
     .use_profile = -1, .percentiles = "90,95,99", .verbosity = "layer_names_only",
+    .constraints = "none",
 };
 
 static void print_frame(const char *state, int argc, char **argv) {
@@ -101,6 +102,11 @@ static whet_engine *build(whet_exec *e) {
     if (e->int8 && !add_setting(e, "int8", "true")) return NULL;
     if (e->calib && !add_setting(e, "calib", e->calib)) return NULL;
     if (e->bf16 && !add_setting(e, "bf16", "true")) return NULL;
+    if (e->layer_precisions && !add_setting(e, "layer-precisions", e->layer_precisions))
+        return NULL;
+    if (e->layer_output_types && !add_setting(e, "layer-output-types", e->layer_output_types))
+        return NULL;
+    if (!add_setting(e, "precision-constraints", e->constraints)) return NULL;
     if (e->timing_cache && !add_setting(e, "timing-cache", e->timing_cache)) return NULL;
     if (!add_carried(e)) return NULL;
     whet_config *config = whet_cli_make_config(&e->cli, e->build_shapes);
