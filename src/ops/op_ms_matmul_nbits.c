@@ -4,14 +4,18 @@
 // zero point (half the range when absent). g_idx names the block of each column instead.
 #include <inttypes.h>
 
+#include "ops/block_matmul.h"
 #include "ops/matrix.h"
 
-enum { A, B, SCALES, ZEROS, GROUPS, BIAS };
-
-typedef struct nbits_attrs {
-    int64_t k, n, bits, block_size, accuracy_level;
-    int64_t weight_prepacked; // for devices of others: only 0
-} nbits_attrs;
+enum {
+    A = WHET_NBITS_A,
+    B = WHET_NBITS_B,
+    SCALES = WHET_NBITS_SCALES,
+    ZEROS = WHET_NBITS_ZEROS,
+    GROUPS = WHET_NBITS_GROUPS,
+    BIAS = WHET_NBITS_BIAS
+};
+typedef whet_nbits_attrs nbits_attrs;
 
 static int64_t blocks_of(const nbits_attrs *a) { return (a->k - 1) / a->block_size + 1; }
 static int64_t zero_bytes(const nbits_attrs *a) { return (blocks_of(a) * a->bits + 7) / 8; }

@@ -8,6 +8,7 @@
 // past seldom. Rows of A are read in place; they are first copied to scratch when transposed, or
 // when their distance would map them to the same sets of the first-level cache. alpha is applied to
 // the sums: an operand's denormals it would round.
+// With GEMM_BLOCK defined: the same for constant weights of few bits (gemm_block_tmpl.h).
 #include <string.h>
 
 #include "kern/gemm/gemm_geom.h"
@@ -24,8 +25,16 @@
 #define BLOCK_MAX 32  // tiles a task, with chunks
 #define CUT_SIZE (INT64_C(2) << 20) // elements of B from which on
 
+#ifdef GEMM_BLOCK
+#include "kern/gemm/gemm_block_tmpl.h"
+#endif
+
 typedef struct gemm_plan {
     whet_gemm_geom g;
+#ifdef GEMM_BLOCK
+    whet_block_geom w;
+#endif
+    int32_t bias_in;
     int64_t panels, group, groups; // of columns; panels a task
     int64_t tiles;           // of rows, of even heights
     int64_t block, blocks;   // tiles a task
@@ -70,13 +79,23 @@ static void plan_blocks(gemm_plan *c, const whet_problem *p, int32_t variant) {
 }
 
 static bool plan_init(gemm_plan *c, const whet_problem *p, const int32_t *params) {
+    c->bias_in = 2;
+#ifdef GEMM_BLOCK
+    if (!whet_block_geom_init(&c->w, &c->g, p)) return false;
+    if (c->w.bias_in >= 0) c->bias_in = c->w.bias_in;
+#else
     if (!whet_gemm_geom_init(&c->g, p)) return false;
+#endif
     const whet_gemm_geom *g = &c->g;
     c->panels = CEIL(g->n, PANEL);
     c->tiles = CEIL(g->m, TILES.pixels);
     plan_blocks(c, p, params[0]);
+#ifdef GEMM_BLOCK
+    c->packed = c->direct = false;
+#else
     c->packed = p->in[1].constant;
     c->direct = !c->packed && !g->trans_b && g->m <= 2 * TILES.pixels && c->chunks == 1;
+#endif
     // rows 2 KiB apart share two sets of a first-level cache
     bool clash = g->k % 512 == 0 && g->m > 4 && c->panels > 2;
     c->pitch = g->trans_a || clash ? (CEIL(g->k, 16) | 1) * 16 : 0;
@@ -86,6 +105,7 @@ static bool plan_init(gemm_plan *c, const whet_problem *p, const int32_t *params
 
 // ---- copies ----
 
+#ifndef GEMM_BLOCK
 // dst [n][lanes] = src [lanes][n] transposed; lanes < V_W are padded with zeros.
 static void transpose_lanes(float *dst, int64_t step, const float *src, int64_t ld, int64_t n,
                             int64_t lanes) {
@@ -112,6 +132,7 @@ static void pack_panel(const whet_gemm_geom *g, float *dst, const float *b, int6
         for (int64_t v = 0; v < width; v += V_W)
             v_store(dst + v, v_load_n(b + k * g->n + col + v, left - v));
 }
+#endif
 
 // Rows [from, to) of A' to dst with the plan's pitch.
 static void copy_rows(const gemm_plan *c, float *dst, const float *a, int64_t from, int64_t to) {
@@ -161,8 +182,14 @@ static const float *task_panel(const whet_call *call, const gemm_plan *c, gemm_l
                                int64_t ib, int64_t panel, int64_t from, int64_t to,
                                int64_t *step) {
     const whet_gemm_geom *g = &c->g;
-    int64_t width = panel_width(g->n, panel), col = panel * PANEL;
+    int64_t width = panel_width(g->n, panel);
+    float *to_panel = local->panel + panel % c->group * c->chunk * PANEL;
     *step = width;
+#ifdef GEMM_BLOCK
+    (void)ib;
+    unpack_panel(call, &c->w, to_panel, panel, width, from, to);
+#else
+    int64_t col = panel * PANEL;
     if (c->packed)
         return (const float *)call->packed[1] + ib * CEIL(g->n, V_W) * V_W * g->k + col * g->k +
                from * width;
@@ -171,13 +198,13 @@ static const float *task_panel(const whet_call *call, const gemm_plan *c, gemm_l
         *step = g->n;
         return b + col;
     }
-    float *to_panel = local->panel + panel % c->group * c->chunk * PANEL;
     pack_panel(g, to_panel, b, col, width, from, to);
+#endif
     return to_panel;
 }
 
 static void task_bias(const whet_call *call, const gemm_plan *c, int64_t col, float *out) {
-    const float *bias = call->in[2];
+    const float *bias = call->in[c->bias_in];
     vf beta = v_set1(c->g.beta);
     for (int v = 0; v < PANEL; v += V_W) {
         vf x = v_zero();
@@ -243,6 +270,11 @@ static void run_task(const whet_call *call, const gemm_plan *c, int64_t task, ge
     const whet_gemm_geom *g = &c->g;
     int64_t panel = task % c->groups * c->group, rest = task / c->groups, ia = 0;
     int64_t end = panel + c->group < c->panels ? panel + c->group : c->panels;
+#ifdef GEMM_BLOCK
+    for (int64_t i = panel; i < end && g->m <= FEW_ROWS; i++)
+        run_few(call, &c->w, g->m, i, panel_width(g->n, i));
+    if (g->m <= FEW_ROWS) return;
+#endif
     gemm_task t = {.batch = rest / c->blocks, .first = rest % c->blocks * c->block, .lda = g->k};
     t.last = t.first + c->block < c->tiles ? t.first + c->block : c->tiles;
     if (g->batches > 1) whet_matmul_ref_at(&g->ref, t.batch, &ia, &t.ib);
@@ -282,6 +314,21 @@ static int64_t gemm_tasks(const whet_problem *p, const int32_t *params, int32_t 
     return plan_init(&c, p, params) ? c.g.batches * c.blocks * c.groups : 0;
 }
 
+#ifdef GEMM_BLOCK
+static size_t gemm_pack_bytes(const whet_problem *p, const int32_t *params, int32_t i) {
+    whet_block_geom w;
+    (void)params;
+    return whet_block_weights(&w, p) ? whet_block_pack_bytes(&w, V_W, i) : 0;
+}
+static whet_status gemm_pack(const whet_problem *p, const int32_t *params, int32_t i,
+                             const whet_tensor *src, void *dst) {
+    whet_block_geom w;
+    (void)params;
+    if (!whet_block_weights(&w, p)) return WHET_E_INVALID;
+    whet_block_pack(&w, V_W, i, src, dst);
+    return WHET_OK;
+}
+#else
 // Shapes of a constant B alone: m and the batches of A must not matter.
 static void b_shape(const whet_problem *p, int64_t *batches, int64_t *k, int64_t *n) {
     const whet_port *b = &p->in[1];
@@ -320,6 +367,8 @@ static whet_status gemm_pack(const whet_problem *p, const int32_t *params, int32
     return WHET_OK;
 }
 
+#endif
+
 static bool gemm_param(const whet_problem *p, int32_t i, int32_t params[WHET_MAX_PARAMS]) {
     (void)p;
     params[0] = i;
@@ -345,6 +394,9 @@ static double gemm_cost(const whet_problem *p, const int32_t *params) {
     double rows = (double)g->m / (double)c.tiles, lanes = (double)(CEIL(g->n, V_W) * V_W);
     double flops = 2.0 * (double)(g->batches * g->m) * (double)g->k * lanes;
     double pack = c.packed || c.direct ? 0 : 8.0 * (double)(g->batches * c.blocks * g->k) * lanes;
+#ifdef GEMM_BLOCK
+    pack = (g->m > FEW_ROWS ? 4.0 : 2.0) * (double)(c.blocks * g->k) * lanes;
+#endif
     double copy = c.pitch ? 8.0 * (double)(g->batches * g->m) * (double)g->k : 0;
     double threads = p->threads > 1 ? p->threads : 1;
     double tasks = (double)(g->batches * c.blocks * c.groups);
@@ -363,9 +415,18 @@ static double gemm_cost(const whet_problem *p, const int32_t *params) {
 #define GEMM_ID V_PICK_NAME(avx512_14x32, avx2_6x16, neon_6x16, scalar)
 #define GEMM_NAME V_PICK_NAME("avx512_14x32", "avx2_6x16", "neon_6x16", "scalar")
 
+#ifdef GEMM_BLOCK
+const whet_kernel V_CAT(whet_kernel_block_matmul_, GEMM_ID) = {
+    .name = "block_matmul_" GEMM_NAME, .op = "block_matmul", SUITE,
+};
+const whet_kernel V_CAT(whet_kernel_ms_matmul_nbits_, GEMM_ID) = {
+    .name = "ms_matmul_nbits_" GEMM_NAME, .op = "ms_matmul_nbits", SUITE,
+};
+#else
 const whet_kernel V_CAT(whet_kernel_gemm_f32_, GEMM_ID) = {
     .name = "gemm_f32_" GEMM_NAME, .op = "gemm", SUITE,
 };
 const whet_kernel V_CAT(whet_kernel_matmul_f32_, GEMM_ID) = {
     .name = "matmul_f32_" GEMM_NAME, .op = "matmul", SUITE,
 };
+#endif
