@@ -23,6 +23,14 @@ typedef int32_t (*whet_calibration_fn)(void *user, const char *const *names, whe
 WHET_API whet_status whet_config_set_calibration(whet_config *config, whet_calibration_fn next,
                                                  void *user);
 
+/* The range of a value of the model by its name, beside or instead of samples and a cache, which it
+ * overrides: numbers from low to high are kept, others are clipped. A range that lies evenly around
+ * zero is one of TensorRT's (setDynamicRange). May be called for any number of values. A build that
+ * may use int8 fails with WHET_E_NOT_FOUND where the model has no such value. WHET_E_INVALID: low >
+ * high, or a number that is not finite. */
+WHET_API whet_status whet_config_set_range(whet_config *config, const char *value, double low,
+                                           double high);
+
 /* Quantizes the builder's network as a build with int8 does: from now on it states its quantization
  * (quantize_linear, dequantize_linear, weights of i8), builds take it, and whet_network_save_onnx()
  * writes a model that other runtimes load. Handles of its values and nodes become invalid. Of the

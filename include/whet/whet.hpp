@@ -454,6 +454,11 @@ public:
         detail::check(whet_config_set_progress(get(), call, progress_.get()), get());
         return *this;
     }
+    // The range of a value by hand.
+    Config &set_range(const std::string &value, double low, double high) {
+        detail::check(whet_config_set_range(get(), value.c_str(), low, high), get());
+        return *this;
+    }
     // Fills a tensor for each name; false: there are no more samples.
     Config &set_calibration(Calibration next) {
         calibration_ = std::make_unique<detail::Callback<Calibration>>();

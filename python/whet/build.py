@@ -28,12 +28,23 @@ def _refuse(name, value, why):
     raise error
 
 
-def settings_of(options):
+def _entry(option, name, value):
+    if "," in name:
+        raise ValueError(f"{option}: {name!r}: names with commas cannot be given so")
+    if isinstance(value, (tuple, list)):  # a range
+        value = ":".join(repr(float(v)) for v in value)
+    return f"{name}:{value}"
+
+
+def settings_of(options, ranges=None):
     """Options as the library takes them: {"layer-precisions": {"conv1": "fp32"}} is one text."""
     result = {}
-    for name, value in (options or {}).items():
+    given = dict(options or {})
+    if ranges:
+        given["ranges"] = dict(ranges)
+    for name, value in given.items():
         if isinstance(value, dict):
-            value = ",".join(f"{k}:{v}" for k, v in value.items())
+            value = ",".join(_entry(name, k, v) for k, v in value.items())
         elif isinstance(value, bool):
             value = "true" if value else "false"
         result[name.replace("_", "-")] = str(value)
@@ -57,7 +68,7 @@ def _profiles(profiles):
 
 def build(model, *, precision="fp32", calibration=None, profiles=None, shapes=None, threads=None,
           level=3, timing_cache=None, device="cpu", accuracy=None, verify="auto", plugins=(),
-          portable="full", deterministic=False, progress=None, options=None):
+          portable="full", deterministic=False, progress=None, options=None, ranges=None):
     """Builds an engine from a path, bytes, an onnx.ModelProto, a Network or a Builder.
 
     shapes: {input: dims} fixes shapes, None leaves a dimension open. profiles: a list of
@@ -67,8 +78,9 @@ def build(model, *, precision="fp32", calibration=None, profiles=None, shapes=No
     weights out of the engine. progress:
     called with (phase, done, total, seconds left), False cancels. calibration, with
     precision="int8": samples as an iterable of {input: array}, a file of them, or a calibration
-    cache; whet.quantize says more. options: further options of the
-    command line by name. What is not available raises whet.Error with the reason."""
+    cache; whet.quantize says more. ranges, beside or instead of it: {value: (low, high)}. options:
+    further options of the command line by name, those that list names as dicts. What is not
+    available raises whet.Error with the reason."""
     if not isinstance(precision, str):
         names = sorted(precision)
         precision = names[0] if len(names) == 1 else ",".join(names)
@@ -88,7 +100,7 @@ def build(model, *, precision="fp32", calibration=None, profiles=None, shapes=No
         settings["threads"] = str(threads)
     if timing_cache is not None:
         settings["timing-cache"] = os.fspath(timing_cache)
-    settings.update(settings_of(options))
+    settings.update(settings_of(options, ranges))
     fixed = {name: tuple(-1 if d is None else int(d) for d in dims)
              for name, dims in (shapes or {}).items()}
     return Engine(_whet.build(_source(model), settings, fixed, _profiles(profiles), progress,

@@ -92,13 +92,15 @@ def source_of(calibration, options):
     return {}, _Samples(calibration, float((options or {}).get("smooth", 0)) > 0)
 
 
-def quantize(model, path, calibration=None, *, external=False, progress=None, options=None):
+def quantize(model, path, calibration=None, *, external=False, progress=None, options=None,
+             ranges=None):
     """Quantizes a model to 8 bits and writes it to `path` as ONNX with Q/DQ, for other runtimes.
 
     model: as for build; a Network or Builder states its quantization from then on. calibration: an
     iterable of {input: array} or of arrays, a file (.npz, .npy), a folder of such, or a calibration
-    cache of TensorRT's. options: those of calibration by name, docs/quantization.md."""
+    cache of TensorRT's. ranges: {value: (low, high)}, beside or instead of it, wins. options: those
+    of calibration by name, docs/quantization.md."""
     from .build import _source, settings_of
     settings, samples = source_of(calibration, options)
-    settings.update(settings_of(options))
+    settings.update(settings_of(options, ranges))
     _whet.quantize(_source(model), settings, progress, samples, os.fspath(path), external)

@@ -75,6 +75,13 @@ void whet_calib_cache_print(whet_calib_cache *c, whet_calib_method method, whet_
 whet_status whet_calib_cache_save(whet_calib_cache *c, whet_calib_method method, const char *path,
                                   whet_error *err);
 
+// ---- ranges by hand (calib_hand.c) ----
+
+bool whet_calib_hand_any(const struct whet_config *o);
+// All that the config gives, as a cache. WHET_E_NOT_FOUND: g has no such value.
+whet_status whet_calib_hand_read(const struct whet_config *o, const whet_graph *g,
+                                 whet_calib_cache *hand, whet_error *err);
+
 // ---- where (calib_sites.c) ----
 
 // A value whose range is looked for. Several sites may share it: what a pool takes and gives.
@@ -105,6 +112,7 @@ typedef struct whet_calib {
     struct whet_build *x;
     whet_graph *g;
     whet_arena *arena;
+    whet_calib_cache hand;
     whet_calib_op *ops;
     int32_t n_ops, cap_ops;
     whet_calib_site *sites;

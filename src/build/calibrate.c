@@ -46,22 +46,41 @@ static void range_of_entry(whet_calib_seen *s, const whet_calib_entry *e) {
     s->known = true;
 }
 
+// Of the value itself, or of what is made of it by pools and changes of shape.
+static const whet_calib_entry *find_entry(const whet_calib *c, int32_t seen,
+                                          const whet_calib_cache *from) {
+    const whet_calib_entry *e = whet_calib_cache_find(from, c->seen[seen].v->name);
+    for (int32_t i = 0; i < c->n_sites && !e; i++)
+        if (c->sites[i].seen == seen) e = whet_calib_cache_find(from, c->sites[i].v->name);
+    return e;
+}
+
+static void ranges_by_hand(whet_calib *c) {
+    for (int32_t i = 0; i < c->n_seen; i++) {
+        const whet_calib_entry *e = find_entry(c, i, &c->hand);
+        if (e) range_of_entry(&c->seen[i], e);
+    }
+}
+
 static whet_status ranges_of_cache(whet_calib *c, const whet_calib_cache *cache, whet_error *err) {
     int32_t missing = 0;
     const char *name = NULL;
     for (int32_t i = 0; i < c->n_seen; i++) {
-        const whet_calib_entry *e = whet_calib_cache_find(cache, c->seen[i].v->name);
+        const whet_calib_entry *e = find_entry(c, i, cache);
         if (e) range_of_entry(&c->seen[i], e);
-        else if (!missing++) name = c->seen[i].v->name;
     }
+    ranges_by_hand(c);
+    for (int32_t i = 0; i < c->n_seen; i++)
+        if (!c->seen[i].known && !missing++) name = c->seen[i].v->name;
+    const char *source = c->x->c->calib ? "the calibration cache" : "the list of ranges";
     if (missing == c->n_seen)
         WHET_FAIL(err, WHET_E_NOT_FOUND,
-                  "the calibration cache has none of the %d values that are needed, such as \"%s\"",
-                  missing, name);
+                  "%s has none of the %d values that are needed, such as \"%s\"", source, missing,
+                  name);
     if (missing)
         whet_env_log(c->x->env, WHET_LOG_WARNING,
-                     "the calibration cache lacks %d of %d values, such as \"%s\": what they feed "
-                     "stays in float", missing, c->n_seen, name);
+                     "%s lacks %d of %d values, such as \"%s\": what they feed stays in float",
+                     source, missing, c->n_seen, name);
     return WHET_OK;
 }
 
@@ -69,7 +88,8 @@ static whet_status ranges_of_data(whet_calib *c, whet_calib_cache *cache, whet_e
     const whet_config *o = c->x->c;
     for (int32_t i = 0; i < c->n_seen; i++) {
         whet_calib_seen *s = &c->seen[i];
-        if (!s->stats.n) {
+        const whet_calib_entry *e = find_entry(c, i, &c->hand);
+        if (!s->stats.n && !e) {
             whet_env_log(c->x->env, WHET_LOG_WARNING,
                          "\"%s\" was never computed on the samples: what it feeds stays in float",
                          s->v->name);
@@ -78,6 +98,7 @@ static whet_status ranges_of_data(whet_calib *c, whet_calib_cache *cache, whet_e
         s->range = whet_calib_range_find(&s->stats, (whet_calib_method)o->calib_method,
                                          o->calib_percentile, o->activations);
         s->known = true;
+        if (e) range_of_entry(s, e);
         if (!whet_calib_cache_put(cache, s->v->name, &s->range)) return WHET_NOMEM(err);
         whet_env_log(c->x->env, WHET_LOG_VERBOSE, "\"%s\": seen %g to %g, kept %g to %g",
                      s->v->name, s->stats.min, s->stats.max, (double)s->range.low,
@@ -102,7 +123,7 @@ static whet_status find_ranges(whet_calib *c, whet_calib_cache *cache, whet_erro
     bool data = o->calibration || o->calib_next;
     int64_t samples = 0;
     if (!data) {
-        WHET_TRY(whet_calib_cache_load(cache, o->calib, err));
+        if (o->calib) WHET_TRY(whet_calib_cache_load(cache, o->calib, err));
         return ranges_of_cache(c, cache, err);
     }
     WHET_TRY(run_data(c, true, &samples, err));
@@ -149,24 +170,29 @@ static whet_status calibrate(whet_calib *c, whet_calib_cache *cache, whet_error 
 whet_status whet_calibrate(whet_build *x, whet_graph *g) {
     const whet_config *o = x->c;
     if (is_quantized(g)) {
-        if (o->calibration || o->calib_next || o->calib)
+        if (o->calibration || o->calib_next || o->calib || whet_calib_hand_any(o))
             whet_env_log(x->env, WHET_LOG_WARNING,
                          "the model states its quantization: it is not calibrated");
         return WHET_OK;
     }
-    if (!o->calibration && !o->calib_next && (!o->calib || access(o->calib, F_OK)))
+    bool by_hand = !o->calib && whet_calib_hand_any(o);
+    if (!o->calibration && !o->calib_next && !by_hand && (!o->calib || access(o->calib, F_OK)))
         WHET_FAIL(x->err, WHET_E_INVALID,
                   o->calib ? "the calibration cache %s is not there, and no samples are given "
                              "(option calibration)"
                            : "int8 needs samples (option calibration), a calibration cache (option "
-                             "calib) or a model that states its quantization%s",
+                             "calib), ranges (option ranges) or a model that states its "
+                             "quantization%s",
                   o->calib ? o->calib : "");
     whet_arena arena;
     whet_calib_cache cache;
     whet_arena_init(&arena);
     whet_calib_cache_init(&cache);
     whet_calib c = {.x = x, .g = g, .arena = &arena};
-    whet_status status = calibrate(&c, &cache, x->err);
+    whet_calib_cache_init(&c.hand);
+    whet_status status = whet_calib_hand_read(o, g, &c.hand, x->err);
+    if (status == WHET_OK) status = calibrate(&c, &cache, x->err);
+    whet_calib_cache_fini(&c.hand);
     whet_calib_cache_fini(&cache);
     whet_arena_fini(&arena);
     return status;

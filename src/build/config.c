@@ -68,6 +68,10 @@ static const char *const activation_choices[] = {"asymmetric", "symmetric", NULL
       "samples: .npz, .npy, or a folder of such and of raw files (.bin, .raw)", NULL)              \
     X("calib", OPT_TEXT, calib, 0, 0, NULL, "FILE", "",                                            \
       "calibration cache in TensorRT's format: written after calibrating, else read", NULL)        \
+    X("ranges", OPT_TEXT, ranges_text, 0, 0, NULL, "NAME:LOW:HIGH,...", "",                        \
+      "ranges of values by hand, beside or instead of samples and a cache", NULL)                  \
+    X("ranges-file", OPT_TEXT, ranges_file, 0, 0, NULL, "FILE", "",                                \
+      "the same from a file with a line \"NAME: LOW HIGH\" each", NULL)                            \
     X("calib-method", OPT_CHOICE, calib_method, 0, 0, method_choices,                              \
       "mse|entropy|minmax|percentile|legacy", "mse",                                               \
       "how a range is chosen from what was seen", NULL)                                            \

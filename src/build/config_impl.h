@@ -27,6 +27,11 @@ enum { // bits
 #undef PRECISION
 };
 
+typedef struct whet_hand_range {
+    const char *name;
+    float low, high;
+} whet_hand_range;
+
 struct whet_config {
     whet_handle handle;
     whet_env *env;
@@ -42,6 +47,9 @@ struct whet_config {
     int32_t constraints;
     const char *layer_precisions, *layer_output_types;
     const char *calibration, *calib, *keep_float;
+    const char *ranges_text, *ranges_file;
+    whet_hand_range *ranges;
+    int32_t n_ranges, cap_ranges;
     whet_calibration_fn calib_next;
     void *calib_user;
     const char *timing_cache, *disable_pass, *dump_ir, *disable_kernels, *embed_plugins;

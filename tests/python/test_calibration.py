@@ -172,6 +172,57 @@ def test_pools_share_the_scale_and_sums_take_one_rounded_term(tmp_path):
     assert set(kept) == {"x", "b", "c"}
 
 
+def steps_of(path):
+    """{name of a value: (scale, zero point, dtype) with which it is rounded}"""
+    model = onnx.load(path)
+    held = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
+    return {n.input[0]: (float(held[n.input[1]]), int(held[n.input[2]]),
+                         held[n.input[2]].dtype.name)
+            for n in model.graph.node if n.op_type == "QuantizeLinear"}
+
+
+def test_ranges_by_hand(tmp_path):
+    rng = np.random.default_rng(6)
+    pads = {"pads": [1, 1, 1, 1]}
+    small_model(tmp_path / "m.onnx", [
+        ("Conv", ["x", "w"], ["a"], pads), ("Relu", ["a"], ["b"], {}),
+        ("MaxPool", ["b"], ["c"], {"kernel_shape": [2, 2]}), ("Conv", ["c", "w"], ["y"], pads)],
+        {"w": rng.normal(size=(4, 4, 3, 3)).astype(np.float32) * 0.2})
+    x = rng.normal(size=(4, 1, 4, 8, 8)).astype(np.float32)
+    model, out, cache = (tmp_path / name for name in ("m.onnx", "q.onnx", "cache"))
+    third = np.float32(1 / 3)
+    # without samples: x around zero is TensorRT's, c is from zero on, and b before its pool with it
+    ranges = {"x": (-2.54, 2.54), "c": (-5.1, 5.1)}
+    whet.quantize(model, out, ranges=ranges)
+    steps = steps_of(out)
+    assert set(steps) == {"x", "b", "c"}
+    assert steps["x"] == (pytest.approx(0.02), 0, "int8")
+    assert steps["b"] == steps["c"] == (pytest.approx(0.02), 0, "uint8")
+    # they win over samples, and the cache holds them
+    whet.quantize(model, out, list(x), ranges={"x": (-1, 254 * third)}, options={"calib": cache})
+    assert steps_of(out)["x"][:2] == (pytest.approx((254 / 3 + 1) / 255), 3)
+    seen = steps_of(out)["c"]
+    # and over a cache, from a file
+    (tmp_path / "ranges").write_text("# by hand\n\n x: -3 0\nc 0.5 25.5\r\n")
+    whet.quantize(model, out, cache, options={"ranges-file": tmp_path / "ranges"})
+    assert steps_of(out)["x"] == (pytest.approx(3 / 255), 255, "uint8")
+    assert steps_of(out)["c"] == (pytest.approx(0.1), 0, "uint8") != seen
+    whet.quantize(model, out, cache, ranges={"x": (-3, 3)})
+    assert steps_of(out)["c"] == seen
+    # what has no range stays in float
+    engine = whet.build(model, level=0, precision="int8", ranges={"x": (-3, 3)})
+    assert [s["op"] for s in engine.inspect()["layers"] if "conv" in s["op"]] == \
+        ["quant_conv", "conv"]
+    for bad, match in [({"zz": (0, 1)}, '"zz", which is no value'), ({"x": (1, 0)}, "1 to 0"),
+                       ({"x": (0, float("inf"))}, "finite"), ({"bb": (0, 1)}, 'near: "b"'),
+                       ({"y": (0, 1)}, "none of the 2 values")]:
+        with pytest.raises(whet.Error, match=match):
+            whet.quantize(model, tmp_path / "no.onnx", ranges=bad)
+    (tmp_path / "ranges").write_text("x: 1\n")
+    with pytest.raises(whet.Error, match="line 1, expected NAME: LOW HIGH"):
+        whet.quantize(model, tmp_path / "no.onnx", options={"ranges-file": tmp_path / "ranges"})
+
+
 def run_session_of(path, x):
     return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]).run(
         None, {"x": x})[0]
