@@ -392,7 +392,7 @@ static void calibrates(void **) {
     assert_true(caught);
     // a range by hand, and the type of a layer, instead of samples
     whet::Config by_hand(env);
-    by_hand.set_range("image", -3, 3).set("layer-precisions", "/stem/*:fp32");
+    by_hand.set_range("image", -3, 3).set("layer-precisions", "/fc/*:fp32");
     other.quantize(by_hand);
 }
 
