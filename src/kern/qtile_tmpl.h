@@ -171,22 +171,23 @@ static void store_apart(const whet_qstages *s, const whet_qout *o, const int32_t
 }
 
 #if V_W == 16
-// 8-bit results of two whole vectors of columns, two rows at a time: the packing saturates, and the
-// last clamp is one of bytes.
-V_FN vi packed_ints(const whet_qstages *s, bool mid, whet_dtype other, const void *at, vi sum,
-                    vf scale, vf bias) {
+// 8-bit results of up to two vectors of columns, two rows at a time: the packing saturates, and the
+// last clamp is one of bytes. n: columns that are there, of the vector.
+V_FN vi packed_ints(const whet_qstages *s, bool mid, whet_dtype other, const void *at, int64_t n,
+                    vi sum, vf scale, vf bias) {
     vf v = v_fma(vi_to_f(sum), scale, bias);
     if (!mid) return v_to_i(v);
     v = v_round(clamped(v, s, 0));
     if (other)
-        v = v_fma(load_other(other, at, V_W), v_set1(s->other_mul),
+        v = v_fma(load_other(other, at, n), v_set1(s->other_mul),
                   v_fma(v, v_set1(s->mid_mul), v_set1(s->add)));
     else v *= v_set1(s->mid_mul);
     return v_to_i(v);
 }
 
+// vectors: 2 when `whole`, all of whose columns are there
 V_FN void store_packed(const whet_qstages *s, const whet_qout *o, bool mid, whet_dtype other,
-                       const int32_t *sums, int64_t pixels) {
+                       bool whole, int64_t vectors, const int32_t *sums, int64_t pixels) {
     const __m512i order =
         _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     int32_t flip = s->out == WHET_DTYPE_I8 ? 128 : 0;
@@ -194,38 +195,56 @@ V_FN void store_packed(const whet_qstages *s, const whet_qout *o, bool mid, whet
     const __m512i sign = _mm512_set1_epi8((char)flip);
     const __m512i least = _mm512_set1_epi8((char)(s->least ^ flip));
     const __m512i most = _mm512_set1_epi8((char)(s->most ^ flip));
-    vf s0 = v_load(o->scale), s1 = v_load(o->scale + V_W);
-    vf b0 = v_load(o->bias), b1 = v_load(o->bias + V_W);
+    bool two = whole || vectors == 2;
+    int64_t n0 = whole ? V_W : o->cols, n1 = whole ? V_W : o->cols - V_W;
+    __mmask32 there = whole ? ~(__mmask32)0 : (__mmask32)(((uint64_t)1 << o->cols) - 1);
+    vf s0 = v_load(o->scale), s1 = two ? v_load(o->scale + V_W) : v_zero();
+    vf b0 = v_load(o->bias), b1 = two ? v_load(o->bias + V_W) : v_zero();
     const uint8_t *from = o->other;
-    for (int64_t i = 0; i < pixels; i += 2, sums += 4 * V_W) {
+    for (int64_t i = 0; i < pixels; i += 2, sums += 2 * vectors * V_W) {
         // an odd last row is computed twice
         int64_t second = i + 1 < pixels ? o->pixel : 0, at = i * o->pixel;
-        const int32_t *next = second ? sums + 2 * V_W : sums;
-        __m512i p = _mm512_packs_epi32(
-            (__m512i)packed_ints(s, mid, other, from + at, vi_load(sums), s0, b0),
-            (__m512i)packed_ints(s, mid, other, from + at + V_W, vi_load(sums + V_W), s1, b1));
+        const int32_t *next = second ? sums + vectors * V_W : sums;
+        vi p0 = packed_ints(s, mid, other, from + at, n0, vi_load(sums), s0, b0), p1 = p0;
+        if (two)
+            p1 = packed_ints(s, mid, other, from + at + V_W, n1, vi_load(sums + V_W), s1, b1);
         at += second;
-        __m512i q = _mm512_packs_epi32(
-            (__m512i)packed_ints(s, mid, other, from + at, vi_load(next), s0, b0),
-            (__m512i)packed_ints(s, mid, other, from + at + V_W, vi_load(next + V_W), s1, b1));
+        vi q0 = packed_ints(s, mid, other, from + at, n0, vi_load(next), s0, b0), q1 = q0;
+        if (two)
+            q1 = packed_ints(s, mid, other, from + at + V_W, n1, vi_load(next + V_W), s1, b1);
+        __m512i p = _mm512_packs_epi32((__m512i)p0, (__m512i)p1);
+        __m512i q = _mm512_packs_epi32((__m512i)q0, (__m512i)q1);
         __m512i b = _mm512_packus_epi16(_mm512_adds_epi16(p, zero), _mm512_adds_epi16(q, zero));
         b = _mm512_min_epu8(most, _mm512_max_epu8(least, _mm512_permutexvar_epi32(order, b)));
         b = _mm512_xor_si512(b, sign);
         uint8_t *y = (uint8_t *)o->y + i * o->pixel;
-        _mm256_storeu_si256((void *)y, _mm512_castsi512_si256(b));
-        if (second)
-            _mm256_storeu_si256((void *)(y + o->pixel), _mm512_extracti64x4_epi64(b, 1));
+        __m256i low = _mm512_castsi512_si256(b), high = _mm512_extracti64x4_epi64(b, 1);
+        if (whole) {
+            _mm256_storeu_si256((void *)y, low);
+            if (second) _mm256_storeu_si256((void *)(y + o->pixel), high);
+        } else {
+            _mm256_mask_storeu_epi8(y, there, low);
+            if (second) _mm256_mask_storeu_epi8(y + o->pixel, there, high);
+        }
     }
+}
+
+V_FN void store_packed_any(const whet_qstages *s, const whet_qout *o, bool mid, whet_dtype other,
+                           int64_t vectors, const int32_t *sums, int64_t pixels) {
+    if (vectors == 2 && o->cols >= 2 * V_W)
+        store_packed(s, o, mid, other, true, 2, sums, pixels);
+    else store_packed(s, o, mid, other, false, vectors, sums, pixels);
 }
 
 static bool store_fast(const whet_qstages *s, const whet_qout *o, const int32_t *sums,
                        int64_t pixels, int64_t vectors) {
-    if (vectors != 2 || o->cols < 2 * V_W || s->sum || s->out == WHET_DTYPE_F32) return false;
+    if (o->cols <= 0 || s->sum || s->out == WHET_DTYPE_F32) return false;
     if (!s->tame || !(o->tame || s->mid)) return false;
-    if (!s->mid) store_packed(s, o, false, WHET_DTYPE_NONE, sums, pixels);
-    else if (!s->other) store_packed(s, o, true, WHET_DTYPE_NONE, sums, pixels);
-    else if (s->other == WHET_DTYPE_U8) store_packed(s, o, true, WHET_DTYPE_U8, sums, pixels);
-    else store_packed(s, o, true, WHET_DTYPE_I8, sums, pixels);
+    if (!s->mid) store_packed_any(s, o, false, WHET_DTYPE_NONE, vectors, sums, pixels);
+    else if (!s->other) store_packed_any(s, o, true, WHET_DTYPE_NONE, vectors, sums, pixels);
+    else if (s->other == WHET_DTYPE_U8)
+        store_packed_any(s, o, true, WHET_DTYPE_U8, vectors, sums, pixels);
+    else store_packed_any(s, o, true, WHET_DTYPE_I8, vectors, sums, pixels);
     return true;
 }
 #else
