@@ -97,6 +97,14 @@ whet_status whet_quant_weights(const whet_dq *w, whet_value **i8, whet_error *er
     return *i8 ? WHET_OK : whet_failed(err);
 }
 
+whet_status whet_quant_raised(whet_value *zero, whet_value **u8, whet_error *err) {
+    whet_value *wide = cast(zero, WHET_DTYPE_I32, err), *half = NULL;
+    if (wide) half = whet_make_number(wide, "half", 128, err);
+    if (half) wide = whet_derive(&whet_op_add, wide, half, err);
+    *u8 = half && wide ? cast(wide, WHET_DTYPE_U8, err) : NULL;
+    return *u8 ? WHET_OK : whet_failed(err);
+}
+
 whet_status whet_quant_bias(whet_value *bias, whet_value *x_scale, whet_value *w_scale,
                             whet_value **f32, whet_error *err) {
     whet_value *scale = whet_derive(&whet_op_mul, w_scale, x_scale, err);

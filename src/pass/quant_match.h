@@ -27,6 +27,8 @@ bool whet_is_quantize(const whet_node *n);
 bool whet_is_settled(const whet_value *v);
 // The numbers of weights as i8 with a zero point of 0, NULL where that cannot be.
 whet_status whet_quant_weights(const whet_dq *w, whet_value **i8, whet_error *err);
+// A zero point of i8 as u8, 128 higher.
+whet_status whet_quant_raised(whet_value *zero, whet_value **u8, whet_error *err);
 // A bias of i32, which counts in x_scale w_scale, in float.
 whet_status whet_quant_bias(whet_value *bias, whet_value *x_scale, whet_value *w_scale,
                             whet_value **f32, whet_error *err);

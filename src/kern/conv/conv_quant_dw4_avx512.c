@@ -85,7 +85,7 @@ typedef struct panel { // 64 channels
     int64_t first, cols;
     __mmask64 mask;
     bool narrow;
-    bool plain;     // 8-bit results of one rounding, without another term
+    bool plain;     // 8-bit results without another term
     int32_t init[BLOCK];
     float scale[BLOCK], bias[BLOCK];     // as they are
     float scale_i[BLOCK], bias_i[BLOCK]; // interleaved
@@ -105,7 +105,7 @@ static void panel_init(panel *t, const whet_call *call, const dw4_plan *c, const
     t->mask = t->cols < BLOCK ? ((__mmask64)1 << t->cols) - 1 : ~(__mmask64)0;
     for (int i = 0; i < BLOCK; i++) init[i] = -src->fill * total[i];
     t->tame = whet_qcolumns(call, s, first, t->cols, BLOCK, t->scale, t->bias);
-    t->plain = s->tame && t->tame && !s->mid && !s->sum && !s->other && s->out != WHET_DTYPE_F32;
+    t->plain = s->tame && (t->tame || s->mid) && !s->sum && !s->other && s->out != WHET_DTYPE_F32;
     interleave(init, t->init, t->narrow);
     interleave(t->scale, t->scale_i, t->narrow);
     interleave(t->bias, t->bias_i, t->narrow);
@@ -167,14 +167,19 @@ V_FN void tile(bool narrow, int share, const dw4_plan *c, const uint8_t *x, cons
     }
 }
 
-V_FN __m512i rounded(const panel *t, __m512i sum, int v) {
-    return _mm512_cvtps_epi32((__m512)v_fma(vi_to_f((vi)sum), v_load(t->scale_i + v * V_W),
-                                            v_load(t->bias_i + v * V_W)));
+V_FN __m512i rounded(bool mid, const whet_qstages *s, const panel *t, __m512i sum, int v) {
+    vf x = v_fma(vi_to_f((vi)sum), v_load(t->scale_i + v * V_W), v_load(t->bias_i + v * V_W));
+    if (mid) {
+        x = v_min(v_set1(s->high[0]), v_max(v_set1(s->low[0]), x));
+        x = v_round(x) * v_set1(s->mid_mul);
+    }
+    return (__m512i)v_to_i(x);
 }
 
 // `n` pixels from y on, packed without leaving registers.
-V_FN void store_plain(bool narrow, int share, const whet_qstages *s, const panel *t,
-                      __m512i acc[2 * SHARE][VECTORS], uint8_t *y, int64_t n, int64_t pixel) {
+V_FN void store_plain(bool mid, bool narrow, int share, const whet_qstages *s,
+                      const panel *t, __m512i acc[2 * SHARE][VECTORS], uint8_t *y, int64_t n,
+                      int64_t pixel) {
     int32_t flip = s->out == WHET_DTYPE_I8 ? 128 : 0;
     const __m512i zero = _mm512_set1_epi16((int16_t)(s->zero + flip));
     const __m512i sign = _mm512_set1_epi8((char)flip);
@@ -182,8 +187,10 @@ V_FN void store_plain(bool narrow, int share, const whet_qstages *s, const panel
     const __m512i most = _mm512_set1_epi8((char)(s->most ^ flip));
     const int sets = narrow ? share : 2 * share;
     UNROLL for (int i = 0; i < sets; i++) {
-        __m512i a = _mm512_packs_epi32(rounded(t, acc[i][0], 0), rounded(t, acc[i][1], 1));
-        __m512i b = _mm512_packs_epi32(rounded(t, acc[i][2], 2), rounded(t, acc[i][3], 3));
+        __m512i a = _mm512_packs_epi32(rounded(mid, s, t, acc[i][0], 0),
+                                       rounded(mid, s, t, acc[i][1], 1));
+        __m512i b = _mm512_packs_epi32(rounded(mid, s, t, acc[i][2], 2),
+                                       rounded(mid, s, t, acc[i][3], 3));
         a = _mm512_packus_epi16(_mm512_adds_epi16(a, zero), _mm512_adds_epi16(b, zero));
         a = _mm512_min_epu8(most, _mm512_max_epu8(least, a));
         a = _mm512_xor_si512(a, sign);
@@ -215,15 +222,17 @@ typedef struct task {
     int64_t image, y0, rows;
 } task;
 
-V_FN void run_row(bool narrow, int share, const task *k, const panel *t, const uint8_t *x, int64_t at) {
+V_FN void run_row(bool narrow, int share, const task *k, const panel *t, const uint8_t *x,
+                  int64_t at) {
     const whet_conv_geom *g = &k->c->g;
     int64_t pixels = 2 * share;
     for (int64_t left = g->out[2]; left > 0; left -= pixels) {
         __m512i acc[2 * SHARE][VECTORS];
         int64_t n = left < pixels ? left : pixels;
         tile(narrow, share, k->c, x, t, acc);
-        if (t->plain)
-            store_plain(narrow, share, k->s, t, acc, (uint8_t *)k->call->out[0] + at, n, g->c);
+        uint8_t *y = (uint8_t *)k->call->out[0] + at;
+        if (t->plain && !k->s->mid) store_plain(false, narrow, share, k->s, t, acc, y, n, g->c);
+        else if (t->plain) store_plain(true, narrow, share, k->s, t, acc, y, n, g->c);
         else for (int64_t i = 0; i < n; i++) {
             int32_t sums[BLOCK], ordered[BLOCK];
             memcpy(sums, acc[narrow ? i % share : i], sizeof sums);
