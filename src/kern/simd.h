@@ -78,9 +78,14 @@ typedef vi vm; // all ones or zero a lane
 
 #define V_FN static inline __attribute__((always_inline, unused))
 
+#if defined(WHET_SIMD_NEON)
+#include "kern/simd_neon.h"
+#endif
+
 // ---- constants, loads, stores ----
 
 V_FN vf v_zero(void) { return (vf){0}; }
+#if !defined(WHET_SIMD_NEON)
 V_FN vf v_set1(float x) {
 #if defined(__AVX512F__)
     return (vf)_mm512_set1_ps(x);
@@ -99,6 +104,7 @@ V_FN vi vi_set1(int32_t x) {
     return (vi){x, x, x, x, x, x, x, x};
 #endif
 }
+#endif
 V_FN vi vi_iota(void) {
 #if V_W == 16
     return (vi){0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
@@ -106,10 +112,12 @@ V_FN vi vi_iota(void) {
     return (vi){0, 1, 2, 3, 4, 5, 6, 7};
 #endif
 }
+#if !defined(WHET_SIMD_NEON)
 V_FN vf v_load(const float *p) { return (vf)(*(const vf_any *)p); }
 V_FN void v_store(float *p, vf x) { *(vf_any *)p = (vf_any)x; }
 V_FN vi vi_load(const int32_t *p) { return (vi)(*(const vi_any *)p); }
 V_FN void vi_store(int32_t *p, vi x) { *(vi_any *)p = (vi_any)x; }
+#endif
 
 #if !defined(__AVX512F__)
 V_FN vi v_first(int32_t n) { return vi_iota() < vi_set1(n); }
@@ -143,6 +151,7 @@ V_FN void v_store_n(float *p, vf x, int64_t n) {
 
 // ---- arithmetic ----
 
+#if !defined(WHET_SIMD_NEON)
 // a b + c; fused except in scalar
 V_FN vf v_fma(vf a, vf b, vf c) {
 #if defined(__AVX512F__)
@@ -153,6 +162,7 @@ V_FN vf v_fma(vf a, vf b, vf c) {
     return a * b + c;
 #endif
 }
+#endif
 V_FN vf v_fnma(vf a, vf b, vf c) { return v_fma(-a, b, c); } // c - a b
 
 // ---- masks ----
@@ -183,6 +193,7 @@ V_FN vm vi_lt(vi a, vi b) { return _mm512_cmplt_epi32_mask((__m512i)a, (__m512i)
 // lane i < n
 V_FN vm vm_first(int64_t n) { return n >= 16 ? (vm)0xffff : n <= 0 ? 0 : (vm)((1u << n) - 1); }
 #else
+#if !defined(WHET_SIMD_NEON)
 V_FN vm v_lt(vf a, vf b) { return a < b; }
 V_FN vm v_le(vf a, vf b) { return a <= b; }
 V_FN vm v_gt(vf a, vf b) { return a > b; }
@@ -196,10 +207,12 @@ V_FN vf v_select(vm m, vf a, vf b) {
 #else
 V_FN vf v_select(vm m, vf a, vf b) { return (vf)((m & (vi)a) | (~m & (vi)b)); }
 #endif
+#endif
 V_FN vi vi_select(vm m, vi a, vi b) { return (m & a) | (~m & b); }
 V_FN vm vm_and(vm a, vm b) { return a & b; }
 V_FN vm vm_or(vm a, vm b) { return a | b; }
 V_FN vm vm_not(vm a) { return ~a; }
+#if !defined(WHET_SIMD_NEON)
 V_FN bool vm_any(vm a) {
 #if defined(__AVX2__)
     return _mm256_movemask_ps((__m256)a) != 0;
@@ -209,9 +222,10 @@ V_FN bool vm_any(vm a) {
     return any != 0;
 #endif
 }
-V_FN bool vm_lane(vm a, int i) { return a[i] != 0; }
 V_FN vm vi_eq(vi a, vi b) { return a == b; }
 V_FN vm vi_lt(vi a, vi b) { return a < b; }
+#endif
+V_FN bool vm_lane(vm a, int i) { return a[i] != 0; }
 V_FN vm vm_first(int64_t n) {
     return v_first(n > V_W ? V_W : n < 0 ? 0 : (int32_t)n);
 }
@@ -277,7 +291,7 @@ V_FN vf v_trunc(vf x) { return (vf)_mm256_round_ps((__m256)x, 11); }
 V_FN vf v_sqrt(vf x) { return (vf)_mm256_sqrt_ps((__m256)x); }
 V_FN vf vi_to_f(vi x) { return (vf)_mm256_cvtepi32_ps((__m256i)x); }
 V_FN vi v_to_i(vf x) { return (vi)_mm256_cvtps_epi32((__m256)x); }
-#else
+#elif !defined(WHET_SIMD_NEON)
 // Adding and taking away 1.5 * 2^23 rounds what is below 2^22; larger magnitudes below 2^23 may
 // carry a half, so the bound is 2^23 with the sign's own constant.
 V_FN vf v_round(vf x) {
@@ -301,6 +315,7 @@ V_FN vf vi_to_f(vi x) { return __builtin_convertvector(x, vf); }
 V_FN vi v_to_i(vf x) { return __builtin_convertvector(v_round(x), vi); }
 #endif
 
+#if !defined(WHET_SIMD_NEON)
 // lane i takes lane index[i] of x, 0 <= index < V_W
 V_FN vf v_permute(vf x, vi index) {
 #if defined(__AVX512F__)
@@ -342,5 +357,6 @@ V_FN float v_hmin(vf x) {
     return m;
 #endif
 }
+#endif
 
 #endif

@@ -26,6 +26,23 @@
         r[i] = lo;                                                                                 \
         r[i + (b)] = hi;                                                                           \
     }
+#if defined(WHET_SIMD_NEON)
+// Columns of the 4 x 4 numbers in t.
+V_FN void transpose_4(const float32x4_t *t, float32x4_t d[4]) {
+    float64x2_t a = vreinterpretq_f64_f32(vtrn1q_f32(t[0], t[1]));
+    float64x2_t b = vreinterpretq_f64_f32(vtrn2q_f32(t[0], t[1]));
+    float64x2_t c = vreinterpretq_f64_f32(vtrn1q_f32(t[2], t[3]));
+    float64x2_t e = vreinterpretq_f64_f32(vtrn2q_f32(t[2], t[3]));
+    d[0] = vreinterpretq_f32_f64(vtrn1q_f64(a, c)), d[1] = vreinterpretq_f32_f64(vtrn1q_f64(b, e));
+    d[2] = vreinterpretq_f32_f64(vtrn2q_f64(a, c)), d[3] = vreinterpretq_f32_f64(vtrn2q_f64(b, e));
+}
+V_FN void v_transpose(vf *r) {
+    float32x4_t t[2][V_W], lo[V_W], hi[V_W]; // halves of the rows; of the columns
+    for (int i = 0; i < V_W; i++) t[0][i] = v_half(r[i], 0), t[1][i] = v_half(r[i], 1);
+    for (int i = 0; i < 2; i++) transpose_4(t[i], lo + 4 * i), transpose_4(t[i] + 4, hi + 4 * i);
+    for (int i = 0; i < V_W; i++) r[i] = v_join(lo[i], hi[i]);
+}
+#else
 V_FN void v_transpose(vf *r) {
     TT_STAGE(r, 1)
     TT_STAGE(r, 2)
@@ -34,6 +51,7 @@ V_FN void v_transpose(vf *r) {
     TT_STAGE(r, 8)
 #endif
 }
+#endif
 
 // A tile of `rows` x `cols`, each at most V_W; strides in elements.
 V_FN void tile_transpose(const float *src, int64_t src_row, int64_t rows, int64_t cols, float *dst,

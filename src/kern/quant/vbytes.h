@@ -12,8 +12,13 @@ V_FN vi v_bytes_load(const void *at, bool is_signed, int64_t n) {
     return (vi)(is_signed ? _mm512_cvtepi8_epi32(b) : _mm512_cvtepu8_epi32(b));
 #else
     uint64_t bytes = 0;
-    memcpy(&bytes, at, n < V_W ? (size_t)n : V_W);
-#if defined(__AVX2__)
+    if (n >= V_W) memcpy(&bytes, at, V_W);
+    else memcpy(&bytes, at, (size_t)n);
+#if defined(WHET_SIMD_NEON)
+    int16x8_t b = is_signed ? vmovl_s8(vcreate_s8(bytes))
+                            : vreinterpretq_s16_u16(vmovl_u8(vcreate_u8(bytes)));
+    return vi_join(vmovl_s16(vget_low_s16(b)), vmovl_high_s16(b));
+#elif defined(__AVX2__)
     __m128i b = _mm_cvtsi64_si128((int64_t)bytes);
     return (vi)(is_signed ? _mm256_cvtepi8_epi32(b) : _mm256_cvtepu8_epi32(b));
 #else
@@ -33,7 +38,10 @@ V_FN void v_bytes_store(void *at, vi x, int64_t n) {
     else _mm_mask_storeu_epi8(at, vm_first(n), b);
 #else
     uint64_t bytes = 0;
-#if defined(__AVX2__)
+#if defined(WHET_SIMD_NEON)
+    int16x8_t b = vmovn_high_s32(vmovn_s32(vi_half(x, 0)), vi_half(x, 1));
+    bytes = vget_lane_u64(vreinterpret_u64_s8(vmovn_s16(b)), 0);
+#elif defined(__AVX2__)
     const __m256i low = _mm256_setr_epi8(0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
                                          -1, 0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
                                          -1, -1);
@@ -43,7 +51,8 @@ V_FN void v_bytes_store(void *at, vi x, int64_t n) {
 #else
     for (int i = V_W - 1; i >= 0; i--) bytes = bytes << 8 | (uint8_t)x[i];
 #endif
-    memcpy(at, &bytes, n < V_W ? (size_t)n : V_W);
+    if (n >= V_W) memcpy(at, &bytes, V_W);
+    else memcpy(at, &bytes, (size_t)n);
 #endif
 }
 
