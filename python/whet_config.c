@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "whet_config.h"
 
+#include <math.h>
+
 bool set_options(whet_config *config, PyObject *options) {
     PyObject *key, *value;
     Py_ssize_t at = 0;
@@ -44,16 +46,21 @@ bool call_progress(void *user, const char *phase, int64_t done, int64_t total, d
     return go_on;
 }
 
-int32_t call_calibration(void *user, const char *const *names, whet_tensor *inputs,
-                                int32_t n) {
-    sample_source *s = user;
-    PyGILState_STATE gil = PyGILState_Ensure();
-    PyObject *list = PyList_New(0), *batch = NULL;
+static PyObject *list_names(const char *const *names, int32_t n) {
+    PyObject *list = PyList_New(0);
     for (int32_t i = 0; list && i < n; i++) {
         PyObject *name = PyUnicode_FromString(names[i]);
         if (!name || PyList_Append(list, name)) Py_CLEAR(list);
         Py_XDECREF(name);
     }
+    return list;
+}
+
+int32_t call_calibration(void *user, const char *const *names, whet_tensor *inputs,
+                                int32_t n) {
+    sample_source *s = user;
+    PyGILState_STATE gil = PyGILState_Ensure();
+    PyObject *list = list_names(names, n), *batch = NULL;
     release_tensors(&s->batch);
     s->batch = (tensor_list){0};
     if (list) batch = PyObject_CallFunctionObjArgs(s->next, list, NULL);
@@ -69,4 +76,37 @@ int32_t call_calibration(void *user, const char *const *names, whet_tensor *inpu
     if (s->failed) PyErr_Fetch(&s->type, &s->value, &s->trace);
     PyGILState_Release(gil);
     return got;
+}
+
+static PyObject *list_batches(const whet_tensor *const *batches, int32_t n, int32_t n_outputs) {
+    PyObject *list = PyList_New(0);
+    for (int32_t i = 0; list && i < n; i++) {
+        tensor_list l = {.tensors = (whet_tensor *)(uintptr_t)batches[i], .n = n_outputs};
+        PyObject *batch = make_outputs(&l, true);
+        if (!batch || PyList_Append(list, batch)) Py_CLEAR(list);
+        Py_XDECREF(batch);
+    }
+    return list;
+}
+
+double call_metric(void *user, const char *const *names, const whet_tensor *const *reference,
+                   const whet_tensor *const *outputs, int32_t n_batches, int32_t n_outputs) {
+    metric_function *m = user;
+    PyGILState_STATE gil = PyGILState_Ensure();
+    PyObject *list = list_names(names, n_outputs), *result = NULL;
+    PyObject *a = list_batches(reference, n_batches, n_outputs);
+    PyObject *b = list_batches(outputs, n_batches, n_outputs);
+    if (list && a && b) result = PyObject_CallFunctionObjArgs(m->call, list, a, b, NULL);
+    double figure = result ? PyFloat_AsDouble(result) : NAN;
+    if (PyErr_Occurred()) {
+        m->failed = true;
+        figure = NAN;
+        PyErr_Fetch(&m->type, &m->value, &m->trace);
+    }
+    Py_XDECREF(list);
+    Py_XDECREF(a);
+    Py_XDECREF(b);
+    Py_XDECREF(result);
+    PyGILState_Release(gil);
+    return figure;
 }

@@ -538,11 +538,12 @@ typedef struct {
     whet_builder *builder;
     whet_config *config;
     sample_source samples;
+    metric_function metric;
 } build_call;
 
 // What building and quantizing begin with. False with an exception set; close_build in any case.
 static bool open_build(build_call *c, PyObject *model, PyObject *options, PyObject *progress,
-                       PyObject *calibration) {
+                       PyObject *calibration, PyObject *metric) {
     *c = (build_call){0};
     if (!open_source(model, &c->source)) return false;
     whet_status status = WHET_OK;
@@ -555,6 +556,8 @@ static bool open_build(build_call *c, PyObject *model, PyObject *options, PyObje
     c->samples.next = calibration;
     if (calibration != Py_None)
         whet_config_set_calibration(c->config, call_calibration, &c->samples);
+    c->metric.call = metric;
+    if (metric != Py_None) whet_config_set_metric(c->config, call_metric, &c->metric);
     if (!c->source.builder) status = load_source(c->builder, &c->source);
     if (status) raise_status(status, whet_error_text(c->builder));
     return !status;
@@ -567,23 +570,27 @@ static void close_build(build_call *c) {
     release_tensors(&c->samples.batch);
 }
 
-// The error of a build: that of the samples' function, if it failed.
+// The error of a build: that of a function of the caller's, if one failed.
 static PyObject *raise_build(build_call *c, whet_status status) {
     sample_source *s = &c->samples;
-    if (!s->failed) return raise_status(status, whet_error_text(c->builder));
-    PyErr_Restore(s->type, s->value, s->trace);
+    metric_function *m = &c->metric;
+    if (s->failed) PyErr_Restore(s->type, s->value, s->trace);
+    else if (m->failed) PyErr_Restore(m->type, m->value, m->trace);
+    else return raise_status(status, whet_error_text(c->builder));
     return NULL;
 }
 
-// build(model, options, shapes, profiles, progress, calibration) -> Engine
+// build(model, options, shapes, profiles, progress, calibration, metric) -> Engine
 static PyObject *module_build(PyObject *module, PyObject *args) {
     (void)module;
-    PyObject *model, *options, *shapes, *profiles, *progress, *calibration, *result = NULL;
-    if (!PyArg_ParseTuple(args, "OO!O!O!OO", &model, &PyDict_Type, &options, &PyDict_Type, &shapes,
-                          &PyList_Type, &profiles, &progress, &calibration))
+    PyObject *model, *options, *shapes, *profiles, *progress, *calibration, *metric;
+    PyObject *result = NULL;
+    if (!PyArg_ParseTuple(args, "OO!O!O!OOO", &model, &PyDict_Type, &options, &PyDict_Type, &shapes,
+                          &PyList_Type, &profiles, &progress, &calibration, &metric))
         return NULL;
     build_call c;
-    if (open_build(&c, model, options, progress, calibration) && set_shapes(c.config, shapes) &&
+    if (open_build(&c, model, options, progress, calibration, metric) &&
+        set_shapes(c.config, shapes) &&
         add_profiles(c.config, profiles)) {
         whet_engine *engine = NULL;
         whet_status status;
@@ -596,16 +603,16 @@ static PyObject *module_build(PyObject *module, PyObject *args) {
     return result;
 }
 
-// quantize(model, options, progress, calibration, path, external)
+// quantize(model, options, progress, calibration, metric, path, external)
 static PyObject *module_quantize(PyObject *module, PyObject *args) {
     (void)module;
-    PyObject *model, *options, *progress, *calibration, *path = NULL, *result = NULL;
+    PyObject *model, *options, *progress, *calibration, *metric, *path = NULL, *result = NULL;
     int external;
-    if (!PyArg_ParseTuple(args, "OO!OOO&p", &model, &PyDict_Type, &options, &progress,
-                          &calibration, PyUnicode_FSConverter, &path, &external))
+    if (!PyArg_ParseTuple(args, "OO!OOOO&p", &model, &PyDict_Type, &options, &progress,
+                          &calibration, &metric, PyUnicode_FSConverter, &path, &external))
         return NULL;
     build_call c;
-    if (open_build(&c, model, options, progress, calibration)) {
+    if (open_build(&c, model, options, progress, calibration, metric)) {
         whet_network *network = NULL;
         const char *to = PyBytes_AsString(path);
         whet_status status;
@@ -725,9 +732,9 @@ static PyObject *module_options(PyObject *module, PyObject *none) {
 
 static PyMethodDef module_methods[] = {
     {"build", module_build, METH_VARARGS,
-     "build(model, options, shapes, profiles, progress, calibration) -> Engine"},
+     "build(model, options, shapes, profiles, progress, calibration, metric) -> Engine"},
     {"quantize", module_quantize, METH_VARARGS,
-     "quantize(model, options, progress, calibration, path, external)"},
+     "quantize(model, options, progress, calibration, metric, path, external)"},
     {"check", module_check, METH_VARARGS, "check(model) -> (status, JSON report)"},
     {"load", module_load, METH_VARARGS, "load(path) -> Engine"},
     {"loads", module_loads, METH_VARARGS, "loads(bytes) -> Engine"},

@@ -31,6 +31,19 @@ WHET_API whet_status whet_config_set_calibration(whet_config *config, whet_calib
 WHET_API whet_status whet_config_set_range(whet_config *config, const char *value, double low,
                                            double high);
 
+/* A figure of merit of an engine's outputs on all samples, larger is better, for the option
+ * "accuracy". reference, outputs: [n_batches] batches of [n_outputs] tensors each, in the order of
+ * `names`, as FP32 and as the engine computes them; batches are those of the samples, in their
+ * order. It is asked for FP32 itself too (both the same). NaN cancels the build. */
+typedef double (*whet_metric_fn)(void *user, const char *const *names,
+                                 const whet_tensor *const *reference,
+                                 const whet_tensor *const *outputs, int32_t n_batches,
+                                 int32_t n_outputs);
+/* The option "accuracy" then speaks of that figure: "0.5%" (of the figure in FP32 may be lost),
+ * "drop:0.002" (so much of it) or "least:0.76". NULL: none. */
+WHET_API whet_status whet_config_set_metric(whet_config *config, whet_metric_fn metric,
+                                            void *user);
+
 /* Quantizes the builder's network as a build with int8 does: from now on it states its quantization
  * (quantize_linear, dequantize_linear, weights of i8), builds take it, and whet_network_save_onnx()
  * writes a model that other runtimes load. Handles of its values and nodes become invalid. Of the

@@ -25,6 +25,7 @@
 #include <cstring>
 #include <exception>
 #include <functional>
+#include <limits>
 #include <initializer_list>
 #include <map>
 #include <memory>
@@ -418,6 +419,11 @@ public:
                                         double seconds_left)>;
 
     // The next batch of samples: inputs[i] is of names[i], its data stay until the next call.
+    // Of names of outputs and two arrays of batches, each an array of outputs.
+    using Metric = std::function<double(const std::vector<std::string> &names,
+                                        const whet_tensor *const *reference,
+                                        const whet_tensor *const *outputs,
+                                        std::int32_t n_batches)>;
     using Calibration =
         std::function<bool(const std::vector<std::string> &names, whet_tensor *inputs)>;
 
@@ -477,10 +483,30 @@ public:
         detail::check(whet_config_set_calibration(get(), call, calibration_.get()), get());
         return *this;
     }
+    // A figure of all outputs, larger is better, for the option "accuracy".
+    Config &set_metric(Metric metric) {
+        metric_ = std::make_unique<detail::Callback<Metric>>();
+        metric_->call = std::move(metric);
+        auto call = [](void *user, const char *const *names, const whet_tensor *const *reference,
+                       const whet_tensor *const *outputs, std::int32_t n_batches,
+                       std::int32_t n_outputs) -> double {
+            auto *c = static_cast<detail::Callback<Metric> *>(user);
+            try {
+                std::vector<std::string> all(names, names + n_outputs);
+                return c->call(all, reference, outputs, n_batches);
+            } catch (...) {
+                c->thrown = std::current_exception();
+                return std::numeric_limits<double>::quiet_NaN();
+            }
+        };
+        detail::check(whet_config_set_metric(get(), call, metric_.get()), get());
+        return *this;
+    }
     static std::string help() { return whet_config_help(); }
     whet_config *get() const noexcept { return handle_.get(); }
     void rethrow() {
         if (calibration_) calibration_->rethrow();
+        if (metric_) metric_->rethrow();
         if (progress_) progress_->rethrow();
     }
 
@@ -492,6 +518,7 @@ private:
     }
     std::unique_ptr<detail::Callback<Progress>> progress_;
     std::unique_ptr<detail::Callback<Calibration>> calibration_;
+    std::unique_ptr<detail::Callback<Metric>> metric_;
     detail::Handle<whet_config, whet_config_destroy> handle_;
 };
 

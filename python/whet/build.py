@@ -7,7 +7,7 @@ import os
 import numpy as np
 
 from . import _whet
-from .calibration import source_of
+from .calibration import metric_of, source_of
 from .engine import Engine
 from .plugins import load_plugins
 
@@ -67,8 +67,9 @@ def _profiles(profiles):
 
 
 def build(model, *, precision="fp32", calibration=None, profiles=None, shapes=None, threads=None,
-          level=3, timing_cache=None, device="cpu", accuracy=None, verify="auto", plugins=(),
-          portable="full", deterministic=False, progress=None, options=None, ranges=None):
+          level=3, timing_cache=None, device="cpu", accuracy=None, metric=None, verify="auto",
+          plugins=(), portable="full", deterministic=False, progress=None, options=None,
+          ranges=None):
     """Builds an engine from a path, bytes, an onnx.ModelProto, a Network or a Builder.
 
     shapes: {input: dims} fixes shapes, None leaves a dimension open. profiles: a list of
@@ -78,23 +79,30 @@ def build(model, *, precision="fp32", calibration=None, profiles=None, shapes=No
     weights out of the engine. progress:
     called with (phase, done, total, seconds left), False cancels. calibration, with
     precision="int8": samples as an iterable of {input: array}, a file of them, or a calibration
-    cache; whet.quantize says more. ranges, beside or instead of it: {value: (low, high)}. options:
-    further options of the command line by name, those that list names as dicts. What is not
-    available raises whet.Error with the reason."""
+    cache; whet.quantize says more. ranges, beside or instead of it: {value: (low, high)}.
+    accuracy: a budget, such as "0.1%" (top-1), "cosine:0.999" or "snr:30dB"; the engine is the
+    fastest mix of int8, bf16 and fp32 that keeps it on these samples. metric: a function of two
+    lists of {output: array}, a batch each, in FP32 and as computed, that gives a number, larger is
+    better; accuracy then is "0.5%" of it, "drop:0.01" or "least:0.76". options: further options of
+    the command line by name, those that list names as dicts. What is not available raises
+    whet.Error with the reason."""
     if not isinstance(precision, str):
         names = sorted(precision)
         precision = names[0] if len(names) == 1 else ",".join(names)
-    if accuracy is not None:
-        _refuse("accuracy", accuracy, "accuracy budgets are not available in this version")
     for library in [plugins] if isinstance(plugins, (str, os.PathLike)) else plugins:
         load_plugins(library)
     if device != "cpu":
         _refuse("device", device, "this version runs on the CPU")
     chosen, samples = source_of(calibration, options)
-    if calibration is not None and "int8" not in precision.split(","):
+    mixes = accuracy is not None and precision == "fp32"  # whatever is fastest and holds
+    if calibration is not None and not mixes and "int8" not in precision.split(","):
         _refuse("calibration", "...", "it is for precision=\"int8\"")
     settings = {"precision": precision, "level": str(level), "verify": verify,
                 "portable": portable, "deterministic": "true" if deterministic else "false"}
+    if mixes:
+        del settings["precision"]
+    if accuracy is not None:
+        settings["accuracy"] = str(accuracy)
     settings.update(chosen)
     if threads is not None:
         settings["threads"] = str(threads)
@@ -104,7 +112,7 @@ def build(model, *, precision="fp32", calibration=None, profiles=None, shapes=No
     fixed = {name: tuple(-1 if d is None else int(d) for d in dims)
              for name, dims in (shapes or {}).items()}
     return Engine(_whet.build(_source(model), settings, fixed, _profiles(profiles), progress,
-                               samples))
+                               samples, metric_of(metric)))
 
 
 def check(model):

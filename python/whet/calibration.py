@@ -8,7 +8,7 @@ import numpy as np
 
 from . import _whet
 from .dtypes import number_of
-from .values import item_of
+from .values import item_of, value_of
 
 IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".pgm", ".webp", ".tif", ".tiff"}
 
@@ -92,15 +92,30 @@ def source_of(calibration, options):
     return {}, _Samples(calibration, float((options or {}).get("smooth", 0)) > 0)
 
 
-def quantize(model, path, calibration=None, *, external=False, progress=None, options=None,
-             ranges=None):
+def metric_of(metric):
+    """The function that the extension calls, of one that takes lists of {output: array}."""
+    if metric is None:
+        return None
+
+    def figure(names, *sides):
+        return float(metric(*([dict(zip(names, map(value_of, batch))) for batch in side]
+                              for side in sides)))
+    return figure
+
+
+def quantize(model, path, calibration=None, *, accuracy=None, metric=None, external=False,
+             progress=None, options=None, ranges=None):
     """Quantizes a model to 8 bits and writes it to `path` as ONNX with Q/DQ, for other runtimes.
 
     model: as for build; a Network or Builder states its quantization from then on. calibration: an
     iterable of {input: array} or of arrays, a file (.npz, .npy), a folder of such, or a calibration
-    cache of TensorRT's. ranges: {value: (low, high)}, beside or instead of it, wins. options: those
-    of calibration by name, docs/quantization.md."""
+    cache of TensorRT's. ranges: {value: (low, high)}, beside or instead of it, wins. accuracy,
+    metric: as for build; what is not worth it stays in float. options: those of calibration by
+    name, docs/quantization.md."""
     from .build import _source, settings_of
     settings, samples = source_of(calibration, options)
     settings.update(settings_of(options, ranges))
-    _whet.quantize(_source(model), settings, progress, samples, os.fspath(path), external)
+    if accuracy is not None:
+        settings["accuracy"] = str(accuracy)
+    _whet.quantize(_source(model), settings, progress, samples, metric_of(metric), os.fspath(path),
+                   external)

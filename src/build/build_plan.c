@@ -39,8 +39,7 @@ static void warn_unknown_dims(whet_build *x) {
     }
 }
 
-// Seconds of one run of a plan on random input; negative when it cannot run.
-static double time_plan(whet_build *x, whet_plan *plan) {
+double whet_build_time_plan(whet_build *x, whet_pgraph *graph, whet_plan *plan) {
     whet_engine *e = NULL;
     whet_context *c = NULL;
     double samples[32], t = -1;
@@ -49,14 +48,14 @@ static double time_plan(whet_build *x, whet_plan *plan) {
     whet_arena_init(&arena);
     whet_tensor *inputs;
     whet_error err = {0};
-    if (whet_plan_pack(plan, x->graph, x->env, x->plans, x->n_plans, &err) == WHET_OK &&
-        whet_engine_wrap(x->env, x->graph, plan, &e, &err) == WHET_OK &&
+    if (whet_plan_pack(plan, graph, x->env, x->plans, x->n_plans, &err) == WHET_OK &&
+        whet_engine_wrap(x->env, graph, plan, &e, &err) == WHET_OK &&
         whet_context_create(e, &c) == WHET_OK &&
-        whet_sample_inputs(x->graph, plan->box, &arena, &inputs, &err) == WHET_OK) {
+        whet_sample_inputs(graph, plan->box, &arena, &inputs, &err) == WHET_OK) {
         whet_context_set_threads(c, x->threads);
         whet_context_set_loop_limit(c, WHET_SAMPLE_ITERATIONS);
         whet_bench_result r;
-        if (whet_context_bench(c, inputs, x->graph->n_inputs, 0, 0.2, 3, samples, 32, &n) ==
+        if (whet_context_bench(c, inputs, graph->n_inputs, 0, 0.2, 3, samples, 32, &n) ==
             WHET_OK) {
             whet_bench_summarize(samples, n, &r);
             t = r.median;
@@ -120,7 +119,7 @@ static whet_status pick_plan(whet_build *x, whet_plan_options *o, whet_plan **pl
     }
     for (int32_t i = 0; i < n_tried && n_tried > 1 && status == WHET_OK; i++) {
         if (!time_left(x, WEIGH_SHARE)) break;
-        double t = time_plan(x, tried[i]);
+        double t = whet_build_time_plan(x, x->graph, tried[i]);
         if (t < 0 || (best >= 0 && t >= best)) continue;
         best = t;
         chosen = i;
@@ -182,28 +181,38 @@ static whet_status plan_profile(whet_build *x, whet_plan_options *o, int32_t i) 
     return status;
 }
 
-whet_status whet_build_plan(whet_build *x) {
+static whet_status open_tuner(whet_build *x) {
     static const int32_t candidates[] = {1, 3, 8, 16, 32, 0};
-    WHET_TRY(whet_build_start(x, "tuning"));
-    warn_unknown_dims(x);
     whet_status status = whet_timing_cache_load(x->env, x->c->timing_cache, &x->cache);
     if (status != WHET_OK) return whet_error_set(x->err, status, "%s", x->env->handle.error.text);
     bool measure = x->c->level > 0 && !x->c->deterministic;
     WHET_TRY(whet_tuner_create(x->env, x->cache, x->threads, measure, &x->tuner, x->err));
     if (x->c->budget)
         whet_tuner_set_deadline(x->tuner, x->begin + TUNE_SHARE * (double)x->c->budget);
-    whet_cost_source source = {.price = whet_tuner_price, .user = x->tuner,
-                               .max_candidates = candidates[x->c->level]};
-    whet_plan_options o = {.threads = x->threads, .progress = plan_progress, .progress_user = x,
-                           .disable_kernels = x->c->disable_kernels,
-                           .bf16 = whet_config_bf16(x->c),
-                           .cost = x->c->level > 0 ? &source : NULL};
+    x->source = (whet_cost_source){.price = whet_tuner_price, .user = x->tuner,
+                                   .max_candidates = candidates[x->c->level]};
+    return WHET_OK;
+}
+
+whet_status whet_build_plan_options(whet_build *x, whet_plan_options *o) {
+    if (!x->tuner) WHET_TRY(open_tuner(x));
+    *o = (whet_plan_options){.threads = x->threads, .progress = plan_progress, .progress_user = x,
+                             .disable_kernels = x->c->disable_kernels, .bf16 = x->bf16,
+                             .cost = x->c->level > 0 ? &x->source : NULL};
     if (x->c->plan != WHET_PLAN_TUNED) {
-        o.no_fusion = o.plain_only = true;
-        o.bf16 = false;
-        o.cost = NULL;
+        o->no_fusion = o->plain_only = true;
+        o->bf16 = false;
+        o->cost = NULL;
     }
-    if (x->c->plan == WHET_PLAN_REFERENCE) o.disable_kernels = "*";
+    if (x->c->plan == WHET_PLAN_REFERENCE) o->disable_kernels = "*";
+    return WHET_OK;
+}
+
+whet_status whet_build_plan(whet_build *x) {
+    whet_plan_options o;
+    WHET_TRY(whet_build_start(x, "tuning"));
+    warn_unknown_dims(x);
+    WHET_TRY(whet_build_plan_options(x, &o));
     int32_t n = x->profiles.n ? x->profiles.n : 1;
     x->plans = WHET_NEW_ARRAY(&x->arena, whet_plan *, n);
     if (!x->plans) return WHET_NOMEM(x->err);
@@ -217,7 +226,7 @@ whet_status whet_build_plan(whet_build *x) {
                      "priced the others", (long long)x->c->budget);
     WHET_TRY(log_fallbacks(x, x->plans[0]));
     if (x->c->timing_cache && !x->c->timing_cache_readonly && x->cache->changed) {
-        status = whet_timing_cache_save(x->cache, x->c->timing_cache);
+        whet_status status = whet_timing_cache_save(x->cache, x->c->timing_cache);
         if (status != WHET_OK)
             return whet_error_set(x->err, status, "%s", x->cache->handle.error.text);
     }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/bench.h"
+#include "build/accuracy.h"
 #include "build/calib.h"
 #include "build/export.h"
 
@@ -147,8 +148,7 @@ static void dump(void *user, const char *pass, const char *text) {
 
 static whet_graph *graph_of(whet_build *x) { return x->copy ? x->copy : x->b->import.graph; }
 
-static whet_status optimize(whet_build *x) {
-    WHET_TRY(whet_build_start(x, "passes"));
+whet_status whet_build_optimize(whet_build *x, whet_graph *g, bool quiet, whet_pgraph **graph) {
     // few images at once are little work for many threads; other devices would wait for the host
     bool whole = x->threads > 2 || x->env->n_backends > 1 || x->c->plan != WHET_PLAN_TUNED;
     const char *disable = x->c->disable_pass;
@@ -160,7 +160,7 @@ static whet_status optimize(whet_build *x) {
 #ifndef NDEBUG
     o.verify = true;
 #endif
-    if (x->c->dump_ir) {
+    if (x->c->dump_ir && !quiet) {
         if (strncmp(x->c->dump_ir, "after:", 6))
             WHET_FAIL(x->err, WHET_E_INVALID, "option dump-ir: \"%s\", expected after:NAME",
                       x->c->dump_ir);
@@ -170,15 +170,19 @@ static whet_status optimize(whet_build *x) {
     whet_passes(&n);
     x->stats = WHET_NEW_ARRAY(&x->arena, whet_pass_stats, n + 1);
     if (!x->stats) return WHET_NOMEM(x->err);
-    if (!x->copy) x->b->fresh = false;
-    whet_graph *g = graph_of(x);
     WHET_TRY(whet_passes_run(g, &o, x->stats, x->err));
-    for (int32_t i = 0; i < n; i++)
+    for (int32_t i = 0; i < n && !quiet; i++)
         if (x->stats[i].changed)
             whet_env_log(x->env, WHET_LOG_VERBOSE, "pass %s: %d changes", x->stats[i].name,
                          x->stats[i].changed);
-    WHET_TRY(whet_export_graph(g, &x->graph, x->err));
-    return whet_pgraph_attach(x->graph, true, x->err);
+    WHET_TRY(whet_export_graph(g, graph, x->err));
+    return whet_pgraph_attach(*graph, true, x->err);
+}
+
+static whet_status optimize(whet_build *x) {
+    WHET_TRY(whet_build_start(x, "passes"));
+    if (!x->copy) x->b->fresh = false;
+    return whet_build_optimize(x, graph_of(x), false, &x->graph);
 }
 
 // From the plan to a verified engine.
@@ -190,7 +194,7 @@ whet_status whet_build_finish(whet_build *x, whet_engine **engine) {
     if (x->c->verify == WHET_VERIFY_AUTO) {
         status = whet_build_start(x, "verifying");
         if (status == WHET_OK) status = whet_verify_auto(x->env, e, x->graph, x->threads,
-                                                          whet_config_bf16(x->c), x->err);
+                                                          x->bf16, x->err);
     }
     if (status == WHET_OK && !whet_build_report(x, 1, 1))
         status = whet_error_set(x->err, WHET_E_CANCELLED, "the build was cancelled");
@@ -200,7 +204,7 @@ whet_status whet_build_finish(whet_build *x, whet_engine **engine) {
 }
 
 void whet_build_init(whet_build *x, whet_env *env, const whet_config *config, whet_error *err) {
-    *x = (whet_build){.c = config, .env = env, .err = err};
+    *x = (whet_build){.c = config, .env = env, .err = err, .bf16 = whet_config_bf16(config)};
     x->threads = config->threads ? (int32_t)config->threads : env->threads;
     if (x->threads > env->threads) x->threads = env->threads;
     whet_arena_init(&x->arena);
@@ -208,12 +212,43 @@ void whet_build_init(whet_build *x, whet_env *env, const whet_config *config, wh
 }
 
 void whet_build_fini(whet_build *x) {
+    whet_accuracy_destroy(x->accuracy);
     whet_tuner_destroy(x->tuner);
     whet_timing_cache_destroy(x->cache);
     for (int32_t i = 0; i < x->n_plans; i++) whet_plan_destroy(x->plans[i]);
     whet_pgraph_destroy(x->graph);
     whet_graph_destroy(x->copy);
     whet_arena_fini(&x->arena);
+}
+
+// The engine itself on the samples: other steps may store bf16 in it than where it was looked for.
+// Without bf16 it computes what was found to hold.
+static whet_status finish_judged(whet_build *x, whet_engine **engine) {
+    whet_accuracy *a = x->accuracy;
+    whet_engine *e = NULL;
+    WHET_TRY(whet_build_finish(x, &e));
+    whet_status status = whet_accuracy_confirm(a, e, x->err);
+    if (status == WHET_OK && !whet_budget_holds(&a->budget, &a->figures) && x->bf16) {
+        whet_env_log(x->env, WHET_LOG_INFO,
+                     "accuracy: the engine with bf16 does not hold: built without");
+        whet_engine_destroy(e);
+        e = NULL;
+        for (int32_t i = 0; i < x->n_plans; i++) whet_plan_destroy(x->plans[i]);
+        x->n_plans = 0;
+        x->bf16 = false;
+        a->no_bf16 = true;
+        status = whet_build_plan(x);
+        if (status == WHET_OK) status = whet_build_finish(x, &e);
+        if (status == WHET_OK) status = whet_accuracy_confirm(a, e, x->err);
+    }
+    if (status == WHET_OK && !whet_budget_holds(&a->budget, &a->figures))
+        status = whet_error_set(x->err, WHET_E_VERIFY,
+                                "the budget of option accuracy does not hold in the engine");
+    if (status == WHET_OK && x->c->accuracy_report)
+        status = whet_accuracy_report(a, e, x->c->accuracy_report, x->err);
+    if (status == WHET_OK) *engine = e;
+    else whet_engine_destroy(e);
+    return status;
 }
 
 static whet_status run_build(whet_build *x, whet_engine **engine) {
@@ -224,6 +259,13 @@ static whet_status run_build(whet_build *x, whet_engine **engine) {
         WHET_TRY(whet_build_start(x, "import"));
         WHET_TRY(import(x->b, x->c));
     }
+    if (c->accuracy && !whet_config_int8(c))
+        WHET_FAIL(x->err, WHET_E_INVALID,
+                  "option accuracy chooses what computes in int8: allow int8, or state no "
+                  "precision");
+    if ((c->metric || c->accuracy_report) && !c->accuracy)
+        WHET_FAIL(x->err, WHET_E_INVALID, "%s needs a budget (option accuracy)",
+                  c->metric ? "a metric" : "option accuracy-report");
     if (c->layer_precisions || c->layer_output_types) {
         if (!x->copy) x->b->fresh = false;
         WHET_TRY(whet_constraints_apply(x, graph_of(x), false));
@@ -237,6 +279,7 @@ static whet_status run_build(whet_build *x, whet_engine **engine) {
                                    &x->profiles, x->err));
     WHET_TRY(whet_build_plan(x));
     WHET_TRY(whet_constraints_check(x));
+    if (x->accuracy && x->accuracy->searched) return finish_judged(x, engine);
     return whet_build_finish(x, engine);
 }
 
@@ -277,6 +320,8 @@ whet_status whet_builder_quantize(whet_builder *b, whet_config *config) {
     whet_status status = whet_network_copy(net, NULL, 0, &copy, err);
     if (status == WHET_OK) status = whet_constraints_apply(&x, copy, true);
     if (status == WHET_OK) status = whet_calibrate(&x, copy);
+    if (status == WHET_OK && x.accuracy && x.accuracy->searched && config->accuracy_report)
+        status = whet_accuracy_report(x.accuracy, NULL, config->accuracy_report, err);
     if (status == WHET_OK) status = whet_network_swap(net, copy, err);
     if (status != WHET_OK) whet_graph_destroy(copy);
     whet_build_fini(&x);

@@ -42,6 +42,9 @@ typedef struct whet_build {
     whet_engine *before; // the engine that is tuned, or NULL
     whet_timing_cache *cache;
     whet_tuner *tuner;
+    whet_cost_source source; // the tuner
+    struct whet_accuracy *accuracy; // NULL: no budget is stated, or none that applies
+    bool bf16;               // values may be stored as bf16
     whet_arena arena;
     int32_t steps_after; // about as many are to be tuned after the graph in progress
     const char *phase;
@@ -53,6 +56,12 @@ void whet_build_fini(whet_build *x);
 // Tells how far the phase is; false: cancelled.
 bool whet_build_report(whet_build *x, int64_t done, int64_t total);
 whet_status whet_build_start(whet_build *x, const char *phase);
+// Passes, and the portable graph that they leave. quiet: nothing is logged.
+whet_status whet_build_optimize(whet_build *x, whet_graph *g, bool quiet, whet_pgraph **graph);
+// How the build plans; the tuner is made when first asked for. o->cost is x->source.
+whet_status whet_build_plan_options(whet_build *x, whet_plan_options *o);
+// Seconds of one run of a plan on random input; negative when it cannot run.
+double whet_build_time_plan(whet_build *x, whet_pgraph *graph, whet_plan *plan);
 // Makes x->plans of x->graph, packed, one for each profile.
 whet_status whet_build_plan(whet_build *x);
 // The engine of graph and plan.

@@ -46,6 +46,8 @@ typedef struct whet_calib_range {
 // percentile: of 100, for the methods percentile and legacy. symmetric: as far below zero as above.
 whet_calib_range whet_calib_range_find(const whet_calib_stats *s, whet_calib_method method,
                                        double percentile, bool symmetric);
+// Squares of what rounding to that range changes, over the squares of the numbers.
+double whet_calib_range_noise(const whet_calib_stats *s, const whet_calib_range *range);
 
 // ---- TensorRT's calibration cache (calib_cache.c) ----
 
@@ -98,8 +100,23 @@ typedef struct whet_calib_site { // gets quantize_linear and dequantize_linear b
     int32_t seen;
 } whet_calib_site;
 
+// Where the elements of an output channel of weights lie.
+typedef struct whet_calib_layout {
+    int64_t channels, count, step, run, stride; // count: elements of a channel
+    int32_t axis;
+} whet_calib_layout;
+
+typedef struct whet_calib_weights { // rounded to i8
+    whet_calib_layout l;
+    int8_t *q;
+    float *scale, *shift; // a channel; shift: what goes into the bias
+    double noise;         // squares of what rounding changes, over the squares of the weights
+} whet_calib_weights;
+
 typedef struct whet_calib_op { // a convolution or product that will compute in integers
     whet_node *node;
+    int32_t index;       // among all that could, those left in float too
+    whet_calib_weights *weights; // NULL: not rounded yet
     int64_t in_channels; // of what it takes, all groups
     int32_t site;
     whet_value *x;       // of the same bytes as its input, computed by a step or an input
@@ -122,10 +139,16 @@ typedef struct whet_calib {
     int32_t *taps, n_taps; // by id of the value: seen + 1
     int32_t *op_taps;      // by id of the value: first op + 1, the others follow by `next`
     int32_t *next_op;      // [n_ops]
+    const bool *keep;      // by index of an operator: stays in float; NULL: none
+    struct whet_accuracy *accuracy; // gets the samples; may be NULL
 } whet_calib;
 
 // Finds operators and sites in c->g.
 whet_status whet_calib_sites_find(whet_calib *c, whet_error *err);
+// The same for g, a copy of `of`'s graph or that graph itself, with what `of` has found out; the
+// operators that `keep` marks stay in float.
+whet_status whet_calib_sites_choose(const whet_calib *of, whet_graph *g, const bool *keep,
+                                    whet_arena *arena, whet_calib *c, whet_error *err);
 
 // ---- the samples (calib_data.c) ----
 
@@ -136,6 +159,8 @@ void whet_calib_data_close(whet_calib_data *d);
 // The next batch: tensors in the order of the graph's inputs, valid until the next call. *inputs
 // NULL: no more.
 whet_status whet_calib_data_next(whet_calib_data *d, const whet_tensor **inputs, whet_error *err);
+// The labels of that batch, from an array "label" or "labels" beside the samples; NULL: none.
+const int64_t *whet_calib_data_labels(const whet_calib_data *d, int64_t *n);
 int64_t whet_calib_data_done(const whet_calib_data *d, int64_t *total); // samples; total 0: unknown
 
 // ---- running the model on them (calib_run.c) ----
@@ -145,11 +170,7 @@ whet_status whet_calib_run(whet_calib *c, whet_calib_data *d, bool histograms, w
 
 // ---- changing the graph ----
 
-// Where the elements of an output channel of weights lie (calib_insert.c).
-typedef struct whet_calib_layout {
-    int64_t channels, count, step, run, stride; // count: elements of a channel
-    int32_t axis;
-} whet_calib_layout;
+// calib_insert.c
 whet_calib_layout whet_calib_layout_of(const whet_node *n);
 static inline int64_t whet_calib_at(const whet_calib_layout *l, int64_t channel, int64_t k) {
     return channel * l->step + k / l->run * l->stride + k % l->run;
@@ -159,6 +180,8 @@ static inline int64_t whet_calib_at(const whet_calib_layout *l, int64_t channel,
 // the tops of operators. Ranges are to be looked for after that.
 whet_status whet_calib_equalize(whet_calib *c, int32_t *changed, whet_error *err);
 whet_status whet_calib_smooth(whet_calib *c, double alpha, int32_t *changed, whet_error *err);
+// Rounds the operator's weights, if they are not yet.
+whet_status whet_calib_round_weights(whet_calib_op *op, whet_arena *arena, whet_error *err);
 // quantize_linear and dequantize_linear at the sites, weights of i8 (calib_insert.c).
 whet_status whet_calib_insert(whet_calib *c, bool signed_8, bool correct_bias, whet_error *err);
 

@@ -25,6 +25,9 @@ struct whet_calib_data {
     whet_tensor *arrays; // [inputs]
     int64_t at, count, step; // samples given, there, a batch
     bool stacked;            // each sample is a whole batch
+    int64_t *labels, n_labels;         // of the file
+    const int64_t *batch_labels;       // of the batch, or NULL
+    int64_t n_batch_labels;
     int64_t done;
 };
 
@@ -80,6 +83,8 @@ static void close_file(whet_calib_data *d) {
     whet_map_close(&d->map);
     d->weights = NULL;
     d->map = (whet_map){0};
+    d->labels = NULL;
+    d->batch_labels = NULL;
     d->count = d->at = 0;
 }
 
@@ -126,6 +131,35 @@ static whet_status need_one_input(whet_calib_data *d) {
               "the model has %d inputs: a .npz file names the array of each", d->g->n_inputs);
 }
 
+static bool is_input(const whet_calib_data *d, const char *name) {
+    for (int32_t i = 0; i < d->g->n_inputs; i++)
+        if (!strcmp(d->g->inputs[i]->name, name)) return true;
+    return false;
+}
+
+// One integer a sample, under a name that no input has; else there are none.
+static whet_status read_labels(whet_calib_data *d) {
+    const whet_tensor *in = &d->arrays[0];
+    int64_t want = d->stacked ? d->count * in->dims[1] : d->count;
+    for (int64_t i = 0; i < whet_weights_count(d->weights); i++) {
+        const char *name = whet_weights_name(d->weights, i);
+        whet_tensor t;
+        if ((strcmp(name, "label") && strcmp(name, "labels")) || is_input(d, name)) continue;
+        whet_status status = whet_weights_find(d->weights, name, WHET_DTYPE_NONE, &t);
+        if (status != WHET_OK)
+            return whet_error_set(d->err, status, "%s", d->weights->handle.error.text);
+        if (!whet_dtype_is_int(t.dtype) || whet_tensor_count(&t) != want)
+            WHET_FAIL(d->err, WHET_E_SHAPE, "the array \"%s\" holds no integer for each of %lld "
+                      "samples", name, (long long)want);
+        d->labels = WHET_NEW_ARRAY(&d->arena, int64_t, want + 1);
+        if (!d->labels) return WHET_NOMEM(d->err);
+        for (int64_t k = 0; k < want; k++) d->labels[k] = whet_load_i64(t.data, t.dtype, k);
+        d->n_labels = want;
+        return WHET_OK;
+    }
+    return WHET_OK;
+}
+
 static whet_status read_arrays(whet_calib_data *d, const char *file) {
     whet_status status = whet_weights_open(d->x->env, file, &d->weights);
     if (status != WHET_OK)
@@ -140,7 +174,7 @@ static whet_status read_arrays(whet_calib_data *d, const char *file) {
             return whet_error_set(d->err, status, "%s", d->weights->handle.error.text);
         WHET_TRY(fit(d, i));
     }
-    return WHET_OK;
+    return d->x->c->accuracy ? read_labels(d) : WHET_OK;
 }
 
 // The bytes of a batch whose only open dimension may be the first.
@@ -185,6 +219,9 @@ static void take_batch(whet_calib_data *d, int64_t n) {
         t->data = (uint8_t *)a->data + (size_t)d->at * sample;
         t->bytes = (size_t)n * sample;
     }
+    int64_t each = d->count > 0 ? d->n_labels / d->count : 0; // of what is cut off
+    d->batch_labels = d->labels ? d->labels + d->at * each : NULL;
+    d->n_batch_labels = n * each;
     d->at += n;
     d->done += n;
 }
@@ -234,6 +271,11 @@ whet_status whet_calib_data_next(whet_calib_data *d, const whet_tensor **inputs,
     d->err = err;
     if (most && d->done >= most) return WHET_OK;
     return d->x->c->calib_next ? next_of_caller(d, inputs) : next_of_files(d, inputs);
+}
+
+const int64_t *whet_calib_data_labels(const whet_calib_data *d, int64_t *n) {
+    *n = d->n_batch_labels;
+    return d->batch_labels;
 }
 
 int64_t whet_calib_data_done(const whet_calib_data *d, int64_t *total) {

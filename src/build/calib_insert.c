@@ -78,15 +78,20 @@ static float scale_of(const whet_calib_layout *l, int64_t c, const float *w) {
     return (float)((double)top * chosen / 127);
 }
 
-typedef struct {
-    whet_calib_layout l;
-    int8_t *q;
-    float *scale, *shift; // a channel; shift: added to the bias
-} weights;
+static double squares(const whet_calib_layout *l, int64_t c, const float *w) {
+    double sum = 0;
+    for (int64_t k = 0; k < l->count; k++) {
+        double v = (double)w[whet_calib_at(l, c, k)];
+        sum += v * v;
+    }
+    return sum;
+}
 
-static whet_status round_weights(const whet_calib_op *op, weights *w, whet_arena *arena,
-                                 whet_error *err) {
+whet_status whet_calib_round_weights(whet_calib_op *op, whet_arena *arena, whet_error *err) {
+    if (op->weights) return WHET_OK;
     const float *from = op->node->in[1]->data->data;
+    whet_calib_weights *w = WHET_NEW(arena, whet_calib_weights);
+    if (!w) return WHET_NOMEM(err);
     w->l = whet_calib_layout_of(op->node);
     whet_calib_layout *l = &w->l;
     w->q = WHET_NEW_ARRAY(arena, int8_t, l->channels * l->count);
@@ -96,10 +101,13 @@ static whet_status round_weights(const whet_calib_op *op, weights *w, whet_arena
     bool conv = op->node->op == &whet_op_conv;
     int64_t group = conv ? ((const whet_conv_attrs *)op->node->attrs)->group : 1;
     int64_t inner = conv ? l->count / (op->in_channels / group) : 1; // elements of an input channel
+    double noise = 0, signal = 0;
     for (int64_t m = 0; m < l->channels; m++) {
         float scale = w->scale[m] = scale_of(l, m, from);
         int64_t first = conv ? m / (l->channels / group) * (op->in_channels / group) : 0;
         double shift = 0;
+        noise += error_of(l, m, from, (double)scale);
+        signal += squares(l, m, from);
         for (int64_t k = 0; k < l->count; k++) {
             float v = from[whet_calib_at(l, m, k)], q = nearbyintf(v / scale);
             q = q > 127 ? 127 : q < -127 ? -127 : q;
@@ -110,6 +118,8 @@ static whet_status round_weights(const whet_calib_op *op, weights *w, whet_arena
         }
         w->shift[m] = (float)shift;
     }
+    w->noise = signal > 0 ? noise / signal : 0;
+    op->weights = w;
     return WHET_OK;
 }
 
@@ -117,8 +127,9 @@ static whet_status round_weights(const whet_calib_op *op, weights *w, whet_arena
 
 // i32 that counts in the products' scales, as other readers of the model want it; float where that
 // would not be exact enough, and for products, whose bias is an addition of its own in ONNX.
-static whet_status set_bias(whet_calib *c, const whet_calib_op *op, const weights *w,
-                            double x_scale, bool correct, whet_arena *arena, whet_error *err) {
+static whet_status set_bias(whet_calib *c, const whet_calib_op *op, double x_scale, bool correct,
+                            whet_arena *arena, whet_error *err) {
+    const whet_calib_weights *w = op->weights;
     whet_node *n = op->node;
     whet_value *old = whet_input(n, 2);
     int64_t channels = w->l.channels;
@@ -156,27 +167,27 @@ static whet_status set_bias(whet_calib *c, const whet_calib_op *op, const weight
     return WHET_OK;
 }
 
-static whet_status insert_weights(whet_calib *c, const whet_calib_op *op, double x_scale,
+static whet_status insert_weights(whet_calib *c, whet_calib_op *op, double x_scale,
                                   bool correct, whet_error *err) {
     whet_node *n = op->node;
     whet_value *old = n->in[1];
-    weights w;
     whet_arena arena;
+    WHET_TRY(whet_calib_round_weights(op, c->arena, err));
+    whet_calib_weights *w = op->weights;
     whet_arena_init(&arena);
-    whet_status status = round_weights(op, &w, &arena, err);
-    if (status == WHET_OK) status = set_bias(c, op, &w, x_scale, correct, &arena, err);
+    whet_status status = set_bias(c, op, x_scale, correct, &arena, err);
     const char *of = *old->name ? old->name : n->name;
     whet_value *in[2] = {0}, *v = NULL;
     if (status == WHET_OK)
         in[0] = constant(c->g, of, "_quantized", WHET_DTYPE_I8, old->data->rank, old->data->dims,
-                         w.q, err);
+                         w->q, err);
     if (in[0])
-        in[1] = constant(c->g, of, "_scale", WHET_DTYPE_F32, 1, &w.l.channels, w.scale, err);
+        in[1] = constant(c->g, of, "_scale", WHET_DTYPE_F32, 1, &w->l.channels, w->scale, err);
     if (in[1]) v = node_value(c->g, &whet_op_dequantize_linear, of, "_dequantized", in, 2, n, err);
     whet_arena_fini(&arena);
     WHET_TRY(status);
     if (!v) return whet_failed(err);
-    ((whet_dequantize_attrs *)v->producer->attrs)->axis = w.l.axis;
+    ((whet_dequantize_attrs *)v->producer->attrs)->axis = w->l.axis;
     WHET_TRY(whet_graph_infer_node(v->producer, err));
     whet_node_set_input(n, 1, v);
     return WHET_OK;

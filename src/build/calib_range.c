@@ -152,3 +152,11 @@ whet_calib_range whet_calib_range_find(const whet_calib_stats *s, whet_calib_met
     }
     return (whet_calib_range){(float)low, (float)high};
 }
+
+double whet_calib_range_noise(const whet_calib_stats *s, const whet_calib_range *r) {
+    double low = (double)r->low, high = (double)r->high, signal = 0;
+    if (!s->bins || s->width == 0) return 0;
+    for (int32_t i = 0; i < BINS; i++) signal += (double)s->bins[i] * center(s, i) * center(s, i);
+    double noise = squared_error(s, low, high, low == -high);
+    return isfinite(noise) && signal > 0 ? noise / signal : 1;
+}

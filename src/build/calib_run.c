@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "build/accuracy.h"
 #include "build/builder_impl.h"
 #include "build/calib.h"
 #include "build/export.h"
@@ -101,6 +102,8 @@ static whet_status run_all(observer *o, whet_context *context, whet_calib_data *
         if (status != WHET_OK)
             WHET_FAIL(err, status, "calibration: %s", whet_error_text(context));
         for (int32_t i = 0; i < n_in; i++) observe(o, c->g->inputs[i]->id, &inputs[i]);
+        if (c->accuracy && o->histograms)
+            WHET_TRY(whet_accuracy_add(c->accuracy, d, inputs, n_in, err));
         int64_t done = whet_calib_data_done(d, &total);
         if (!whet_build_report(c->x, done, total > done ? total : done))
             WHET_FAIL(err, WHET_E_CANCELLED, "the build was cancelled");

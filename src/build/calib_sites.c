@@ -204,9 +204,12 @@ static whet_status index_taps(whet_calib *c, whet_error *err) {
 
 whet_status whet_calib_sites_find(whet_calib *c, whet_error *err) {
     c->n_ops = c->n_sites = c->n_seen = 0;
+    int32_t index = 0;
     WHET_FOR_NODES(c->g, n) {
         whet_calib_op op = {.node = n};
         if (n->recipe || !is_weighted(c, n, &op.in_channels)) continue;
+        op.index = index++;
+        if (c->keep && c->keep[op.index]) continue;
         if (!WHET_ARENA_PUSH(c->arena, c->ops, c->n_ops, c->cap_ops, op)) return WHET_NOMEM(err);
     }
     for (int32_t i = 0; i < c->n_ops; i++)
@@ -214,4 +217,24 @@ whet_status whet_calib_sites_find(whet_calib *c, whet_error *err) {
     for (int32_t i = 0; i < c->n_ops; i++)
         c->ops[i].site = site_of(c, c->ops[i].node->in[0]);
     return index_taps(c, err);
+}
+
+whet_status whet_calib_sites_choose(const whet_calib *of, whet_graph *g, const bool *keep,
+                                    whet_arena *arena, whet_calib *c, whet_error *err) {
+    *c = (whet_calib){.x = of->x, .g = g, .arena = arena, .keep = keep};
+    WHET_TRY(whet_calib_sites_find(c, err));
+    for (int32_t i = 0; i < c->n_seen; i++)
+        for (int32_t k = 0; k < of->n_seen; k++)
+            if (!strcmp(c->seen[i].v->name, of->seen[k].v->name)) {
+                whet_value *v = c->seen[i].v;
+                c->seen[i] = of->seen[k];
+                c->seen[i].v = v;
+            }
+    for (int32_t i = 0; i < c->n_ops; i++) {
+        whet_calib_op *op = &c->ops[i];
+        const whet_calib_op *from = &of->ops[op->index];
+        op->weights = from->weights;
+        op->sum = from->sum, op->top = from->top, op->n = from->n;
+    }
+    return WHET_OK;
 }

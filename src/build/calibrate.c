@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "build/accuracy.h"
 #include "build/builder_impl.h"
 #include "build/calib.h"
 #include "pass/match.h"
@@ -153,6 +154,15 @@ static whet_status even_out(whet_calib *c, whet_error *err) {
     return WHET_OK;
 }
 
+static whet_status insert_chosen(whet_calib *c, whet_error *err) {
+    const whet_config *o = c->x->c;
+    bool *keep;
+    whet_calib chosen;
+    WHET_TRY(whet_accuracy_search(c->accuracy, c, &keep, err));
+    WHET_TRY(whet_calib_sites_choose(c, c->g, keep, c->arena, &chosen, err));
+    return whet_calib_insert(&chosen, o->activations, !o->no_bias_correction, err);
+}
+
 static whet_status calibrate(whet_calib *c, whet_calib_cache *cache, whet_error *err) {
     const whet_config *o = c->x->c;
     WHET_TRY(simplify(c->x, c->g));
@@ -164,12 +174,17 @@ static whet_status calibrate(whet_calib *c, whet_calib_cache *cache, whet_error 
     }
     WHET_TRY(even_out(c, err));
     WHET_TRY(find_ranges(c, cache, err));
+    if (c->accuracy) return insert_chosen(c, err);
     return whet_calib_insert(c, o->activations, !o->no_bias_correction, err);
 }
 
 whet_status whet_calibrate(whet_build *x, whet_graph *g) {
     const whet_config *o = x->c;
     if (is_quantized(g)) {
+        if (o->accuracy)
+            WHET_FAIL(x->err, WHET_E_UNSUPPORTED,
+                      "option accuracy: the model states its quantization, so there is nothing to "
+                      "choose");
         if (o->calibration || o->calib_next || o->calib || whet_calib_hand_any(o))
             whet_env_log(x->env, WHET_LOG_WARNING,
                          "the model states its quantization: it is not calibrated");
@@ -184,11 +199,15 @@ whet_status whet_calibrate(whet_build *x, whet_graph *g) {
                              "calib), ranges (option ranges) or a model that states its "
                              "quantization%s",
                   o->calib ? o->calib : "");
+    if (o->accuracy && !o->calibration && !o->calib_next)
+        WHET_FAIL(x->err, WHET_E_INVALID,
+                  "option accuracy needs samples (option calibration): a cache holds none");
+    if (o->accuracy) WHET_TRY(whet_accuracy_create(x, &x->accuracy, x->err));
     whet_arena arena;
     whet_calib_cache cache;
     whet_arena_init(&arena);
     whet_calib_cache_init(&cache);
-    whet_calib c = {.x = x, .g = g, .arena = &arena};
+    whet_calib c = {.x = x, .g = g, .arena = &arena, .accuracy = x->accuracy};
     whet_calib_cache_init(&c.hand);
     whet_status status = whet_calib_hand_read(o, g, &c.hand, x->err);
     if (status == WHET_OK) status = calibrate(&c, &cache, x->err);

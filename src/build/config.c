@@ -93,6 +93,14 @@ static const char *const activation_choices[] = {"asymmetric", "symmetric", NULL
       "leave biases as they are when weights are rounded", NULL)                                   \
     X("keep-float", OPT_TEXT, keep_float, 0, 0, NULL, "NODE,PREFIX*,...", "",                      \
       "nodes that calibration does not quantize", NULL)                                            \
+    X("accuracy", OPT_TEXT, accuracy, 0, 0, NULL, "0.1%|cosine:0.999|snr:30dB|kl:0.01", "",        \
+      "the fastest mix of int8, bf16 and fp32 (of those allowed; all where none is stated) whose " \
+      "outputs on the samples stay so near to fp32; with an array \"label\" beside the samples "   \
+      "0.1% is of top-1, else of the choices that change", NULL)                                   \
+    X("accuracy-report", OPT_TEXT, accuracy_report, 0, 0, NULL, "FILE", "",                        \
+      "what accuracy chose, layer by layer, as JSON", NULL)                                        \
+    X("accuracy-runs", OPT_INT, accuracy_runs, 1, 1 << 20, NULL, "N", "64",                        \
+      "most runs on samples that look at one operator, or one group of them, alone", NULL)         \
     X("verify", OPT_CHOICE, verify, 0, 0, verify_choices, "auto|off", "auto",                      \
       "auto: compare one sample with a plan without fusions in plain layout and refuse an engine " \
       "that differs",                                                                              \
@@ -140,6 +148,7 @@ whet_status whet_config_create(whet_env *env, whet_config **config) {
     c->level = 3;
     c->calib_percentile = 99.99;
     c->calib_batch = 8;
+    c->accuracy_runs = 64;
     *config = c;
     return WHET_OK;
 }
@@ -287,6 +296,13 @@ whet_status whet_config_set_calibration(whet_config *c, whet_calibration_fn next
     if (!c) return WHET_E_INVALID;
     c->calib_next = next;
     c->calib_user = user;
+    return WHET_OK;
+}
+
+whet_status whet_config_set_metric(whet_config *c, whet_metric_fn metric, void *user) {
+    if (!c) return WHET_E_INVALID;
+    c->metric = metric;
+    c->metric_user = user;
     return WHET_OK;
 }
 

@@ -46,10 +46,13 @@ struct whet_config {
     bool int8, equalize, no_bias_correction;
     int32_t constraints;
     const char *layer_precisions, *layer_output_types;
-    const char *calibration, *calib, *keep_float;
+    const char *calibration, *calib, *keep_float, *accuracy, *accuracy_report;
     const char *ranges_text, *ranges_file;
     whet_hand_range *ranges;
     int32_t n_ranges, cap_ranges;
+    int64_t accuracy_runs;
+    whet_metric_fn metric;
+    void *metric_user;
     whet_calibration_fn calib_next;
     void *calib_user;
     const char *timing_cache, *disable_pass, *dump_ir, *disable_kernels, *embed_plugins;
@@ -61,12 +64,17 @@ struct whet_config {
     void *progress_user;
 };
 
+// A budget without a choice of arithmetic allows all.
+static inline bool whet_config_any(const struct whet_config *c) {
+    return c->accuracy && !c->precision && !c->bf16 && !c->int8;
+}
+
 static inline bool whet_config_bf16(const struct whet_config *c) {
-    return c->bf16 || (c->precision & WHET_PRECISION_BF16);
+    return c->bf16 || (c->precision & WHET_PRECISION_BF16) || whet_config_any(c);
 }
 
 static inline bool whet_config_int8(const struct whet_config *c) {
-    return c->int8 || (c->precision & WHET_PRECISION_INT8);
+    return c->int8 || (c->precision & WHET_PRECISION_INT8) || whet_config_any(c);
 }
 
 #endif

@@ -8,6 +8,7 @@ static whet_status check_tunable(whet_engine *e, const whet_config *c, whet_erro
                        : c->disable_pass                       ? "disable-pass"
                        : c->dump_ir                            ? "dump-ir"
                        : c->portable != WHET_PORTABLE_FULL     ? "portable"
+                       : c->accuracy                           ? "accuracy"
                        : whet_config_int8(c)                  ? "int8"
                        : c->layer_precisions                   ? "layer-precisions"
                        : c->layer_output_types                 ? "layer-output-types"
