@@ -292,30 +292,7 @@ static whet_status add_rule(whet_node *n, int32_t *changed, whet_error *err) {
     return WHET_OK;
 }
 
-// ---- moving quantization ----
-
-// The parts of a concatenation are quantized instead of the whole.
-static whet_status quantize_parts(whet_node *n, int32_t *changed, whet_error *err) {
-    enum { MAX_PARTS = 64 };
-    whet_node *concat = whet_match_only(n->in[0], &whet_op_concat);
-    whet_value *parts[MAX_PARTS];
-    whet_dq d;
-    if (!concat || concat->n_in > MAX_PARTS) return WHET_OK;
-    for (int32_t i = 0; i < concat->n_in; i++)
-        if (!whet_match_dq(concat->in[i], &d) || !whet_dq_is_activation(&d)) return WHET_OK;
-    for (int32_t i = 0; i < concat->n_in; i++) {
-        whet_value *in[] = {concat->in[i], n->in[1], whet_input(n, 2)};
-        whet_node *part = whet_make_node(n->op, n->attrs, in, n->n_in, n, err);
-        if (!part) return whet_failed(err);
-        part->name = n->name;
-        parts[i] = part->out[0];
-    }
-    whet_node *fresh =
-        whet_make_node(&whet_op_concat, concat->attrs, parts, concat->n_in, n, err);
-    if (!fresh) return whet_failed(err);
-    ++*changed;
-    return whet_take_over(fresh, n, err);
-}
+// ---- rounding ----
 
 static whet_status quantize_rule(whet_node *n, int32_t *changed, whet_error *err) {
     whet_value *x = n->in[0], *zero = whet_input(n, 2);
@@ -330,35 +307,13 @@ static whet_status quantize_rule(whet_node *n, int32_t *changed, whet_error *err
     }
     int32_t scale;
     whet_node *fused = fused_before(x, &scale);
-    if (!fused) return quantize_parts(n, changed, err);
+    if (!fused) return WHET_OK;
     edit e;
     edit_begin(&e, fused);
     settle_scale(&e, scale);
     e.in[WHET_QF_Y_SCALE] = n->in[1];
     e.in[WHET_QF_Y_ZERO] = zero;
     return edit_end(&e, n, changed, err);
-}
-
-// An operator that only picks elements does so with their numbers.
-static whet_status move_rule(whet_node *n, int32_t *changed, whet_error *err) {
-    whet_dq d;
-    if (stays_float(n) || !whet_match_dq(n->in[0], &d) || !whet_dq_is_activation(&d))
-        return WHET_OK;
-    for (int32_t i = 1; i < n->n_out; i++)
-        if (n->out[i] && n->out[i]->n_uses) return WHET_OK;
-    whet_value *in[8];
-    if (n->n_in > 8) return WHET_OK;
-    for (int32_t i = 0; i < n->n_in; i++) in[i] = i ? n->in[i] : d.q;
-    whet_node *moved = whet_make_node(n->op, n->attrs, in, n->n_in, n, err);
-    if (!moved) return whet_failed(err);
-    moved->name = n->name;
-    moved->demand = n->demand;
-    whet_value *back[] = {moved->out[0], d.scale, d.zero};
-    whet_node *dq = whet_make_node(&whet_op_dequantize_linear, d.node->attrs, back, d.zero ? 3 : 2,
-                                   n, err);
-    if (!dq) return whet_failed(err);
-    ++*changed;
-    return whet_take_over(dq, n, err);
 }
 
 // ---- what chains of pointwise operators want ----
@@ -417,10 +372,7 @@ static whet_status run(whet_graph *g, int32_t *changed, whet_error *err) {
         {&whet_op_conv, conv_rule},         {&whet_op_matmul, matmul_rule},
         {&whet_op_gemm, gemm_rule},         {&whet_op_relu, relu_rule},
         {&whet_op_clip, clip_rule},         {&whet_op_add, add_rule},
-        {&whet_op_max_pool, move_rule},     {&whet_op_reshape, move_rule},
-        {&whet_op_transpose, move_rule},    {&whet_op_flatten, move_rule},
-        {&whet_op_squeeze, move_rule},      {&whet_op_unsqueeze, move_rule},
-        {&whet_op_slice, move_rule},        {&whet_op_quantize_linear, quantize_rule},
+        {&whet_op_quantize_linear, quantize_rule},
         {&whet_op_qlinear_conv, qlinear_conv_rule},
         {&whet_op_qlinear_matmul, qlinear_matmul_rule},
         {&whet_op_quantize_linear, zero_rule},

@@ -277,3 +277,86 @@ def test_attention(kind, zero, transposed):
     keys = [2, 3, 9, 20] if transposed else [2, 3, 20, 9]
     check(net, {"q": [2, 3, 6, 20], "k": keys, "v": [2, 3, 9, 10]}, y, 1,
           ["quant_matmul", "softmax"], ["matmul"], kind, steps=3, seldom=0.1)
+
+
+@KINDS
+def test_rounding_moves_to_what_computes(kind):
+    """Q/DQ in front of convolutions only, as TensorRT's toolkit places it: rounding goes past
+    pooling, concatenation and moves into the convolution before."""
+    net = Net(kind)
+    x = net.op("Relu", net.conv(net.qdq("x", 0.03), 4, 16))
+    x = net.op("MaxPool", x, kernel_shape=[2, 2], strides=[2, 2])
+    x = net.qdq(x, 0.02, 0)
+    y = net.op("Concat", net.conv(x, 16, 8), net.conv(x, 16, 24), axis=1)
+    y = net.op("DepthToSpace", y, blocksize=2)
+    y = net.op("Transpose", y, perm=[0, 1, 3, 2])
+    z = net.q(net.conv(net.qdq(y, 0.03), 8, 8), 0.02)
+    check(net, {"x": ["n", 4, 12, 8]}, z, 1, ["quant_conv", "max_pool", "concat"],
+          [*FLOATS, "pointwise"], kind, sizes=[1, 2], steps=2, seldom=0.05)
+
+
+@KINDS
+def test_dequantizing_moves_behind_what_picks(kind):
+    net = Net(kind)
+    x = net.qdq("x", 0.03)
+    y = net.op("Pad", x, net.constant(np.array([0, 0, 1, 0, 0, 0, 0, 1])))
+    y = net.op("Expand", y, net.constant(np.array([2, 1, 1, 1])))
+    y = net.op("Tile", y, net.constant(np.array([1, 2, 1, 1])))
+    y = net.op("Gather", y, net.constant(np.array([5, 0, 3, 1])), axis=1)
+    y = net.op("Concat", y, y, axis=2)
+    net.nodes.append(helper.make_node("Split", [y], ["s0", "s1"], name="split", axis=2))
+    z = net.op("MatMul", net.op("Reshape", "s1", net.constant(np.array([0, 4, -1]))),
+               net.weights((36, 8), axis=1))
+    y = net.op("Concat", net.conv("s0", 4, 8), net.conv("s1", 4, 8), axis=1)
+    y = net.op("Add", net.op("ReduceMean", y, axes=[1, 2, 3]), net.op("ReduceMean", z, axes=[1, 2]))
+    check(net, {"x": [1, 4, 5, 5]}, y, 0.01, ["quant_conv", "quant_matmul", "pad"],
+          ["conv", "matmul"])
+
+
+@pytest.mark.parametrize("where", ["dequantized", "in float"])
+def test_weights_behind_a_transpose(where):
+    net = Net(U8)
+    scale, zero = net.rng.uniform(0.002, 0.004, 40).astype(F), np.zeros(40, I8)
+    w = net.rng.integers(-128, 128, (40, 24)).astype(I8)
+    parameters = net.constant(scale), net.constant(zero)
+    if where == "in float":
+        w = net.op("QuantizeLinear", net.constant(w * scale[:, None]), *parameters, axis=0)
+    else:
+        w = net.constant(w)
+    w = net.op("Transpose", net.op("DequantizeLinear", w, *parameters, axis=0), perm=[1, 0])
+    y = net.qdq(net.op("MatMul", net.qdq("x", 0.03), w), 0.02)
+    check(net, {"x": ["n", 5, 24]}, y, 0.02, ["quant_matmul"], ["matmul"], sizes=[1, 6])
+
+
+def test_a_table_of_bytes_stays_one():
+    net = Net(I8)
+    table = net.constant(net.rng.integers(-128, 128, (5000, 16)).astype(I8))
+    rows = net.op("Cast", "x", to=TensorProto.INT64)
+    rows = net.op("Gather", net.op("DequantizeLinear", table, *net.quantization(0.02)), rows)
+    model = net.bytes({"x": [3, 7]}, rows)
+    engine = whet.build(model, level=0)
+    feed = {"x": np.arange(21, dtype=F).reshape(3, 7) * 200}
+    assert np.array_equal(engine.context().run(feed)[rows], expected(model, feed))
+    assert len(engine.serialize()) < 3 * 5000 * 16  # in float a part of it alone would be 4
+
+
+def test_scales_of_blocks_and_channels_of_activations():
+    """8 bits with a scale a block of weights, or a channel of activations: in float, as stated."""
+    rng = np.random.default_rng(0)
+    w = rng.integers(-128, 128, (32, 8)).astype(I8)
+    blocks = rng.uniform(0.001, 0.002, (2, 8)).astype(F)
+    steps, zeros = rng.uniform(0.02, 0.04, 32).astype(F), np.full(32, 120, U8)
+    nodes = [helper.make_node("DequantizeLinear", ["w", "blocks"], ["f"], axis=0, block_size=16),
+             helper.make_node("QuantizeLinear", ["x", "steps", "zeros"], ["q"], axis=1),
+             helper.make_node("DequantizeLinear", ["q", "steps", "zeros"], ["d"], axis=1),
+             helper.make_node("MatMul", ["d", "f"], ["y"])]
+    constants = {"w": w, "blocks": blocks, "steps": steps, "zeros": zeros}
+    graph = helper.make_graph(
+        nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [4, 32])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [4, 8])],
+        [numpy_helper.from_array(v, k) for k, v in constants.items()])
+    model = helper.make_model(graph, ir_version=10, opset_imports=[helper.make_opsetid("", 21)])
+    feed = {"x": rng.normal(size=(4, 32)).astype(F)}
+    model = model.SerializeToString()
+    got = whet.build(model, level=0).context().run(feed)["y"]
+    assert np.allclose(got, expected(model, feed), rtol=1e-4, atol=1e-5)
