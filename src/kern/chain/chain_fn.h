@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // The elementwise functions on vectors, and a table of loops over tiles.
 // A loop computes dst[0 .. n) of n / CHAIN_GRAIN grains; operand s advances by step[s] floats (a
-// grain or 0) a grain. dst may be an operand.
+// grain or 0) a grain. dst may be an operand. Where it quantizes what another function gives,
+// operands 0 to 2 are that one's, CHAIN_SCALE and CHAIN_ZERO those of the rounding.
 #ifndef WHET_KERN_CHAIN_FN_H
 #define WHET_KERN_CHAIN_FN_H
 
 #include "kern/chain/chain_plan.h"
 #include "kern/vmath.h"
 
+enum { CHAIN_SCALE = 3, CHAIN_ZERO, CHAIN_OPERANDS };
 typedef void (*chain_fn)(float *dst, const float *const *src, const int32_t *step, const float *p,
                          int64_t n);
 
@@ -156,6 +158,47 @@ CHAIN_FN_MAP(CHAIN_LOOP)
     }
 CHAIN_QUANTIZE(QUANTIZE, q + zero)
 CHAIN_QUANTIZE(REQUANTIZE, q * scale)
+
+// The same of what a function before it gives, none of it being infinite or NaN.
+#define CHAIN_TAME(name, value, before, inputs, x_value)                                           \
+    static void chain_do_##name##_##before(float *dst, const float *const *src,                    \
+                                           const int32_t *step, const float *p, int64_t n) {       \
+        const vf scale = v_set1(src[CHAIN_SCALE][0]), zero = v_set1(src[CHAIN_ZERO][0]);           \
+        const vf inverse = v_set1(1) / scale;                                                      \
+        const vf lo = (v_set1(p[0]) - zero) * scale, hi = (v_set1(p[1]) - zero) * scale;           \
+        const float *a = src[0], *b = src[1], *c = src[2];                                         \
+        const int64_t sa = step[0], sb = step[1], sc = step[2];                                    \
+        for (int64_t i = 0; i < n; i += CHAIN_GRAIN) {                                             \
+            for (int u = 0; u < CHAIN_GRAIN; u += V_W) {                                           \
+                CHAIN_OPERAND_##inputs vf v = chain_clip((x_value), lo, hi), q = v * inverse;      \
+                q = v_round(v_fma(v_fnma(q, scale, v), inverse, q));                               \
+                v_store(dst + i + u, (value));                                                     \
+            }                                                                                      \
+            a += sa, b += sb, c += sc;                                                             \
+        }                                                                                          \
+    }
+#define CHAIN_TAME_MAP(X)                                                                          \
+    X(IDENTITY, 1, x)                                                                              \
+    X(RELU, 1, v_max(v_zero(), x))                                                                 \
+    X(ADD, 2, x + y)                                                                               \
+    X(MUL, 2, x * y)                                                                               \
+    X(DEQUANTIZE, 3, (x - z) * y)
+#define CHAIN_BOTH(before, inputs, x_value)                                                        \
+    CHAIN_TAME(QUANTIZE, q + zero, before, inputs, x_value)                                        \
+    CHAIN_TAME(REQUANTIZE, q * scale, before, inputs, x_value)
+CHAIN_TAME_MAP(CHAIN_BOTH)
+
+// f, which quantizes, of what `before` gives; NULL: the two have no common form
+static chain_fn chain_fn_tame(whet_pw f, whet_pw before) {
+    switch (before) {
+#define CHAIN_CASE(before, inputs, value)                                                          \
+    case WHET_PW_##before:                                                                         \
+        return f == WHET_PW_QUANTIZE ? chain_do_QUANTIZE_##before : chain_do_REQUANTIZE_##before;
+        CHAIN_TAME_MAP(CHAIN_CASE)
+#undef CHAIN_CASE
+    default: return NULL;
+    }
+}
 
 // NULL: no float form
 static chain_fn chain_fn_of(whet_pw f) {

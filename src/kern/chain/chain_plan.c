@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kern/chain/chain_plan.h"
 
+#include <math.h>
 #include <string.h>
 
 static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -234,6 +235,19 @@ static void place_results(const whet_chain *c, chain_plan *plan) {
         plan->slot[k] = slot;
         if (slot + 1 > plan->slots) plan->slots = slot + 1;
     }
+}
+
+double whet_chain_largest(const float *x, int64_t n) {
+    uint32_t most = 0;
+    for (int64_t i = 0; i < n; i++) { // magnitudes are in the order of their bits, NaN last
+        uint32_t bits;
+        memcpy(&bits, &x[i], sizeof bits);
+        bits &= 0x7FFFFFFFu;
+        most = bits > most ? bits : most;
+    }
+    float value;
+    memcpy(&value, &most, sizeof value);
+    return most < 0x7F800000u ? (double)value : INFINITY;
 }
 
 bool whet_chain_stored(const whet_problem *p) {

@@ -8,7 +8,7 @@
 
 #include "kern/kernel.h"
 
-#define CHAIN_TILE 512 // floats
+#define CHAIN_TILE 1024 // floats
 #define CHAIN_PITCH (CHAIN_TILE + 32) // between tiles in scratch: not a power of two apart
 #define CHAIN_GRAIN 16 // tiles are computed in whole grains; operands step by one or stay
 #define CHAIN_LOOPS (WHET_MAX_RANK + 1)
@@ -44,6 +44,8 @@ bool whet_chain_inplace(const whet_problem *p, int32_t i);
 // into out.
 void whet_chain_gather(const chain_plan *plan, int32_t i, const void *in, whet_dtype type,
                        const int64_t *at, int64_t n, float *out);
+// The largest magnitude among n numbers; infinite when one is not finite.
+double whet_chain_largest(const float *x, int64_t n);
 bool whet_chain_stored(const whet_problem *p); // any port stored as bf16
 size_t whet_chain_scratch(const whet_problem *p, const int32_t *params);
 int64_t whet_chain_tasks(const whet_problem *p, const int32_t *params, int32_t phase);

@@ -13,6 +13,7 @@ typedef struct chain_run {
     const chain_plan *plan;
     const whet_chain *chain;
     chain_fn fn[WHET_CHAIN_MAX_OPS];
+    bool joined[WHET_CHAIN_MAX_OPS]; // computed by the next instruction, which quantizes it
     float *slots, *outs, *tiles, *grains; // parts of the scratch
     const float *in[WHET_CHAIN_MAX_IN];   // of this tile
     int32_t step[WHET_CHAIN_MAX_IN];
@@ -27,16 +28,24 @@ static const float *result_of(const chain_run *r, float *const *out, int32_t v) 
     return s >= 0 ? r->slots + s * CHAIN_PITCH : out[~s];
 }
 
+static bool is_quantizing(whet_pw f) { return f == WHET_PW_QUANTIZE || f == WHET_PW_REQUANTIZE; }
+
 // All instructions over n elements, n a multiple of the grain.
 static void run_program(const chain_run *r, const float *const *in, float *const *out, int64_t n) {
     const whet_chain *c = r->chain;
     for (int32_t k = 0; k < c->n_ops; k++) {
-        const float *src[3] = {0};
-        int32_t step[3] = {0}, inputs = c->ops[k].f < 64 ? 1 : c->ops[k].f < 96 ? 2 : 3;
+        if (r->joined[k]) continue;
+        const float *src[CHAIN_OPERANDS] = {0};
+        int32_t step[3] = {0}, from = k && r->joined[k - 1] ? k - 1 : k;
+        int32_t inputs = c->ops[from].f < 64 ? 1 : c->ops[from].f < 96 ? 2 : 3;
         for (int32_t s = 0; s < 3; s++) {
-            int32_t v = c->ops[k].src[s < inputs ? s : 0];
+            int32_t v = c->ops[from].src[s < inputs ? s : 0];
             src[s] = v < c->n_in ? in[v] : result_of(r, out, v);
             step[s] = v < c->n_in ? r->step[v] : CHAIN_GRAIN;
+        }
+        if (is_quantizing(c->ops[k].f)) { // by inputs: chain_plan.c
+            src[CHAIN_SCALE] = in[c->ops[k].src[1]];
+            src[CHAIN_ZERO] = in[c->ops[k].src[2]];
         }
         int32_t place = r->plan->slot[k];
         float *dst = place >= 0 ? r->slots + place * CHAIN_PITCH : out[~place];
@@ -224,6 +233,56 @@ static void run_tile(chain_run *r, int64_t tile) {
 #endif
 }
 
+// Whether no value of the program can be infinite or NaN: bytes and constants, and functions that
+// say how large their results are. Needs what constants hold.
+static bool is_tame(const chain_run *r) {
+    const whet_chain *c = r->chain;
+    double most[WHET_CHAIN_MAX_IN + WHET_CHAIN_MAX_OPS];
+    for (int32_t i = 0; i < c->n_in; i++) {
+        const whet_port *q = &r->c->p->in[i];
+        if (whet_dtype_bits(q->dtype) == 8) most[i] = 255;
+        else if (q->dtype != WHET_DTYPE_F32 || !q->constant) return false;
+        else most[i] = whet_chain_largest(r->c->in[i], whet_dims_count(q->dims, q->rank));
+    }
+    for (int32_t k = 0; k < c->n_ops; k++) {
+        const int16_t *s = c->ops[k].src;
+        double x = most[s[0]], y = most[s[1]], *to = &most[c->n_in + k];
+        switch (c->ops[k].f) {
+        case WHET_PW_IDENTITY:
+        case WHET_PW_RELU: *to = x; break;
+        case WHET_PW_ADD: *to = x + y; break;
+        case WHET_PW_MUL: *to = x * y; break;
+        case WHET_PW_DEQUANTIZE: *to = (x + most[s[2]]) * y; break;
+        case WHET_PW_QUANTIZE:
+        case WHET_PW_REQUANTIZE:
+            if (!(y > 1e-30)) return false; // the scale, whose reciprocal is wanted
+            *to = 512 * (c->ops[k].f == WHET_PW_QUANTIZE ? 1 : y);
+            break;
+        default: return false;
+        }
+        if (!(*to < 1e30)) return false;
+    }
+    return true;
+}
+
+// Instructions that quantize take the one before into their loop.
+static void join(chain_run *r) {
+    const whet_chain *c = r->chain;
+    int32_t uses[WHET_CHAIN_MAX_IN + WHET_CHAIN_MAX_OPS] = {0};
+    if (!is_tame(r)) return;
+    for (int32_t k = 0; k < c->n_ops; k++)
+        for (int32_t s = 0; s < whet_pw_inputs(c->ops[k].f); s++) uses[c->ops[k].src[s]]++;
+    for (int32_t o = 0; o < c->n_out; o++) uses[c->out[o]]++;
+    for (int32_t k = 0; k < c->n_ops; k++) {
+        int32_t before = c->n_in + k - 1;
+        if (!is_quantizing(c->ops[k].f)) continue;
+        bool behind = k && c->ops[k].src[0] == before && uses[before] == 1;
+        chain_fn fn = behind ? chain_fn_tame(c->ops[k].f, c->ops[k - 1].f) : NULL;
+        if (fn) r->joined[k - 1] = true;
+        r->fn[k] = fn ? fn : chain_fn_tame(c->ops[k].f, WHET_PW_IDENTITY);
+    }
+}
+
 static void bind_fixed(chain_run *r) {
     static const int64_t start[CHAIN_LOOPS];
     const chain_plan *plan = r->plan;
@@ -245,6 +304,7 @@ static whet_status run(const whet_call *c, int32_t phase, int64_t begin, int64_t
         r.linear = -1;
 #endif
     for (int32_t k = 0; k < r.chain->n_ops; k++) r.fn[k] = chain_fn_of(r.chain->ops[k].f);
+    join(&r);
     r.slots = c->scratch;
     r.outs = r.slots + r.plan->slots * CHAIN_PITCH;
     r.tiles = r.outs + r.chain->n_out * CHAIN_PITCH;
