@@ -253,6 +253,7 @@ static whet_status finish_judged(whet_build *x, whet_engine **engine) {
 
 static whet_status run_build(whet_build *x, whet_engine **engine) {
     const whet_config *c = x->c;
+    WHET_TRY(whet_config_check_typed(c, x->err));
     if (x->b->network) {
         WHET_TRY(whet_network_copy(x->b->network, c->shapes, c->n_shapes, &x->copy, x->err));
     } else if (!x->b->fresh || c->n_shapes || c->max_nodes || c->max_depth) {

@@ -55,6 +55,8 @@ static const char *const activation_choices[] = {"asymmetric", "symmetric", NULL
     X("int8", OPT_BOOL, int8, 0, 0, NULL, "true|false", "false",                                   \
       "the same as int8 among the precisions: a model in float is quantized with the scales of "   \
       "`calibration` or `calib`", NULL)                                                            \
+    X("strongly-typed", OPT_BOOL, strongly_typed, 0, 0, NULL, "true|false", "false",               \
+      "types are the model's: options that choose others are refused", NULL)                       \
     X("precision-constraints", OPT_CHOICE, constraints, 0, 0, constraint_choices,                  \
       "obey|prefer|none", "obey",                                                                  \
       "what layer-precisions and layer-output-types mean: refuse where they cannot be met, warn, " \

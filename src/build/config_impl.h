@@ -43,6 +43,7 @@ struct whet_config {
     int64_t calib_batch, calib_samples;
     double calib_percentile, smooth;
     int32_t calib_method, activations; // a whet_calib_method; 0: asymmetric
+    bool strongly_typed;
     bool int8, equalize, no_bias_correction;
     int32_t constraints;
     const char *layer_precisions, *layer_output_types;

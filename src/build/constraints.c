@@ -6,6 +6,7 @@
 
 #include "base/nearest.h"
 #include "build/builder_impl.h"
+#include "build/calib.h"
 #include "pass/match.h"
 
 enum { MOST_WARNINGS = 8 };
@@ -246,6 +247,22 @@ whet_status whet_constraints_apply(whet_build *x, whet_graph *g, bool quantizing
     if (status == WHET_OK) status = apply(&r, g, c->layer_output_types);
     whet_arena_fini(&arena);
     return status;
+}
+
+whet_status whet_config_check_typed(const whet_config *c, whet_error *err) {
+    const char *option = c->precision & ~WHET_PRECISION_FP32 ? "precision"
+                         : c->bf16                           ? "bf16"
+                         : c->int8                           ? "int8"
+                         : c->layer_precisions               ? "layer-precisions"
+                         : c->layer_output_types             ? "layer-output-types"
+                         : c->calibration || c->calib_next   ? "calibration"
+                         : c->calib                          ? "calib"
+                         : whet_calib_hand_any(c)            ? "ranges"
+                                                             : NULL;
+    if (c->strongly_typed && option)
+        WHET_FAIL(err, WHET_E_INVALID,
+                  "option %s chooses types, but with strongly-typed they are the model's", option);
+    return WHET_OK;
 }
 
 // ---- whether they were met ----

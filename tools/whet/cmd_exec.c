@@ -102,6 +102,7 @@ static whet_engine *build(whet_exec *e) {
     if (e->int8 && !add_setting(e, "int8", "true")) return NULL;
     if (e->calib && !add_setting(e, "calib", e->calib)) return NULL;
     if (e->bf16 && !add_setting(e, "bf16", "true")) return NULL;
+    if (e->strongly_typed && !add_setting(e, "strongly-typed", "true")) return NULL;
     if (e->layer_precisions && !add_setting(e, "layer-precisions", e->layer_precisions))
         return NULL;
     if (e->layer_output_types && !add_setting(e, "layer-output-types", e->layer_output_types))

@@ -10,3 +10,6 @@ exec_() { whet exec --onnx=data/microsoft.onnx --builderOptimizationLevel=0 \
     --iterations=1 --duration=0 --warmUp=0 "$@" | tail -n 1 | cut -c 1-11; }
 exec_ --layerPrecisions=nothing:fp32 --precisionConstraints=obey
 exec_ --layerPrecisions='*:fp32' --precisionConstraints=prefer 2>/dev/null
+try --strongly-typed
+try --strongly-typed --bf16
+exec_ --stronglyTyped --int8 --calib=none
