@@ -83,9 +83,10 @@ def build(model, *, precision="fp32", calibration=None, profiles=None, shapes=No
     accuracy: a budget, such as "0.1%" (top-1), "cosine:0.999" or "snr:30dB"; the engine is the
     fastest mix of int8, bf16 and fp32 that keeps it on these samples. metric: a function of two
     lists of {output: array}, a batch each, in FP32 and as computed, that gives a number, larger is
-    better; accuracy then is "0.5%" of it, "drop:0.01" or "least:0.76". options: further options of
-    the command line by name, those that list names as dicts. What is not available raises
-    whet.Error with the reason."""
+    better; accuracy then is "0.5%" of it, "drop:0.01" or "least:0.76". verify: "full" compares
+    every layer with its C reference, on samples where there are some, and keeps what was found in
+    the engine. options: further options of the command line by name, those that list names as
+    dicts. What is not available raises whet.Error with the reason."""
     if not isinstance(precision, str):
         names = sorted(precision)
         precision = names[0] if len(names) == 1 else ",".join(names)
@@ -95,8 +96,9 @@ def build(model, *, precision="fp32", calibration=None, profiles=None, shapes=No
         _refuse("device", device, "this version runs on the CPU")
     chosen, samples = source_of(calibration, options)
     mixes = accuracy is not None and precision == "fp32"  # whatever is fastest and holds
-    if calibration is not None and not mixes and "int8" not in precision.split(","):
-        _refuse("calibration", "...", "it is for precision=\"int8\"")
+    wanted = mixes or verify == "full" or "int8" in precision.split(",")
+    if calibration is not None and not wanted:
+        _refuse("calibration", "...", "it is for precision=\"int8\" and verify=\"full\"")
     settings = {"precision": precision, "level": str(level), "verify": verify,
                 "portable": portable, "deterministic": "true" if deterministic else "false"}
     if mixes:

@@ -11,6 +11,7 @@
 #include "build/accuracy.h"
 #include "build/calib.h"
 #include "build/export.h"
+#include "build/verify.h"
 
 whet_status whet_builder_create(whet_env *env, whet_builder **builder) {
     if (!builder) return WHET_E_INVALID;
@@ -185,17 +186,43 @@ static whet_status optimize(whet_build *x) {
     return whet_build_optimize(x, graph_of(x), false, &x->graph);
 }
 
+// What differs is an error, or with --verify-warn a line of the log.
+static whet_status warn_instead(whet_build *x, whet_status status) {
+    whet_error found = *x->err;
+    if (status != WHET_E_VERIFY) return status;
+    if (!x->c->verify_warn)
+        return whet_error_set(x->err, status, "%s; --verify-warn builds nevertheless", found.text);
+    whet_env_log(x->env, WHET_LOG_WARNING, "verification: %s", found.text);
+    whet_error_clear(x->err);
+    return WHET_OK;
+}
+
+// What was found is part of the file, so it is written once more.
+static whet_status verify_full(whet_build *x, whet_engine **e) {
+    whet_verified *found = NULL;
+    WHET_TRY(warn_instead(x, whet_verify_full(x, *e, &found)));
+    x->verified = found;
+    whet_engine *fresh;
+    WHET_TRY(whet_build_write(x, &fresh));
+    whet_engine_destroy(*e);
+    *e = fresh;
+    return WHET_OK;
+}
+
+static whet_status verify(whet_build *x, whet_engine **e) {
+    if (x->c->verify == WHET_VERIFY_OFF) return WHET_OK;
+    WHET_TRY(whet_build_start(x, "verifying"));
+    if (x->c->verify == WHET_VERIFY_FULL) return verify_full(x, e);
+    return warn_instead(x, whet_verify_auto(x, *e));
+}
+
 // From the plan to a verified engine.
 whet_status whet_build_finish(whet_build *x, whet_engine **engine) {
     WHET_TRY(whet_build_start(x, "writing"));
     whet_engine *e;
+    x->verified = NULL;
     WHET_TRY(whet_build_write(x, &e));
-    whet_status status = WHET_OK;
-    if (x->c->verify == WHET_VERIFY_AUTO) {
-        status = whet_build_start(x, "verifying");
-        if (status == WHET_OK) status = whet_verify_auto(x->env, e, x->graph, x->threads,
-                                                          x->bf16, x->err);
-    }
+    whet_status status = verify(x, &e);
     if (status == WHET_OK && !whet_build_report(x, 1, 1))
         status = whet_error_set(x->err, WHET_E_CANCELLED, "the build was cancelled");
     if (status == WHET_OK) *engine = e;
@@ -217,6 +244,7 @@ void whet_build_fini(whet_build *x) {
     whet_timing_cache_destroy(x->cache);
     for (int32_t i = 0; i < x->n_plans; i++) whet_plan_destroy(x->plans[i]);
     whet_pgraph_destroy(x->graph);
+    whet_pgraph_destroy(x->imported);
     whet_graph_destroy(x->copy);
     whet_arena_fini(&x->arena);
 }
@@ -251,6 +279,12 @@ static whet_status finish_judged(whet_build *x, whet_engine **engine) {
     return status;
 }
 
+// The model before the passes, which --verify=full compares the engine with.
+static whet_status keep_imported(whet_build *x) {
+    WHET_TRY(whet_export_graph(graph_of(x), &x->imported, x->err));
+    return whet_pgraph_attach(x->imported, false, x->err);
+}
+
 static whet_status run_build(whet_build *x, whet_engine **engine) {
     const whet_config *c = x->c;
     WHET_TRY(whet_config_check_typed(c, x->err));
@@ -275,6 +309,7 @@ static whet_status run_build(whet_build *x, whet_engine **engine) {
         if (!x->copy) x->b->fresh = false;
         WHET_TRY(whet_calibrate(x, graph_of(x)));
     }
+    if (c->verify == WHET_VERIFY_FULL) WHET_TRY(keep_imported(x));
     WHET_TRY(optimize(x));
     WHET_TRY(whet_profiles_resolve(x->c->profiles, x->c->n_profiles, x->graph, &x->arena,
                                    &x->profiles, x->err));

@@ -7,6 +7,7 @@
 #include "build/config_impl.h"
 #include "build/network_impl.h"
 #include "build/tuner.h"
+#include "engine/verified.h"
 #include "env/env.h"
 #include "onnx/import.h"
 #include "pass/pass.h"
@@ -36,6 +37,8 @@ typedef struct whet_build {
     int32_t threads;
     whet_graph *copy; // of the builder's network, or NULL
     whet_pgraph *graph;
+    whet_pgraph *imported; // as it was before the passes, for verify=full; NULL
+    const whet_verified *verified; // to be written; NULL
     whet_boxes profiles; // n 0: one plan, open dimensions taken as 1
     whet_plan **plans;   // [n_plans] packed
     int32_t n_plans;
@@ -77,10 +80,6 @@ whet_status whet_config_check_typed(const whet_config *c, whet_error *err);
 whet_status whet_constraints_apply(whet_build *x, whet_graph *g, bool quantizing);
 // Whether the plans meet them: refuses or warns.
 whet_status whet_constraints_check(whet_build *x);
-
-// Compares the engine with a plan without fusions in plain layout on one sample. WHET_E_VERIFY.
-whet_status whet_verify_auto(whet_env *env, whet_engine *engine, whet_pgraph *graph,
-                             int32_t threads, bool bf16, whet_error *err);
 
 #define WHET_SAMPLE_ITERATIONS 10000 // of a loop, when a sample runs
 

@@ -19,7 +19,7 @@ typedef struct {
     const char *values, *refusal;
 } option;
 
-static const char *const verify_choices[] = {"auto", "off", "!full", NULL};
+static const char *const verify_choices[] = {"auto", "off", "full", NULL};
 static const char *const portable_choices[] = {"full", "none", NULL};
 static const char *const memory_choices[] = {"auto", "min", "any", NULL};
 static const char *const plan_choices[] = {"tuned", "plain", "reference", NULL};
@@ -103,10 +103,14 @@ static const char *const activation_choices[] = {"asymmetric", "symmetric", NULL
       "what accuracy chose, layer by layer, as JSON", NULL)                                        \
     X("accuracy-runs", OPT_INT, accuracy_runs, 1, 1 << 20, NULL, "N", "64",                        \
       "most runs on samples that look at one operator, or one group of them, alone", NULL)         \
-    X("verify", OPT_CHOICE, verify, 0, 0, verify_choices, "auto|off", "auto",                      \
-      "auto: compare one sample with a plan without fusions in plain layout and refuse an engine " \
-      "that differs",                                                                              \
-      "comparing every boundary with the C references is not available in this version")           \
+    X("verify", OPT_CHOICE, verify, 0, 0, verify_choices, "auto|full|off", "auto",                 \
+      "auto: compare one sample with a plan without fusions in plain layout, and each step with "  \
+      "another kernel; full: compare every step with its C reference and the whole with the "      \
+      "model as it was before the passes; an engine that differs is refused", NULL)                \
+    X("verify-warn", OPT_BOOL, verify_warn, 0, 0, NULL, "true|false", "false",                     \
+      "warn of what verification finds instead of refusing the engine", NULL)                      \
+    X("verify-samples", OPT_INT, verify_samples, 1, 1 << 30, NULL, "N", "1",                       \
+      "batches of `calibration` that verify=full takes", NULL)                                     \
     X("plan", OPT_CHOICE, plan, 0, 0, plan_choices, "tuned|plain|reference", "tuned",              \
       "plain: no fusions, plain layouts, nothing timed; reference: the same with the C "           \
       "references only, slow and exact", NULL)                                                     \
@@ -151,6 +155,7 @@ whet_status whet_config_create(whet_env *env, whet_config **config) {
     c->calib_percentile = 99.99;
     c->calib_batch = 8;
     c->accuracy_runs = 64;
+    c->verify_samples = 1;
     *config = c;
     return WHET_OK;
 }

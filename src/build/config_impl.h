@@ -10,7 +10,7 @@
 #include "build/profile.h"
 #include "onnx/import.h"
 
-enum { WHET_VERIFY_AUTO, WHET_VERIFY_OFF };
+enum { WHET_VERIFY_AUTO, WHET_VERIFY_OFF, WHET_VERIFY_FULL };
 enum { WHET_PLAN_TUNED, WHET_PLAN_PLAIN, WHET_PLAN_REFERENCE };
 enum { WHET_MEMORY_AUTO, WHET_MEMORY_MIN, WHET_MEMORY_ANY };
 enum { WHET_PORTABLE_FULL, WHET_PORTABLE_NONE };
@@ -41,6 +41,8 @@ struct whet_config {
     int32_t verify, portable, precision, plan, memory;
     bool deterministic, timing_cache_readonly, bf16;
     int64_t calib_batch, calib_samples;
+    int64_t verify_samples;
+    bool verify_warn;
     double calib_percentile, smooth;
     int32_t calib_method, activations; // a whet_calib_method; 0: asymmetric
     bool strongly_typed;

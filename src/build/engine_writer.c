@@ -117,6 +117,12 @@ static bool push_plans(whet_build *x, section_list *l, uint32_t id, bool full,
     return WHET_ARENA_PUSH(&x->arena, l->v, l->n, l->cap, s);
 }
 
+static bool push_verified(whet_build *x, section_list *l, uint32_t id, whet_writer *w) {
+    if (!x->verified) return true;
+    whet_verified_encode(x->verified, w);
+    return !w->failed && push_section(x, l, WHET_SECTION_VERIFIED, id, w->data, w->size);
+}
+
 static bool push_profiles(whet_build *x, section_list *l, whet_writer *profiles) {
     if (!x->profiles.n) return true;
     whet_boxes_encode(&x->profiles, profiles);
@@ -151,7 +157,7 @@ static bool push_sources(whet_build *x, section_list *l, whet_writer *index, whe
 
 whet_status whet_build_write(whet_build *x, whet_engine **engine) {
     bool full = x->c->portable == WHET_PORTABLE_FULL;
-    enum { GRAPH, INDEX, SUMS, MACHINE, PROFILES, PLANS };
+    enum { GRAPH, INDEX, SUMS, MACHINE, PROFILES, VERIFIED, PLANS };
     int32_t n_writers = PLANS + x->n_plans;
     whet_writer *w = WHET_NEW_ARRAY(&x->arena, whet_writer, n_writers);
     if (!w) return WHET_NOMEM(x->err);
@@ -166,6 +172,7 @@ whet_status whet_build_write(whet_build *x, whet_engine **engine) {
         good = push_graph(x, &l, &w[GRAPH]) && push_plugins(x, &l, &carried) &&
                push_profiles(x, &l, &w[PROFILES]);
     good = good && push_plans(x, &l, id, full, &w[MACHINE], &w[PLANS]);
+    good = good && push_verified(x, &l, id, &w[VERIFIED]);
     if (!x->before && full) good = good && push_sources(x, &l, &w[INDEX], &w[SUMS]);
     if (status == WHET_OK && !good) status = WHET_NOMEM(x->err);
     void *data = NULL;

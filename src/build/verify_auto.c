@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// verify=auto: one sample end to end against a plan that shares as little as possible with the
-// engine's: no fusions, plain layouts, kernels picked by the cost model.
+// End to end against a plan that shares as little as possible with the engine's: no fusions, plain
+// layouts, kernels picked by the cost model. verify=auto: one sample of it, while each step is
+// compared by itself as far as time allows.
 #include <math.h>
 #include <string.h>
 
-#include "build/builder_impl.h"
+#include "base/bench.h"
+#include "build/verify.h"
 
 #define TOLERANCE 1e-3 // of the largest output; direct FP32 kernels stay two orders below
 // With BF16, whose unit roundoff is 2^-8: of the largest output, and of its root mean square. Deep
@@ -95,9 +97,8 @@ static whet_status differs_in_sum(const char *name, const whet_tensor *a, const 
     }
     if (!(error <= sum * t->rms * t->rms))
         WHET_FAIL(err, WHET_E_VERIFY,
-                  "output \"%s\" is %.2g off %s, in the mean square of its own; `whet "
-                  "compare` finds the layer, --verify=off builds nevertheless",
-                  name, sqrt(error / sum), t->what);
+                  "output \"%s\" is %.2g off %s, in the mean square of its own", name,
+                  sqrt(error / sum), t->what);
     return WHET_OK;
 }
 
@@ -118,12 +119,11 @@ static whet_status differs(const whet_engine *e, int32_t i, const whet_tensor *a
     }
     for (int64_t k = 0; k < n; k++) {
         double x = whet_load_f64(a->data, a->dtype, k), y = whet_load_f64(b->data, b->dtype, k);
-        if (x == y || (isnan(x) && isnan(y))) continue;
+        if (x == y || !isfinite(y)) continue;
         if (!(fabs(x - y) <= t->largest * largest))
             WHET_FAIL(err, WHET_E_VERIFY,
-                      "output \"%s\", element %lld: %g with optimizations, %g without; `whet "
-                      "compare` finds the layer, --verify=off builds nevertheless",
-                      name, (long long)k, x, y);
+                      "output \"%s\", element %lld: %g with optimizations, %g without", name,
+                      (long long)k, x, y);
     }
     return t->rms > 0 ? differs_in_sum(name, a, b, n, t, err) : WHET_OK;
 }
@@ -147,29 +147,35 @@ static bool has_dynamic(const whet_pgraph *g) {
     return false;
 }
 
-static whet_status run_both(whet_env *env, whet_context *tuned, whet_context *plain,
-                            const whet_engine *e, const whet_box *box, bool bf16,
-                            whet_arena *arena, whet_error *err) {
+static whet_status run_both(const whet_end_to_end *v, whet_context *tuned, whet_context *plain,
+                            const whet_tensor *inputs, whet_arena *arena, whet_error *err) {
+    const whet_engine *e = v->engine;
     int32_t n_in = e->graph->n_inputs, n_out = e->graph->n_outputs;
-    whet_tensor *inputs, *a = WHET_NEW_ARRAY(arena, whet_tensor, n_out + 1);
+    whet_tensor *a = WHET_NEW_ARRAY(arena, whet_tensor, n_out + 1);
     whet_tensor *b = WHET_NEW_ARRAY(arena, whet_tensor, n_out + 1);
     if (!a || !b) return WHET_NOMEM(err);
-    WHET_TRY(whet_sample_inputs(e->graph, box, arena, &inputs, err));
     whet_status s = whet_context_run(tuned, inputs, n_in, a, n_out);
     whet_status t = whet_context_run(plain, inputs, n_in, b, n_out);
+    if (s == WHET_OK && t != WHET_OK && v->before) {
+        whet_env_log(v->env, WHET_LOG_WARNING,
+                     "not verified end to end: on the sample the model before the passes fails "
+                     "with \"%s\"", whet_error_text(plain));
+        return WHET_OK;
+    }
     if (s != t)
         WHET_FAIL(err, WHET_E_VERIFY, "with optimizations a sample gives \"%s\", without \"%s\"",
                   s ? whet_error_text(tuned) : "ok", t ? whet_error_text(plain) : "ok");
     if (s != WHET_OK) {
-        whet_env_log(env, WHET_LOG_WARNING, "not verified: the random sample fails with \"%s\"",
+        whet_env_log(v->env, WHET_LOG_WARNING, "not verified: the sample fails with \"%s\"",
                      whet_error_text(tuned));
         return WHET_OK;
     }
-    tolerance limits = tolerance_of(e->graph, bf16);
+    tolerance limits = tolerance_of(e->graph, v->bf16);
     for (int32_t i = 0; i < n_out; i++) {
         s = differs(e, i, &a[i], &b[i], &limits, err);
         if (s != WHET_OK && has_dynamic(e->graph)) {
-            whet_env_log(env, WHET_LOG_WARNING, "not verified: results depend on data or chance");
+            whet_env_log(v->env, WHET_LOG_WARNING,
+                         "not verified end to end: results depend on data or chance");
             return WHET_OK;
         }
         if (s != WHET_OK) return s;
@@ -177,25 +183,29 @@ static whet_status run_both(whet_env *env, whet_context *tuned, whet_context *pl
     return WHET_OK;
 }
 
-static whet_status verify_profile(whet_env *env, whet_engine *engine, whet_pgraph *graph,
-                                  int32_t profile, int32_t threads, bool bf16, whet_error *err) {
-    const whet_box *box = engine->profiles.n ? &engine->profiles.v[profile] : NULL;
-    whet_plan_options o = {.threads = threads, .no_fusion = true, .plain_only = true, .box = box};
+whet_status whet_verify_end_to_end(const whet_end_to_end *v, whet_error *err) {
+    const whet_engine *e = v->engine;
+    const whet_box *box = e->profiles.n && v->profile >= 0 ? &e->profiles.v[v->profile] : NULL;
+    whet_plan_options o = {.threads = v->threads, .no_fusion = true, .plain_only = true,
+                           .box = box};
     whet_plan *plan = NULL;
     whet_engine *other = NULL;
     whet_context *tuned = NULL, *plain = NULL;
+    whet_tensor *sample = NULL;
     whet_arena arena;
     whet_arena_init(&arena);
     whet_status status;
-    WHET_TRY_GOTO(whet_plan_make(graph, env, &o, &plan, err));
-    WHET_TRY_GOTO(whet_plan_pack(plan, graph, env, NULL, 0, err));
-    WHET_TRY_GOTO(whet_engine_wrap(env, graph, plan, &other, err));
-    WHET_TRY_GOTO(whet_context_create(engine, &tuned));
+    WHET_TRY_GOTO(whet_plan_make(v->graph, v->env, &o, &plan, err));
+    WHET_TRY_GOTO(whet_plan_pack(plan, v->graph, v->env, NULL, 0, err));
+    WHET_TRY_GOTO(whet_engine_wrap(v->env, v->graph, plan, &other, err));
+    WHET_TRY_GOTO(whet_context_create(v->engine, &tuned));
     WHET_TRY_GOTO(whet_context_create(other, &plain));
-    if (box) WHET_TRY_GOTO(whet_context_set_profile(tuned, profile));
+    if (box) WHET_TRY_GOTO(whet_context_set_profile(tuned, v->profile));
+    if (v->checker) whet_checker_attach(v->checker, tuned);
     whet_context_set_loop_limit(tuned, WHET_SAMPLE_ITERATIONS); // it may never end on random input
     whet_context_set_loop_limit(plain, WHET_SAMPLE_ITERATIONS);
-    WHET_TRY_GOTO(run_both(env, tuned, plain, engine, box, bf16, &arena, err));
+    if (!v->inputs) WHET_TRY_GOTO(whet_sample_inputs(e->graph, box, &arena, &sample, err));
+    WHET_TRY_GOTO(run_both(v, tuned, plain, v->inputs ? v->inputs : sample, &arena, err));
 fail:
     whet_context_destroy(tuned);
     whet_context_destroy(plain);
@@ -205,13 +215,37 @@ fail:
     return status;
 }
 
-whet_status whet_verify_auto(whet_env *env, whet_engine *engine, whet_pgraph *graph,
-                             int32_t threads, bool bf16, whet_error *err) {
-    for (int32_t i = 0; i < engine->n_plans; i++) {
-        whet_status status = verify_profile(env, engine, graph, i, threads, bf16, err);
-        if (status != WHET_OK && engine->profiles.n)
-            return whet_error_prefix(err, status, "profile %d", i);
-        WHET_TRY(status);
+#define STEPS_SHARE 0.1   // of the time that the build took, for looking at steps ...
+#define STEPS_SECONDS 0.5 // ... or that many
+
+whet_status whet_verify_auto(whet_build *x, whet_engine *engine) {
+    whet_arena arena;
+    whet_arena_init(&arena);
+    whet_checker *checker = NULL;
+    whet_status status =
+        whet_checker_create(x->env, engine, x->graph, true, &arena, &checker, x->err);
+    double seconds = STEPS_SHARE * (whet_now() - x->begin);
+    if (seconds < STEPS_SECONDS) seconds = STEPS_SECONDS;
+    if (status == WHET_OK) whet_checker_set_deadline(checker, whet_now() + seconds);
+    for (int32_t i = 0; i < engine->n_plans && status == WHET_OK; i++) {
+        whet_end_to_end v = {.env = x->env, .engine = engine, .graph = x->graph,
+                             .checker = checker, .profile = i, .threads = x->threads,
+                             .bf16 = x->bf16};
+        whet_error err = {0};
+        status = whet_verify_end_to_end(&v, &err);
+        // a layer says more than an output
+        if (status == WHET_OK || status == WHET_E_VERIFY) {
+            whet_status steps = whet_checker_report(checker, x->err);
+            if (steps != WHET_OK) {
+                status = steps;
+                break;
+            }
+        }
+        if (status == WHET_OK) continue;
+        *x->err = err;
+        if (engine->profiles.n) status = whet_error_prefix(x->err, status, "profile %d", i);
     }
-    return WHET_OK;
+    whet_checker_destroy(checker);
+    whet_arena_fini(&arena);
+    return status;
 }

@@ -51,6 +51,8 @@ whet_status whet_block_context(whet_context *c, const whet_pnode *n, int32_t blo
     b->profile_user = c->profile_user;
     b->tap = c->tap;
     b->tap_user = c->tap_user;
+    b->watch = c->watch;
+    b->watch_user = c->watch_user;
     *out = b;
     return WHET_OK;
 }

@@ -486,6 +486,32 @@ static whet_status check_made(whet_context *c) {
     return WHET_OK;
 }
 
+// Each step by itself, with the watcher told before and after it.
+static whet_status run_watched(whet_context *c, whet_segment_run *run, const whet_backend *b) {
+    whet_error *err = &c->handle.error;
+    const whet_psegment *seg = &c->lane->plan->segments[c->segment];
+    whet_watched w = {.graph = c->graph, .plan = c->lane->plan, .backend = b,
+                      .stream = run->stream};
+    for (int32_t i = 0; i < seg->n_steps; i++) {
+        w.index = seg->first_step + i;
+        if (!c->frame->steps[i].kernel) WHET_TRY(c->watch(c->watch_user, &w, false, err));
+    }
+    for (int32_t i = 0; i < c->frame->n_live; i++) {
+        w.index = c->frame->live_step[i];
+        w.step = &c->frame->live[i];
+        whet_segment_run one = *run;
+        one.steps = &c->frame->live[i];
+        one.n_steps = 1;
+        one.after = NULL;
+        one.times = NULL;
+        WHET_TRY(c->watch(c->watch_user, &w, false, err));
+        WHET_TRY(b->run_segment(&one, err));
+        WHET_TRY(c->watch(c->watch_user, &w, true, err));
+        if (run->after) WHET_TRY(run->after(run->after_user, i));
+    }
+    return check_made(c);
+}
+
 static whet_status run_segment(whet_context *c) {
     const whet_plan *p = c->lane->plan;
     const whet_psegment *seg = &p->segments[c->segment];
@@ -509,6 +535,7 @@ static whet_status run_segment(whet_context *c) {
         run.after = call_tap;
         run.after_user = c;
     }
+    if (c->watch) return run_watched(c, &run, whet_context_backend(c, seg->backend));
     WHET_TRY(whet_context_backend(c, seg->backend)->run_segment(&run, &c->handle.error));
     for (int32_t i = 0; c->profile && i < f->n_live; i++) report_step(c, i, c->lane->times[i]);
     return check_made(c);

@@ -5,6 +5,7 @@
 
 #include "run/frame.h"
 #include "run/query.h"
+#include "run/watch.h"
 
 #define WHET_OBJECT_BYTES ((size_t)1 << 30) // of strings and objects in a run, unless set
 #define WHET_LOOP_ITERATIONS INT64_C(100000000) // of one loop, unless set
@@ -70,6 +71,8 @@ struct whet_context {
     void *profile_user;
     whet_tap_fn tap;
     void *tap_user;
+    whet_watch_fn watch;
+    void *watch_user;
     whet_arena query_memory;
     whet_query query;             // the last one, in there
     whet_output_allocator *allocators; // [outputs], reallocate NULL: none

@@ -231,6 +231,11 @@ whet_status whet_context_set_tap(whet_context *c, whet_tap_fn tap, void *user) {
     return WHET_OK;
 }
 
+void whet_context_set_watch(whet_context *c, whet_watch_fn watch, void *user) {
+    c->watch = watch;
+    c->watch_user = user;
+}
+
 whet_status whet_context_set_loop_limit(whet_context *c, int64_t iterations) {
     if (!c) return WHET_E_INVALID;
     if (iterations < 1)

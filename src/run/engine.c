@@ -168,6 +168,7 @@ static whet_status choose_plan(whet_engine *e, whet_error *err) {
         whet_status status = take_plan(e, id, err);
         if (status == WHET_OK) {
             e->exact = best == 2;
+            e->machine = id;
             if (!e->exact)
                 snprintf(e->note, sizeof e->note, "%s",
                          "tuned for another machine; `whet tune` adds this one");

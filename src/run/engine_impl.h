@@ -25,6 +25,7 @@ struct whet_engine {
     whet_boxes profiles; // in the graph's arena, or borrowed
     bool borrowed;       // graph and plans are somebody else's
     bool exact;          // tuned for this machine
+    uint32_t machine;    // id of the sections that the plans are from, 0: planned anew
     char note[256];      // why it is not
     whet_str text;       // of the last inspection
 };

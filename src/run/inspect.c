@@ -2,6 +2,7 @@
 // The engine inspector: what an engine takes, makes and does, as text or JSON.
 #include <string.h>
 
+#include "engine/verified.h"
 #include "run/engine_impl.h"
 
 // "f32", "sequence.f32"
@@ -78,12 +79,49 @@ static size_t packed_bytes(const whet_plan *p, int32_t step) {
     return bytes;
 }
 
-static void json_blocks(whet_str *s, const whet_engine *e, const whet_pgraph *g,
-                        const whet_plan *p, const whet_pnode *n);
+static bool alike(const whet_verified_plan *v, const whet_plan *p) {
+    bool same = v->n_steps == p->n_steps && v->n_blocks == p->n_blocks;
+    for (int32_t i = 0; same && i < p->n_blocks; i++) same = alike(&v->blocks[i], p->blocks[i]);
+    return same;
+}
 
-// lacking: the backend that the step falls back from, or NULL.
+// What --verify=full found of the engine's plans, in the arena; NULL: nothing is there.
+static const whet_verified *verified_of(whet_engine *e, whet_arena *arena) {
+    whet_section *s = e->machine
+                          ? whet_engine_file_find(&e->file, WHET_SECTION_VERIFIED, e->machine)
+                          : NULL;
+    whet_verified *v;
+    whet_error err;
+    if (!s || whet_section_check(s, NULL, &err) ||
+        whet_verified_decode(s->data, s->size, arena, &v, &err) || v->n_plans != e->n_plans)
+        return NULL;
+    for (int32_t i = 0; i < v->n_plans; i++)
+        if (!alike(&v->plans[i], e->plans[i])) return NULL;
+    return v;
+}
+
+static void json_verified_step(whet_str *s, const whet_verified_step *v) {
+    whet_json_object(s, "verified");
+    whet_json_text(s, "state", whet_verified_state_text(v->state));
+    if (v->state == WHET_VERIFIED_AGREES || v->state == WHET_VERIFIED_DIFFERS) {
+        whet_json_text(s, "rule", whet_verified_rule_text(v->rule));
+        whet_json_double(s, "c", v->c);
+        whet_json_double(s, "k", v->k);
+        whet_json_double(s, "unit", v->unit);
+        whet_json_double(s, "error", v->error);
+        whet_json_double(s, "rms", v->rms);
+        whet_json_double(s, "largest", v->largest);
+    }
+    whet_json_end_object(s);
+}
+
+static void json_blocks(whet_str *s, const whet_engine *e, const whet_pgraph *g,
+                        const whet_plan *p, const whet_pnode *n, const whet_verified_plan *v);
+
+// lacking: the backend that the step falls back from, or NULL. v: of the plan, or NULL.
 static void json_step(whet_str *s, const whet_engine *e, const whet_pgraph *g,
-                      const whet_plan *plan, int32_t i, const char *lacking) {
+                      const whet_plan *plan, int32_t i, const char *lacking,
+                      const whet_verified_plan *v) {
     const whet_pstep *p = &plan->steps[i];
     whet_json_object(s, NULL);
     whet_json_text(s, "name", p->name);
@@ -103,30 +141,32 @@ static void json_step(whet_str *s, const whet_engine *e, const whet_pgraph *g,
     if (lacking) whet_json_text(s, "fallback_from", lacking);
     whet_json_int(s, "packed_bytes", (int64_t)packed_bytes(plan, i));
     whet_json_double(s, "expected_ms", p->cost * 1e3);
-    if (p->op && p->op->n_blocks) json_blocks(s, e, g, plan, &g->nodes[p->nodes[0]]);
+    if (v) json_verified_step(s, &v->steps[i]);
+    if (p->op && p->op->n_blocks) json_blocks(s, e, g, plan, &g->nodes[p->nodes[0]], v);
     whet_json_end_object(s);
 }
 
 static void json_layers(whet_str *s, const whet_engine *e, const whet_pgraph *g,
-                        const whet_plan *p) {
+                        const whet_plan *p, const whet_verified_plan *v) {
     const char **lacking = NULL;
     whet_arena arena;
     whet_arena_init(&arena);
     if (whet_plan_fallbacks(p, g, e->env, &arena, &lacking)) lacking = NULL;
     whet_json_array(s, "layers");
     for (int32_t i = 0; i < p->n_steps; i++)
-        json_step(s, e, g, p, i, lacking ? lacking[i] : NULL);
+        json_step(s, e, g, p, i, lacking ? lacking[i] : NULL, v);
     whet_json_end_array(s);
     whet_arena_fini(&arena);
 }
 
 static void json_blocks(whet_str *s, const whet_engine *e, const whet_pgraph *g,
-                        const whet_plan *p, const whet_pnode *n) {
+                        const whet_plan *p, const whet_pnode *n, const whet_verified_plan *v) {
     whet_json_array(s, "blocks");
     for (int32_t i = 0; i < n->n_blocks; i++) {
         whet_json_object(s, NULL);
         whet_json_text(s, "name", n->op->blocks[i]);
-        json_layers(s, e, g->blocks[n->first_block + i], p->blocks[n->first_block + i]);
+        int32_t k = n->first_block + i;
+        json_layers(s, e, g->blocks[k], p->blocks[k], v ? &v->blocks[k] : NULL);
         whet_json_end_object(s);
     }
     whet_json_end_array(s);
@@ -139,7 +179,7 @@ static void json_numbers(whet_str *s, const char *key, const int64_t *v, int32_t
 }
 
 // The layers of the first profile are those of the engine.
-static void json_profiles(whet_str *s, const whet_engine *e) {
+static void json_profiles(whet_str *s, const whet_engine *e, const whet_verified *v) {
     whet_json_array(s, "profiles");
     for (int32_t i = 0; i < e->profiles.n; i++) {
         const whet_box *b = &e->profiles.v[i];
@@ -157,7 +197,7 @@ static void json_profiles(whet_str *s, const whet_engine *e) {
         }
         whet_json_end_array(s);
         whet_json_double(s, "expected_ms", e->plans[i]->cost * 1e3);
-        if (i) json_layers(s, e, e->graph, e->plans[i]);
+        if (i) json_layers(s, e, e->graph, e->plans[i], v ? &v->plans[i] : NULL);
         whet_json_end_object(s);
     }
     whet_json_end_array(s);
@@ -174,7 +214,7 @@ static size_t all_packed(const whet_plan *p) {
     return bytes;
 }
 
-static void inspect_json(whet_str *s, const whet_engine *e) {
+static void inspect_json(whet_str *s, const whet_engine *e, const whet_verified *v) {
     size_t packed = all_packed(e->plan);
     whet_json_object(s, NULL);
     whet_json_text(s, "name", e->graph->name);
@@ -189,16 +229,23 @@ static void inspect_json(whet_str *s, const whet_engine *e) {
     whet_json_int(s, "segments", e->plan->n_segments);
     whet_json_int(s, "packed_bytes", (int64_t)packed);
     whet_json_int(s, "file_bytes", (int64_t)e->file.size);
-    json_layers(s, e, e->graph, e->plan);
-    json_profiles(s, e);
+    if (v) {
+        whet_json_object(s, "verified");
+        whet_json_int(s, "samples", v->samples);
+        whet_json_text(s, "data", v->calibration ? "calibration" : "random");
+        whet_json_end_object(s);
+    }
+    json_layers(s, e, e->graph, e->plan, v ? &v->plans[0] : NULL);
+    json_profiles(s, e, v);
     whet_json_array(s, "sections");
     for (int32_t i = 0; i < e->file.n_sections; i++) {
         static const char *const names[] = {"?",    "graph",  "index",    "sources",     "machine",
                                             "plan", "packed", "profiles", "profile plan",
-                                            "plugins", "library", "sums"};
+                                            "plugins", "library", "sums",
+                                            "verified"};
         uint32_t kind = e->file.sections[i].kind;
         whet_json_object(s, NULL);
-        whet_json_text(s, "kind", names[kind <= WHET_SECTION_SUMS ? kind : 0]);
+        whet_json_text(s, "kind", names[kind <= WHET_SECTION_VERIFIED ? kind : 0]);
         whet_json_int(s, "machine", e->file.sections[i].id);
         whet_json_int(s, "offset", (int64_t)e->file.sections[i].offset);
         whet_json_int(s, "bytes", (int64_t)e->file.sections[i].size);
@@ -250,7 +297,7 @@ static void text_profile(whet_str *s, const whet_engine *e, int32_t i) {
 
 // Steps of a block stand behind the one that runs it, further in.
 static void text_steps(whet_str *s, const whet_engine *e, const whet_pgraph *g,
-                       const whet_plan *plan) {
+                       const whet_plan *plan, const whet_verified_plan *v) {
     const char **lacking = NULL;
     whet_arena arena;
     whet_arena_init(&arena);
@@ -263,32 +310,57 @@ static void text_steps(whet_str *s, const whet_engine *e, const whet_pgraph *g,
         whet_str_printf(s, "  %s", p->name);
         if (lacking && lacking[i])
             whet_str_printf(s, "  (on the CPU: %s has no kernel for it)", lacking[i]);
+        if (v && v->steps[i].state == WHET_VERIFIED_DIFFERS)
+            whet_str_add(s, "  (differs from its reference)");
         whet_str_add(s, "\n");
         if (!p->op || !p->op->n_blocks) continue;
         const whet_pnode *n = &g->nodes[p->nodes[0]];
         for (int32_t k = n->first_block; k < n->first_block + n->n_blocks; k++)
-            text_steps(s, e, g->blocks[k], plan->blocks[k]);
+            text_steps(s, e, g->blocks[k], plan->blocks[k], v ? &v->blocks[k] : NULL);
     }
     whet_arena_fini(&arena);
 }
 
-static void inspect_text(whet_str *s, const whet_engine *e) {
+static void count_states(const whet_verified_plan *v, int32_t *n) {
+    for (int32_t i = 0; i < v->n_steps; i++)
+        if (v->steps[i].state < WHET_VERIFIED_STATES) n[v->steps[i].state]++;
+    for (int32_t i = 0; i < v->n_blocks; i++) count_states(&v->blocks[i], n);
+}
+
+static void text_verified(whet_str *s, const whet_verified *v) {
+    int32_t n[WHET_VERIFIED_STATES] = {0};
+    for (int32_t i = 0; i < v->n_plans; i++) count_states(&v->plans[i], n);
+    whet_str_printf(s, "verified on %d %s: %d steps agree with their references", v->samples,
+                    v->calibration ? "samples of the calibration" : "random samples",
+                    n[WHET_VERIFIED_AGREES]);
+    if (n[WHET_VERIFIED_DIFFERS]) whet_str_printf(s, ", %d differ", n[WHET_VERIFIED_DIFFERS]);
+    int32_t unknown = n[WHET_VERIFIED_NEVER_RAN] + n[WHET_VERIFIED_UNKNOWN];
+    if (unknown) whet_str_printf(s, ", %d were not checked", unknown);
+    whet_str_add(s, "\n");
+}
+
+static void inspect_text(whet_str *s, const whet_engine *e, const whet_verified *v) {
     text_io(s, e, true);
     text_io(s, e, false);
     whet_str_printf(s, "%d nodes in the model, %d steps, %d nodes fused into other steps\n",
                     e->graph->imported_nodes, e->plan->n_steps, e->plan->n_fused);
     whet_str_printf(s, "%zu bytes, %s\n", e->file.size,
                     e->note[0] ? e->note : "tuned for this machine");
+    if (v) text_verified(s, v);
     for (int32_t i = 0; i < e->n_plans; i++) {
         if (e->profiles.n) text_profile(s, e, i);
-        text_steps(s, e, e->graph, e->plans[i]);
+        text_steps(s, e, e->graph, e->plans[i], v ? &v->plans[i] : NULL);
     }
 }
 
 const char *whet_engine_inspect(whet_engine *engine, bool json) {
     if (!engine) return "";
     whet_str_clear(&engine->text);
-    if (json) inspect_json(&engine->text, engine);
-    else inspect_text(&engine->text, engine);
+    whet_arena arena;
+    whet_arena_init(&arena);
+    const whet_verified *v = verified_of(engine, &arena);
+    if (json) inspect_json(&engine->text, engine, v);
+    else inspect_text(&engine->text, engine, v);
+    whet_arena_fini(&arena);
     return whet_str_text(&engine->text);
 }

@@ -121,12 +121,25 @@ def test_wrong_inputs_are_named(engine, fed, words):
 
 
 @pytest.mark.parametrize("argument", [
-    {"precision": "fp16"}, {"precision": {"int8", "bf16"}}, {"verify": "full"}, {"accuracy": 0.1},
+    {"precision": "fp16"}, {"precision": {"int8", "bf16"}}, {"verify": "most"}, {"accuracy": 0.1},
     {"calibration": []}, {"device": "cuda"}, {"plugins": ("x.so",)},
 ])
 def test_what_is_not_there_is_refused(argument):
     with pytest.raises(whet.Error):
         whet.build(MODEL, **argument)
+
+
+def test_full_verification_is_kept_in_the_engine():
+    samples = [{"image": image(seed=i)} for i in range(3)]
+    engine = whet.loads(whet.build(MODEL, level=0, verify="full", calibration=samples,
+                                   options={"verify-samples": 2}).serialize())
+    report = engine.inspect()
+    assert report["verified"] == {"samples": 2, "data": "calibration"}
+    found = [layer["verified"] for layer in report["layers"]]
+    assert {f["state"] for f in found} <= {"agrees", "nothing to do", "reference"}
+    assert all(f["error"] <= 1 and f["rms"] <= 1 for f in found if f["state"] == "agrees")
+    assert any(f["rule"] == "sum" and f["k"] > 9 and f["error"] > 0 for f in found)
+    assert "verified" not in whet.build(MODEL, level=0).inspect()
 
 
 def test_fixed_shapes(engine):
