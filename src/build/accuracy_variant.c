@@ -5,6 +5,7 @@
 #include "build/accuracy.h"
 #include "build/builder_impl.h"
 #include "build/export.h"
+#include "ops/flow.h"
 
 static whet_status quantize(const whet_calib *c, const bool *keep, whet_variant *v,
                             whet_error *err) {
@@ -21,14 +22,15 @@ static whet_status quantize(const whet_calib *c, const bool *keep, whet_variant 
 
 // How often a step's block runs: as often as what is scanned has items; unknown: once.
 static double turns_of(const whet_pgraph *g, const whet_pnode *n) {
-    const whet_pgraph *body = n->n_blocks == 1 ? g->blocks[n->first_block] : NULL;
-    for (int32_t i = 0; body && n->op == &whet_op_scan && i < n->n_in; i++) {
-        if (i >= body->n_inputs || n->in[i] < 0) break;
-        const whet_type *t = &g->values[n->in[i]].type;
-        if (t->rank == body->values[body->inputs[i]].type.rank + 1 && whet_dim_is_const(t->dims[0]))
-            return (double)t->dims[0];
-    }
-    return 1;
+    whet_flow f;
+    if (n->op != &whet_op_scan ||
+        whet_flow_of(n->op, n->attrs, n->n_in, n->n_out, &f, NULL) != WHET_OK || !f.scanned)
+        return 1;
+    int32_t id = n->in[f.own + f.carried];
+    const whet_type *t = id < 0 ? NULL : &g->values[id].type;
+    int64_t axis = whet_flow_at(f.attrs->in_axes, 0);
+    bool known = t && axis >= 0 && axis < t->rank && whet_dim_is_const(t->dims[axis]);
+    return known ? (double)t->dims[axis] : 1;
 }
 
 static double time_of(const whet_pgraph *g, const whet_plan *p) {

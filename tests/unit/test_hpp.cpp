@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The C++ wrapper: owning, moving, exceptions, callbacks.
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <type_traits>
@@ -390,6 +391,25 @@ static void calibrates(void **) {
         caught = true;
     }
     assert_true(caught);
+    // a metric of the caller's judges the mix
+    batches = 0;
+    int32_t asked = 0;
+    whet::Config mixed(env);
+    mixed.set("accuracy", "least:-0.5").set("level", "0").set("verify", "off");
+    mixed.set_calibration([&](const std::vector<std::string> &, whet_tensor *inputs) {
+        inputs[0] = {WHET_DTYPE_F32, 4, {1, 1, 48, 48}, image.data(), image.size() * sizeof(float)};
+        return ++batches < 3;
+    });
+    mixed.set_metric([&](const std::vector<std::string> &names, const whet_tensor *const *reference,
+                         const whet_tensor *const *outputs, std::int32_t n) {
+        assert_string_equal(names.at(0).c_str(), "logits");
+        assert_int_equal(n, 2);
+        asked++;
+        return -std::fabs(static_cast<const float *>(reference[1][0].data)[0] -
+                          static_cast<const float *>(outputs[1][0].data)[0]);
+    });
+    other.build(mixed);
+    assert_true(asked >= 2);
     // a range by hand, and the type of a layer, instead of samples
     whet::Config by_hand(env);
     by_hand.set_range("image", -3, 3).set("layer-precisions", "/fc/*:fp32");
