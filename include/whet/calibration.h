@@ -14,8 +14,9 @@ extern "C" {
 
 /* Gives the next batch of samples for calibration: a tensor an input, in the order of `names`, with
  * dtype, rank, dims, data and bytes set; the data must stay until the next call. Returns 1 with a
- * batch, 0 when there are no more, -1 to cancel the build. With the option "smooth" it is called
- * again after it gave 0, and gives them all once more. */
+ * batch, 0 when there are no more, -1 to cancel the build. With the option "smooth", with int8 and
+ * int4 together, and with int4 of large models it is called again after it gave 0, and gives them
+ * all once more. */
 typedef int32_t (*whet_calibration_fn)(void *user, const char *const *names, whet_tensor *inputs,
                                        int32_t n_inputs);
 /* Samples by a function instead of the option "calibration"; NULL: none. A build that may use int8
@@ -47,7 +48,8 @@ WHET_API whet_status whet_config_set_metric(whet_config *config, whet_metric_fn 
 /* Quantizes the builder's network as a build with int8 does: from now on it states its quantization
  * (quantize_linear, dequantize_linear, weights of i8), builds take it, and whet_network_save_onnx()
  * writes a model that other runtimes load. Handles of its values and nodes become invalid. Of the
- * config the samples or cache and the options of calibration count. Errors as of
+ * config the samples or cache and the options of calibration count; with int4 and not int8 among
+ * its precisions only weights of matrix products are rounded, to 4 bits. Errors as of
  * whet_builder_build; after one the network is as it was. */
 WHET_API whet_status whet_builder_quantize(whet_builder *builder, whet_config *config);
 

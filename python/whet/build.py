@@ -78,9 +78,9 @@ def build(model, *, precision="fp32", calibration=None, profiles=None, shapes=No
     is timed. timing_cache: a file that keeps times between builds. portable: "none" leaves source
     weights out of the engine. progress:
     called with (phase, done, total, seconds left), False cancels. calibration, with
-    precision="int8": samples as an iterable of {input: array}, a file of them, or a calibration
-    cache; whet.quantize says more. ranges, beside or instead of it: {value: (low, high)}.
-    accuracy: a budget, such as "0.1%" (top-1), "cosine:0.999" or "snr:30dB"; the engine is the
+    precision="int8", or "int4" to round better: samples as an iterable of {input: array}, a file of
+    them, or a calibration cache; whet.quantize says more. ranges, beside or instead of it:
+    {value: (low, high)}. accuracy: a budget, such as "0.1%" (top-1), "cosine:0.999" or "snr:30dB"; the engine is the
     fastest mix of int8, bf16 and fp32 that keeps it on these samples. metric: a function of two
     lists of {output: array}, a batch each, in FP32 and as computed, that gives a number, larger is
     better; accuracy then is "0.5%" of it, "drop:0.01" or "least:0.76". verify: "full" compares
@@ -94,11 +94,13 @@ def build(model, *, precision="fp32", calibration=None, profiles=None, shapes=No
         load_plugins(library)
     if device != "cpu":
         _refuse("device", device, "this version runs on the CPU")
-    chosen, samples = source_of(calibration, options)
+    names = set(precision.split(","))
+    chosen, samples = source_of(calibration, options, twice="int4" in names)
     mixes = accuracy is not None and precision == "fp32"  # whatever is fastest and holds
-    wanted = mixes or verify == "full" or "int8" in precision.split(",")
+    wanted = mixes or verify == "full" or names & {"int8", "int4"}
     if calibration is not None and not wanted:
-        _refuse("calibration", "...", "it is for precision=\"int8\" and verify=\"full\"")
+        _refuse("calibration", "...",
+                "it is for precision=\"int8\" or \"int4\" and verify=\"full\"")
     settings = {"precision": precision, "level": str(level), "verify": verify,
                 "portable": portable, "deterministic": "true" if deterministic else "false"}
     if mixes:

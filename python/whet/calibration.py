@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Samples for INT8: what the model's values reach on them decides how they are rounded."""
+"""Samples for INT8 and INT4: what the model's values reach on them decides how they are rounded."""
 
 import os
 import pathlib
@@ -65,7 +65,7 @@ class _Samples:
     def __call__(self, names):
         batch = next(self.items, None)
         if batch is None:
-            self.items = iter(self.batches)  # smoothing takes them twice
+            self.items = iter(self.batches)  # smoothing and int4 take them again
             return None
         if not isinstance(batch, dict):
             if len(names) != 1:
@@ -79,7 +79,7 @@ class _Samples:
         return [item_of(array, number_of(array.dtype)) for array in fed]
 
 
-def source_of(calibration, options):
+def source_of(calibration, options, twice=False):
     """(options, function that gives batches or None) of what a caller gave."""
     if calibration is None:
         return {}, None
@@ -89,7 +89,7 @@ def source_of(calibration, options):
         return {"calib" if cache else "calibration": path}, None
     if isinstance(calibration, (dict, np.ndarray)):
         calibration = [calibration]
-    return {}, _Samples(calibration, float((options or {}).get("smooth", 0)) > 0)
+    return {}, _Samples(calibration, twice or float((options or {}).get("smooth", 0)) > 0)
 
 
 def metric_of(metric):
@@ -105,7 +105,8 @@ def metric_of(metric):
 
 def quantize(model, path, calibration=None, *, accuracy=None, metric=None, external=False,
              progress=None, options=None, ranges=None):
-    """Quantizes a model to 8 bits and writes it to `path` as ONNX with Q/DQ, for other runtimes.
+    """Quantizes a model to 8 bits and writes it to `path` as ONNX with Q/DQ, for other runtimes;
+    with options={"int4": "true"} weights of matrix products to 4 bits instead.
 
     model: as for build; a Network or Builder states its quantization from then on. calibration: an
     iterable of {input: array} or of arrays, a file (.npz, .npy), a folder of such, or a calibration
@@ -113,7 +114,7 @@ def quantize(model, path, calibration=None, *, accuracy=None, metric=None, exter
     metric: as for build; what is not worth it stays in float. options: those of calibration by
     name, docs/quantization.md."""
     from .build import _source, settings_of
-    settings, samples = source_of(calibration, options)
+    settings, samples = source_of(calibration, options, twice=True)
     settings.update(settings_of(options, ranges))
     if accuracy is not None:
         settings["accuracy"] = str(accuracy)

@@ -11,6 +11,7 @@
 #include "build/accuracy.h"
 #include "build/calib.h"
 #include "build/export.h"
+#include "build/int4.h"
 #include "build/verify.h"
 
 whet_status whet_builder_create(whet_env *env, whet_builder **builder) {
@@ -309,6 +310,10 @@ static whet_status run_build(whet_build *x, whet_engine **engine) {
         if (!x->copy) x->b->fresh = false;
         WHET_TRY(whet_calibrate(x, graph_of(x)));
     }
+    if (whet_config_int4(c)) {
+        if (!x->copy) x->b->fresh = false;
+        WHET_TRY(whet_int4(x, graph_of(x), false));
+    }
     if (c->verify == WHET_VERIFY_FULL) WHET_TRY(keep_imported(x));
     WHET_TRY(optimize(x));
     WHET_TRY(whet_profiles_resolve(x->c->profiles, x->c->n_profiles, x->graph, &x->arena,
@@ -317,6 +322,17 @@ static whet_status run_build(whet_build *x, whet_engine **engine) {
     WHET_TRY(whet_constraints_check(x));
     if (x->accuracy && x->accuracy->searched) return finish_judged(x, engine);
     return whet_build_finish(x, engine);
+}
+
+// The options that only together make no sense.
+static whet_status check_config(const whet_config *c, whet_error *err) {
+    if (c->int4_group % 8)
+        WHET_FAIL(err, WHET_E_INVALID, "option int4-group: %lld is no multiple of 8",
+                  (long long)c->int4_group);
+    if (c->accuracy && whet_config_int4(c))
+        WHET_FAIL(err, WHET_E_UNSUPPORTED,
+                  "option accuracy: its search does not weigh weights of 4 bits (int4)");
+    return WHET_OK;
 }
 
 whet_status whet_builder_build(whet_builder *b, whet_config *config, whet_engine **engine) {
@@ -334,10 +350,12 @@ whet_status whet_builder_build(whet_builder *b, whet_config *config, whet_engine
     whet_build x;
     whet_build_init(&x, b->env, config, err);
     x.b = b;
-    whet_status status = b->network || b->load_status == WHET_OK || config->n_shapes ||
-                                 config->max_nodes || config->max_depth
-                             ? run_build(&x, engine)
-                             : whet_error_set(err, b->load_status, "the model was not loaded");
+    whet_status status = check_config(config, err);
+    if (status == WHET_OK)
+        status = b->network || b->load_status == WHET_OK || config->n_shapes ||
+                         config->max_nodes || config->max_depth
+                     ? run_build(&x, engine)
+                     : whet_error_set(err, b->load_status, "the model was not loaded");
     whet_build_fini(&x);
     whet_config_destroy(own);
     return status;
@@ -353,11 +371,14 @@ whet_status whet_builder_quantize(whet_builder *b, whet_config *config) {
     whet_build_init(&x, b->env, config, err);
     x.b = b;
     whet_graph *copy = NULL;
-    whet_status status = whet_network_copy(net, NULL, 0, &copy, err);
+    whet_status status = check_config(config, err);
+    if (status == WHET_OK) status = whet_network_copy(net, NULL, 0, &copy, err);
     if (status == WHET_OK) status = whet_constraints_apply(&x, copy, true);
-    if (status == WHET_OK) status = whet_calibrate(&x, copy);
+    bool int4 = whet_config_int4(config);
+    if (status == WHET_OK && (!int4 || whet_config_int8(config))) status = whet_calibrate(&x, copy);
     if (status == WHET_OK && x.accuracy && x.accuracy->searched && config->accuracy_report)
         status = whet_accuracy_report(x.accuracy, NULL, config->accuracy_report, err);
+    if (status == WHET_OK && int4) status = whet_int4(&x, copy, true);
     if (status == WHET_OK) status = whet_network_swap(net, copy, err);
     if (status != WHET_OK) whet_graph_destroy(copy);
     whet_build_fini(&x);

@@ -141,7 +141,13 @@ typedef struct whet_calib {
     int32_t *next_op;      // [n_ops]
     const bool *keep;      // by index of an operator: stays in float; NULL: none
     struct whet_accuracy *accuracy; // gets the samples; may be NULL
+    const bool *watched;   // by id: goes to `watch` too; NULL: none
+    void (*watch)(void *user, int32_t id, const whet_tensor *t);
+    void *watch_user;
 } whet_calib;
+
+// The graph with what belongs into weights put there, in operators that ONNX has words for.
+whet_status whet_calib_simplify(struct whet_build *x, whet_graph *g);
 
 // Finds operators and sites in c->g.
 whet_status whet_calib_sites_find(whet_calib *c, whet_error *err);
@@ -149,6 +155,10 @@ whet_status whet_calib_sites_find(whet_calib *c, whet_error *err);
 // operators that `keep` marks stay in float.
 whet_status whet_calib_sites_choose(const whet_calib *of, whet_graph *g, const bool *keep,
                                     whet_arena *arena, whet_calib *c, whet_error *err);
+// Whether the node was asked to stay in float.
+bool whet_calib_is_kept(const whet_calib *c, const whet_node *n);
+// The value with the same bytes that a step or the caller makes.
+whet_value *whet_calib_same_bytes(whet_value *v);
 
 // ---- the samples (calib_data.c) ----
 

@@ -48,6 +48,7 @@ static void observe(observer *o, int32_t id, const whet_tensor *t) {
     whet_calib *c = o->c;
     if (t->dtype != WHET_DTYPE_F32) return;
     int64_t count = whet_dims_count(t->dims, t->rank);
+    if (c->watched && c->watched[id]) c->watch(c->watch_user, id, t);
     int32_t seen = c->taps[id] - 1;
     if (seen >= 0 && o->histograms) whet_calib_stats_add(&c->seen[seen].stats, t->data, count);
     for (int32_t i = c->op_taps[id]; i; i = c->next_op[i - 1])
@@ -67,7 +68,7 @@ static whet_status list_names(observer *o, whet_error *err) {
     o->rows = WHET_NEW_ARRAY(c->arena, name_row, c->n_taps + 1);
     if (!o->rows) return WHET_NOMEM(err);
     for (int32_t i = 0; i < c->n_taps; i++)
-        if (c->taps[i] || c->op_taps[i])
+        if (c->taps[i] || c->op_taps[i] || (c->watched && c->watched[i]))
             o->rows[o->n_rows++] = (name_row){c->g->root->values[i]->name, i};
     qsort(o->rows, (size_t)o->n_rows, sizeof *o->rows, by_name);
     return WHET_OK;

@@ -14,7 +14,7 @@
 
 static bool is_f32(const whet_value *v) { return v && v->type.dtype == WHET_DTYPE_F32; }
 
-static bool is_kept(const whet_calib *c, const whet_node *n) {
+bool whet_calib_is_kept(const whet_calib *c, const whet_node *n) {
     for (const char *at = c->x->c->keep_float; at && *at;) {
         size_t k = strcspn(at, ",");
         size_t stem = k && at[k - 1] == '*' ? k - 1 : k;
@@ -28,9 +28,11 @@ static bool is_kept(const whet_calib *c, const whet_node *n) {
 static bool is_weighted(const whet_calib *c, const whet_node *n, int64_t *channels) {
     bool conv = whet_is(n, &whet_op_conv), gemm = whet_is(n, &whet_op_gemm);
     if (!conv && !gemm && !whet_is(n, &whet_op_matmul)) return false;
+    // products get weights of 4 bits instead, where both are allowed
+    if (!conv && whet_config_int4(c->x->c) && n->demand.compute != WHET_DTYPE_I8) return false;
     const whet_value *x = n->in[0], *w = n->in[1], *b = whet_input(n, 2);
     if (!is_f32(x) || !is_f32(w) || !whet_value_is_const(w) || whet_value_is_const(x) ||
-        (b && !whet_value_is_const(b)) || x->type.rank < 2 || is_kept(c, n) ||
+        (b && !whet_value_is_const(b)) || x->type.rank < 2 || whet_calib_is_kept(c, n) ||
         whet_demand_is_float(n->demand.compute))
         return false;
     const whet_matmul_attrs *m = n->attrs;
@@ -64,7 +66,7 @@ static bool is_pool(const whet_node *n) {
     return whet_is(n, &whet_op_max_pool) && (n->n_out < 2 || !n->out[1] || !n->out[1]->n_uses);
 }
 
-static whet_value *same_bytes(whet_value *v) {
+whet_value *whet_calib_same_bytes(whet_value *v) {
     while (v->producer && keeps_bytes(v->producer) && is_f32(v->producer->in[0]))
         v = v->producer->in[0];
     return v;
@@ -74,7 +76,7 @@ static whet_value *same_bytes(whet_value *v) {
 static whet_value *before_pool(whet_value *v) {
     whet_value *found = NULL;
     for (;;) {
-        v = same_bytes(v);
+        v = whet_calib_same_bytes(v);
         if (!v->producer || !is_pool(v->producer)) return found;
         found = v = v->producer->in[0];
     }
@@ -171,7 +173,7 @@ static whet_status mark(whet_calib *c, whet_value *v, whet_error *err) {
     if (!feeds && maker && whet_demand_is_float(maker->demand.store)) return WHET_OK;
     whet_value *pooled = before_pool(v);
     int32_t seen;
-    WHET_TRY(add_seen(c, pooled ? pooled : same_bytes(v), &seen, err));
+    WHET_TRY(add_seen(c, pooled ? pooled : whet_calib_same_bytes(v), &seen, err));
     WHET_TRY(add_site(c, v, seen, err));
     if (pooled) WHET_TRY(add_site(c, pooled, seen, err));
     const whet_node *n = pooled ? pooled->producer : v->producer;
@@ -188,7 +190,7 @@ static whet_status index_taps(whet_calib *c, whet_error *err) {
     if (!c->taps || !c->op_taps || !c->next_op) return WHET_NOMEM(err);
     for (int32_t i = 0; i < c->n_seen; i++) c->taps[c->seen[i].v->id] = i + 1;
     for (int32_t i = 0; i < c->n_ops; i++) {
-        whet_value *x = same_bytes(c->ops[i].node->in[0]);
+        whet_value *x = whet_calib_same_bytes(c->ops[i].node->in[0]);
         bool conv = c->ops[i].node->op == &whet_op_conv;
         if (conv && x != c->ops[i].node->in[0]) continue; // its channels are not found there
         if (!*x->name) x->name = whet_graph_unique_name(c->g, "value");

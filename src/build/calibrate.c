@@ -12,7 +12,7 @@
 static const char *const first_passes[] = {"fold", "blocks", "canon", "bn_fold",
                                            "bias", "pad",    "cse",   "dead"};
 
-static whet_status simplify(whet_build *x, whet_graph *g) {
+whet_status whet_calib_simplify(whet_build *x, whet_graph *g) {
     whet_str disabled;
     int32_t n;
     whet_str_init(&disabled);
@@ -165,7 +165,7 @@ static whet_status insert_chosen(whet_calib *c, whet_error *err) {
 
 static whet_status calibrate(whet_calib *c, whet_calib_cache *cache, whet_error *err) {
     const whet_config *o = c->x->c;
-    WHET_TRY(simplify(c->x, c->g));
+    WHET_TRY(whet_calib_simplify(c->x, c->g));
     WHET_TRY(whet_calib_sites_find(c, err));
     if (!c->n_ops) {
         whet_env_log(c->x->env, WHET_LOG_WARNING,

@@ -46,15 +46,21 @@ static const char *const activation_choices[] = {"asymmetric", "symmetric", NULL
     X("memory", OPT_CHOICE, memory, 0, 0, memory_choices, "auto|min|any", "auto",                  \
       "auto: packed weights take at most 2.1 times the room of the weights, or 64 MiB more; min: " \
       "the form that takes the least, whatever it costs in time; any: the fastest", NULL)          \
-    X("precision", OPT_SET, precision, 0, 0, precision_choices, "fp32|bf16|int8,...", "fp32",      \
+    X("precision", OPT_SET, precision, 0, 0, precision_choices, "fp32|bf16|int8|int4,...",         \
+      "fp32",                                                                                      \
       "arithmetic that the engine may use; fp32 always",                                           \
-      "this version computes in fp32, bf16 and int8")                                              \
+      "this version computes in fp32, bf16 and int8; int4 is for weights")                         \
     X("bf16", OPT_BOOL, bf16, 0, 0, NULL, "true|false", "false",                                   \
       "the same as bf16 among the precisions: values of fp32 are stored as bf16 and multiplied "   \
       "so where that is faster", NULL)                                                             \
     X("int8", OPT_BOOL, int8, 0, 0, NULL, "true|false", "false",                                   \
       "the same as int8 among the precisions: a model in float is quantized with the scales of "   \
       "`calibration` or `calib`", NULL)                                                            \
+    X("int4", OPT_BOOL, int4, 0, 0, NULL, "true|false", "false",                                   \
+      "the same as int4 among the precisions: constant weights of matrix products are stored in "  \
+      "4 bits with a scale for each group; rounded by GPTQ where `calibration` is given", NULL)    \
+    X("int4-group", OPT_INT, int4_group, 8, 4096, NULL, "N", "32",                                 \
+      "weights along the inner dimension that share a scale, a multiple of 8", NULL)               \
     X("strongly-typed", OPT_BOOL, strongly_typed, 0, 0, NULL, "true|false", "false",               \
       "types are the model's: options that choose others are refused", NULL)                       \
     X("precision-constraints", OPT_CHOICE, constraints, 0, 0, constraint_choices,                  \
@@ -156,6 +162,7 @@ whet_status whet_config_create(whet_env *env, whet_config **config) {
     c->calib_batch = 8;
     c->accuracy_runs = 64;
     c->verify_samples = 1;
+    c->int4_group = 32;
     *config = c;
     return WHET_OK;
 }

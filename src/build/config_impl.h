@@ -46,7 +46,8 @@ struct whet_config {
     double calib_percentile, smooth;
     int32_t calib_method, activations; // a whet_calib_method; 0: asymmetric
     bool strongly_typed;
-    bool int8, equalize, no_bias_correction;
+    int64_t int4_group;
+    bool int8, int4, equalize, no_bias_correction;
     int32_t constraints;
     const char *layer_precisions, *layer_output_types;
     const char *calibration, *calib, *keep_float, *accuracy, *accuracy_report;
@@ -74,6 +75,10 @@ static inline bool whet_config_any(const struct whet_config *c) {
 
 static inline bool whet_config_bf16(const struct whet_config *c) {
     return c->bf16 || (c->precision & WHET_PRECISION_BF16) || whet_config_any(c);
+}
+
+static inline bool whet_config_int4(const struct whet_config *c) {
+    return c->int4 || (c->precision & WHET_PRECISION_INT4);
 }
 
 static inline bool whet_config_int8(const struct whet_config *c) {

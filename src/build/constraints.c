@@ -31,6 +31,7 @@ static bool allows(const whet_build *x, uint8_t dtype) {
     int32_t set = x->c->precision | WHET_PRECISION_FP32;
     if (whet_config_bf16(x->c)) set |= WHET_PRECISION_BF16;
     if (whet_config_int8(x->c)) set |= WHET_PRECISION_INT8;
+    if (whet_config_int4(x->c)) set |= WHET_PRECISION_INT4;
     for (int32_t i = 0; i < WHET_COUNT(types); i++)
         if (types[i].dtype == dtype && (set & types[i].bit)) return true;
     return false;
@@ -253,6 +254,7 @@ whet_status whet_config_check_typed(const whet_config *c, whet_error *err) {
     const char *option = c->precision & ~WHET_PRECISION_FP32 ? "precision"
                          : c->bf16                           ? "bf16"
                          : c->int8                           ? "int8"
+                         : c->int4                           ? "int4"
                          : c->layer_precisions               ? "layer-precisions"
                          : c->layer_output_types             ? "layer-output-types"
                          : c->calibration || c->calib_next   ? "calibration"
@@ -325,6 +327,9 @@ static const char *compute_problem(const checker *c, const whet_pnode *n, const 
     case WHET_DTYPE_BF16:
         return all_stored(c, s->in, s->n_in, WHET_DTYPE_BF16)
                    ? NULL : "no kernel of this machine takes it stored so";
+    case WHET_DTYPE_I4:
+        return s->op == &whet_op_block_matmul || s->op == &whet_op_ms_matmul_nbits
+                   ? NULL : "it is no matrix product whose weights could be of 4 bits";
     case WHET_DTYPE_I8: return takes_8_bits(c, s) ? NULL : no_integers(c, n);
     default: return NULL;
     }

@@ -10,6 +10,7 @@ static whet_status check_tunable(whet_engine *e, const whet_config *c, whet_erro
                        : c->portable != WHET_PORTABLE_FULL     ? "portable"
                        : c->accuracy                           ? "accuracy"
                        : whet_config_int8(c)                  ? "int8"
+                       : whet_config_int4(c)                   ? "int4"
                        : c->layer_precisions                   ? "layer-precisions"
                        : c->layer_output_types                 ? "layer-output-types"
                        : c->embed_plugins                      ? "embed-plugins"

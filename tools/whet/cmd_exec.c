@@ -100,6 +100,7 @@ static whet_engine *build(whet_exec *e) {
     snprintf(level, sizeof level, "%d", (int)e->level);
     if (!add_setting(e, "level", level)) return NULL;
     if (e->int8 && !add_setting(e, "int8", "true")) return NULL;
+    if (e->int4 && !add_setting(e, "int4", "true")) return NULL;
     if (e->calib && !add_setting(e, "calib", e->calib)) return NULL;
     if (e->bf16 && !add_setting(e, "bf16", "true")) return NULL;
     if (e->strongly_typed && !add_setting(e, "strongly-typed", "true")) return NULL;

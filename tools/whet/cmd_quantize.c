@@ -54,10 +54,11 @@ static int run(whet_cli *cli) {
 
 const whet_cli_command whet_cli_quantize = {
     .name = "quantize", .args = "MODEL.onnx -o QUANTIZED.onnx --calibration=FILE",
-    .summary = "Quantize a model to 8 bits and write it as ONNX.",
+    .summary = "Quantize a model to 8 or 4 bits and write it as ONNX.",
     .notes = "Ranges come from samples (--calibration) or from a calibration cache (--calib). What "
              "is written has QuantizeLinear and DequantizeLinear around what computes in integers; "
-             "other runtimes load it too. docs/quantization.md.",
+             "other runtimes load it too. With --int4=true weights of matrix products get 4 bits, "
+             "nothing else changes. docs/quantization.md.",
     .options = options, .n_options = WHET_CLI_COUNT(options), .size = sizeof(quantize_args),
     .min_args = 1, .max_args = 1, .builds = true, .run = run,
 };

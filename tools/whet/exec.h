@@ -24,7 +24,7 @@ typedef struct whet_exec {
     const char *percentiles;
     whet_cli_list inputs, carried;
     bool version_only, skip, threads, dump_output, dump_profile, dump_layers, separate, deserialize;
-    bool dump_profiles, bf16, int8, strongly_typed;
+    bool dump_profiles, bf16, int8, int4, strongly_typed;
     const char *calib, *constraints, *layer_precisions, *layer_output_types;
     const char *times_file, *output_file, *profile_file, *layers_file;
     int64_t ignored; // where flags without an effect here put their value

@@ -60,7 +60,7 @@ static const flag flags[] = {
     {"bf16", FLAG, HONOUR, "store and multiply in BF16 where that is faster", AT(bf16)},
     {"int8", FLAG, HONOUR, "quantize with the scales of --calib", AT(int8)},
     {"fp8", ANY, REFUSE, FP32_ONLY},
-    {"int4", ANY, REFUSE, FP32_ONLY},
+    {"int4", FLAG, HONOUR, "store weights of matrix products in 4 bits", AT(int4)},
     {"best", ANY, REFUSE, FP32_ONLY},
     {"noTF32", FLAG, HONOUR, "FP32 is never rounded to TF32", AT(ignored)},
     {"stronglyTyped", FLAG, HONOUR, "types are the model's; flags that choose others are refused",
