@@ -1,19 +1,27 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""INT8 of whet and of onnxruntime's quantize_static on the trained models.
+"""INT8 of whet: accuracy beside onnxruntime's quantize_static, mixes of precisions, and speed.
 
-Top-1 on the test set and the ratio of signal to noise of the logits against FP32, in one run. Needs
-onnxruntime; openvino is used where it is there.
+Accuracy of the trained models: top-1 on the test set and the ratio of signal to noise of the logits
+against FP32, in one run with onnxruntime. Mixes: what --accuracy=0.1% loses on the test set, and its
+time beside BF16 alone at batch 64. Speed, of the models of --large on random samples: quantized by
+whet, INT8 + BF16, beside openvino on the same quantized model, FP32 without Winograd, and the mix beside
+BF16. Needs onnxruntime; openvino is used where it is there.
 
-    python3 bench/quantize.py --calibration glyph_calibration.npz MODEL.onnx...
+    python3 bench/quantize.py [--calibration SAMPLES.npz] [--parts accuracy,mix,speed]
+                              [--large resnet50.onnx ...] [MODEL.onnx ...]
 """
 
 import argparse
 import contextlib
+import importlib.util
 import io
+import json
 import logging
 import pathlib
+import statistics
 import tempfile
+import time
 
 import numpy as np
 import onnxruntime
@@ -21,6 +29,8 @@ from onnxruntime import quantization
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 import whet
+
+import compare
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 GLYPHS = ROOT / "tests/data/glyphs"
@@ -113,17 +123,115 @@ def measure(model, samples, test, args, folder):
     return good
 
 
+def time_both(engines, inputs, threads, seconds=2.0):
+    """Medians in ms, turn by turn."""
+    contexts = {k: e.context(threads) for k, e in engines.items()}
+    times = {k: [] for k in contexts}
+    end = time.perf_counter() + seconds * len(contexts)
+    while time.perf_counter() < end:
+        for name, context in contexts.items():
+            context.run(inputs)
+            for _ in range(3):
+                begin = time.perf_counter()
+                context.run(inputs)
+                times[name].append(time.perf_counter() - begin)
+    return {k: 1e3 * statistics.median(v) for k, v in times.items()}
+
+
+def build_mix(model, budget, samples, folder, **options):
+    report = f"{folder}/mix.json"
+    engine = whet.build(model, accuracy=budget, calibration=samples,
+                        options={"accuracy-report": report}, **options)
+    with open(report, encoding="utf-8") as file:
+        said = json.load(file)
+    kinds = [layer["type"] for layer in said["layers"]]
+    print(f"  mix for {budget}: " + ", ".join(f"{kinds.count(k)} {k}" for k in sorted(set(kinds))) +
+          f" layers, {said['runs']} runs, decided by what is {said['decided_by']}, SNR "
+          f"{said['figures']['snr_db'] or np.inf:.1f} dB", flush=True)
+    return engine
+
+
+def mix(model, samples, test, folder):
+    """Whether a budget of 0.1 % holds on the test set, and the mix beats BF16 at batch 64."""
+    print(f"{pathlib.Path(model).stem}, --accuracy=0.1%")
+    np.savez(f"{folder}/samples.npz", image=samples[0], label=samples[1])
+    engine = build_mix(model, "0.1%", f"{folder}/samples.npz", folder)
+    context = engine.context()
+    top1 = [100 * (logits.argmax(1) == test[1]).mean() for logits in (
+        run_ort(model, test[0]), in_batches(lambda x: context.run({"image": x})["logits"], test[0]))]
+    good = top1[1] >= top1[0] - 0.1
+    print(f"  top-1 {top1[1]:.2f} %, FP32 {top1[0]:.2f} %: loss {top1[0] - top1[1]:.2f} points: "
+          f"{'ok' if good else 'MISSED'}", flush=True)
+    shapes = {"image": (64, *test[0].shape[1:])}
+    engines = {"mix": build_mix(model, "0.1%", f"{folder}/samples.npz", folder, shapes=shapes),
+               "BF16": whet.build(model, precision="bf16", shapes=shapes)}
+    times = time_both(engines, {"image": test[0][:64]}, None)
+    faster = times["mix"] < times["BF16"]
+    wanted = "resnet" in pathlib.Path(model).stem
+    print(f"  batch 64: mix {times['mix']:.2f} ms, BF16 {times['BF16']:.2f} ms"
+          + (f": {'ok' if faster else 'MISSED'}" if wanted else ""), flush=True)
+    return good and (faster or not wanted)
+
+
+def speed(model, threads, folder):
+    """A model of random weights: quantized by whet, beside openvino and other precisions."""
+    name = pathlib.Path(model).stem
+    shapes = compare.open_shapes(model, 1)
+    plain = whet.build(model, level=0, shapes=shapes or None)
+    rng = np.random.default_rng(0)
+    samples = []
+    for _ in range(8):
+        batch = {k: compare.make_input(k, shape, dtype, 1)
+                 for k, (dtype, shape) in plain.inputs.items()}
+        samples.append({k: rng.permuted(v.ravel()).reshape(v.shape) for k, v in batch.items()})
+    good, out = True, f"{folder}/{name}_int8.onnx"
+    whet.quantize(model, out, samples)
+    if importlib.util.find_spec("openvino"):
+        options = argparse.Namespace(peers=["openvino"], precision="bf16", level=3, option=[],
+                                     openvino=[], clock="wall", runs=3, rounds=4, seconds=0.3,
+                                     bound=1.05)
+        row = compare.compare(out, threads, 1, options)
+        compare.show(row)
+        good = not row["fails"]
+    build = {"threads": threads, "shapes": shapes or None}
+    engines = {
+        "INT8 + BF16": whet.build(out, precision="bf16", **build),
+        "mix": build_mix(model, "snr:20dB", samples, folder, **build),
+        "BF16": whet.build(model, precision="bf16", **build),
+        "FP32 direct": whet.build(model, options={"disable-kernels": "*winograd*"}, **build)}
+    times = time_both(engines, samples[0], threads)
+    ratio = times["FP32 direct"] / times["INT8 + BF16"]
+    beaten = times["mix"] < times["BF16"]
+    print(f"  {name} {threads} threads: " + ", ".join(f"{k} {v:.2f} ms" for k, v in times.items()) +
+          f"; INT8 is {ratio:.2f} times as fast as FP32, the mix "
+          f"{times['BF16'] / times['mix']:.2f} times as BF16", flush=True)
+    wanted = "resnet50" in name
+    return good and (not wanted or (ratio >= 3.3 and beaten))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("models", nargs="*", default=MODELS)
     parser.add_argument("--calibration", default=GLYPHS / "glyph_calibration.npz")
     parser.add_argument("--samples", type=int, default=512)
     parser.add_argument("--level", type=int, default=0)
+    parser.add_argument("--parts", default="accuracy,mix,speed")
+    parser.add_argument("--large", nargs="*", default=[])
+    parser.add_argument("--threads", default="1,2")
     args = parser.parse_args()
-    samples = images_of(args.calibration)[0][:args.samples]
+    parts = args.parts.split(",")
+    samples = [part[:args.samples] for part in images_of(args.calibration)]
     test = images_of(GLYPHS / "glyph_test.npz")
+    good = []
     with tempfile.TemporaryDirectory() as folder:
-        good = [measure(str(m), samples, test, args, folder) for m in args.models]
+        for model in map(str, args.models):
+            if "accuracy" in parts:
+                good.append(measure(model, samples[0], test, args, folder))
+            if "mix" in parts:
+                good.append(mix(model, samples, test, folder))
+        for model in args.large if "speed" in parts else ():
+            for threads in map(int, args.threads.split(",")):
+                good.append(speed(model, threads, folder))
     return 0 if all(good) else 1
 
 
