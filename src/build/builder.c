@@ -177,6 +177,7 @@ whet_status whet_build_optimize(whet_build *x, whet_graph *g, bool quiet, whet_p
         if (x->stats[i].changed)
             whet_env_log(x->env, WHET_LOG_VERBOSE, "pass %s: %d changes", x->stats[i].name,
                          x->stats[i].changed);
+    whet_list_decide(g);
     WHET_TRY(whet_export_graph(g, graph, x->err));
     return whet_pgraph_attach(*graph, true, x->err);
 }
@@ -295,6 +296,7 @@ static whet_status run_build(whet_build *x, whet_engine **engine) {
         WHET_TRY(whet_build_start(x, "import"));
         WHET_TRY(import(x->b, x->c));
     }
+    WHET_TRY(whet_list_weights(x, graph_of(x)));
     if (c->accuracy && !whet_config_int8(c))
         WHET_FAIL(x->err, WHET_E_INVALID,
                   "option accuracy chooses what computes in int8: allow int8, or state no "

@@ -39,6 +39,9 @@ typedef struct whet_build {
     whet_pgraph *graph;
     whet_pgraph *imported; // as it was before the passes, for verify=full; NULL
     const whet_verified *verified; // to be written; NULL
+    const whet_value **listed; // [n_listed] constants of the model, by name
+    uint8_t *listed_rows;      // [n_listed] whet_weight_rows
+    int32_t n_listed;
     whet_boxes profiles; // n 0: one plan, open dimensions taken as 1
     whet_plan **plans;   // [n_plans] packed
     int32_t n_plans;
@@ -65,6 +68,12 @@ whet_status whet_build_optimize(whet_build *x, whet_graph *g, bool quiet, whet_p
 whet_status whet_build_plan_options(whet_build *x, whet_plan_options *o);
 // Seconds of one run of a plan on random input; negative when it cannot run.
 double whet_build_time_plan(whet_build *x, whet_pgraph *graph, whet_plan *plan);
+// Notes the constants that the model has, before anything is done to it.
+whet_status whet_list_weights(whet_build *x, const whet_graph *g);
+// Behind the passes: decides what the graph's shape functions and plugins look at.
+void whet_list_decide(const whet_graph *g);
+// The WEIGHTS section, once x->graph is there.
+whet_status whet_list_encode(whet_build *x, whet_writer *out);
 // Makes x->plans of x->graph, packed, one for each profile.
 whet_status whet_build_plan(whet_build *x);
 // The engine of graph and plan.

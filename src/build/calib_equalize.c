@@ -20,6 +20,7 @@ static int32_t op_of(const whet_calib *c, const whet_node *n) {
 // A copy of the constant that input i of n is, which takes its place; NULL: out of memory.
 static float *own_constant(whet_node *n, int32_t i, whet_error *err) {
     const whet_value *old = n->in[i];
+    whet_value_decide(old);
     const char *name = whet_graph_unique_name(n->graph, *old->name ? old->name : "scaled");
     whet_value *v = name ? whet_graph_constant(n->graph, name, old->data, true) : NULL;
     if (!v) return WHET_NOMEM(err), NULL;

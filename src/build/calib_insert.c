@@ -135,6 +135,7 @@ static whet_status set_bias(whet_calib *c, const whet_calib_op *op, double x_sca
     int64_t channels = w->l.channels;
     const char *of = old && *old->name ? old->name : n->name, *what = old ? "" : "_bias";
     if (!old && !(correct && op->n)) return WHET_OK;
+    whet_value_decide(old);
     float *bias = WHET_NEW_ARRAY(arena, float, channels);
     float *scale = WHET_NEW_ARRAY(arena, float, channels);
     int32_t *whole = WHET_NEW_ARRAY(arena, int32_t, channels);
@@ -172,6 +173,7 @@ static whet_status insert_weights(whet_calib *c, whet_calib_op *op, double x_sca
     whet_node *n = op->node;
     whet_value *old = n->in[1];
     whet_arena arena;
+    whet_value_decide(old);
     WHET_TRY(whet_calib_round_weights(op, c->arena, err));
     whet_calib_weights *w = op->weights;
     whet_arena_init(&arena);

@@ -29,6 +29,7 @@ typedef enum whet_section_kind {
     WHET_SECTION_LIBRARY = 10,     // a shared object with some of them
     WHET_SECTION_SUMS = 11,        // checksum of each constant of INDEX
     WHET_SECTION_VERIFIED = 12,    // what --verify=full found of the plans of that machine
+    WHET_SECTION_WEIGHTS = 13,     // constants of the model by name, layer one
 } whet_section_kind;
 
 typedef struct whet_section {

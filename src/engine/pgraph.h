@@ -65,6 +65,7 @@ struct whet_pgraph {
     whet_pgraph **blocks;      // of all nodes, in their order
     int32_t n_blocks, cap_blocks;
     int32_t depth;             // of a block, from 1
+    bool weightless;           // packed contents that a plan refers to are not there yet
 };
 
 whet_pgraph *whet_pgraph_create(void); // NULL: out of memory

@@ -50,6 +50,7 @@ static whet_status clone_constant(cloner *x, const whet_value *v, whet_graph *g)
     whet_value *copy = whet_graph_constant(g, v->name, v->data, false);
     if (!copy) return WHET_NOMEM(x->err);
     copy->literal = v->literal;
+    copy->decided = v->decided;
     copy->type_set = v->type_set;
     x->map[v->id] = copy;
     return WHET_OK;

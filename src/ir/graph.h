@@ -29,6 +29,7 @@ struct whet_value {
     whet_graph *graph;       // where it is defined
     int32_t n_uses;          // node inputs and graph outputs, recipe nodes included
     bool literal;            // a constant that a pass made up, no weight that a refit may change
+    bool decided;            // a constant whose contents the graph was made for: none may change
     uint64_t type_set;       // allowed storage types (WHET_DTYPE_BIT); one bit when strongly typed
     const char *dim_names[WHET_MAX_RANK]; // graph inputs: names of dynamic dims, NULL where fixed
 };
@@ -152,8 +153,14 @@ typedef struct whet_uses {
 } whet_uses;
 whet_uses *whet_graph_uses(whet_graph *g, whet_arena *arena); // of g only, recipe nodes not in
 whet_node *whet_value_single_user(const whet_uses *uses, const whet_value *v);
-// Scalar constant (one element) as double: false when v is none.
+// Scalar constant (one element) as double: false when v is none. Its reader counts on the number:
+// v is decided.
 bool whet_value_scalar(const whet_value *v, double *out);
+// The same for those who may not need it.
+bool whet_value_number(const whet_value *v, double *out);
+// Says that the graph is one for what v holds, so that refits refuse other contents of the
+// constants that v is made of. What the graph only copies or computes with is not decided.
+void whet_value_decide(const whet_value *v);
 int64_t whet_value_count(const whet_value *v); // -1: not constant dims
 #define WHET_FOR_NODES(g, n) for (whet_node *n = (g)->first; n; n = n->next)
 // Safe against removal of n.

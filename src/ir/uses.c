@@ -37,11 +37,25 @@ whet_node *whet_value_single_user(const whet_uses *uses, const whet_value *v) {
     return NULL;
 }
 
-bool whet_value_scalar(const whet_value *v, double *out) {
+bool whet_value_number(const whet_value *v, double *out) {
     if (!whet_value_is_const(v) || whet_dims_count(v->data->dims, v->data->rank) != 1)
         return false;
     *out = whet_load_f64(v->data->data, v->data->dtype, 0);
     return true;
+}
+
+bool whet_value_scalar(const whet_value *v, double *out) {
+    if (!whet_value_number(v, out)) return false;
+    whet_value_decide(v);
+    return true;
+}
+
+// Recipes, and shapes that are computed from contents known while building, are looked through.
+void whet_value_decide(const whet_value *v) {
+    if (!v || v->decided || !(v->data || v->type.value)) return;
+    ((whet_value *)(uintptr_t)v)->decided = true;
+    for (int32_t i = 0; v->producer && i < v->producer->n_in; i++)
+        whet_value_decide(v->producer->in[i]);
 }
 
 int64_t whet_value_count(const whet_value *v) {

@@ -62,6 +62,7 @@ bool whet_import_known(const whet_value *v, int64_t *number) {
     if (!v || v->type.dtype == WHET_DTYPE_NONE || !whet_dtype_is_integral(v->type.dtype) ||
         whet_value_count(v) != 1)
         return false;
+    whet_value_decide(v);
     if (v->data) *number = whet_load_i64(v->data->data, v->data->dtype, 0);
     else if (v->type.value && whet_dim_is_const(v->type.value[0])) *number = v->type.value[0];
     else return false;

@@ -48,7 +48,9 @@ static bool mask_fits(const whet_value *mask, const whet_value *scores, const wh
 // Whether each row of a constant mask keeps a key: a row without one would be uniform as
 // arithmetic,
 // but zero as attention.
-static bool rows_keep(const whet_tensor *mask, bool drops) {
+static bool rows_keep(const whet_value *v, bool drops) {
+    const whet_tensor *mask = v->data;
+    whet_value_decide(v);
     int64_t width = mask->rank ? mask->dims[mask->rank - 1] : 1, n = whet_tensor_count(mask);
     for (int64_t at = 0; at < n; at += width) {
         bool keeps = false;
@@ -71,7 +73,7 @@ static whet_node *match_where(const whet_value *v, match *m) {
         m->drops = keep == 2;
         whet_node *product = match_product(n->in[keep], &m->scale);
         if (product && whet_value_scalar(n->in[3 - keep], &number) && number <= -1e9 &&
-            rows_keep(m->mask->data, m->drops))
+            rows_keep(m->mask, m->drops))
             return product;
     }
     return NULL;

@@ -52,6 +52,7 @@ static bool all_zero(const whet_value *v) {
     int64_t n = whet_value_count(v);
     for (int64_t i = 0; i < n; i++)
         if (whet_load_i64(v->data->data, v->data->dtype, i)) return false;
+    whet_value_decide(v);
     return true;
 }
 

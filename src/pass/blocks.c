@@ -181,6 +181,7 @@ static whet_status simplify(whet_node *n, counts *c, whet_error *err) {
     WHET_TRY(count(&x, err));
     const whet_tensor *cond = x.f.kind == WHET_FLOW_IF && n->in[0] ? n->in[0]->data : NULL;
     if (cond && whet_tensor_count(cond) == 1) {
+        whet_value_decide(n->in[0]);
         take_branch(n, n->subgraphs[whet_load_i64(cond->data, cond->dtype, 0) ? 0 : 1]);
         c->changed++;
         c->inlined = true;

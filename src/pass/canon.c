@@ -76,6 +76,7 @@ static bool all_powers_of_two(const whet_value *c) {
         double m = frexp(whet_load_f64(c->data->data, c->data->dtype, i), &exponent);
         if (fabs(m) != 0.5 || abs(exponent) > 14) return false;
     }
+    if (n <= 65536) whet_value_decide(c);
     return n <= 65536;
 }
 

@@ -58,6 +58,8 @@ static whet_status merge_constants(whet_graph *root, int32_t *changed, whet_erro
         uint64_t hash = whet_hash64(v->data->data, v->data->bytes, (uint64_t)v->data->dtype);
         whet_value *first = table_add(&t, v, hash, equal_constants);
         if (!first) continue;
+        whet_value_decide(v);
+        whet_value_decide(first);
         whet_value_replace(v, first);
         ++*changed;
     }

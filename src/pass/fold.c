@@ -131,6 +131,7 @@ static whet_status fold_numbers(folder *f, whet_value *v, int64_t n) {
     t.data = whet_arena_alloc(g->arena, t.bytes);
     if (!t.data) return WHET_NOMEM(f->err);
     for (int64_t i = 0; i < n; i++) whet_store_i64(t.data, t.dtype, i, v->type.value[i]);
+    whet_value_decide(v);
     whet_value *c = whet_graph_constant(g, "", &t, false);
     if (!c) return WHET_NOMEM(f->err);
     c->literal = true;

@@ -46,7 +46,9 @@ bool whet_match_const(const whet_node *n, const whet_op *op, whet_value **x, whe
 
 bool whet_match_number(const whet_value *v, double want) {
     double have;
-    return v && whet_value_scalar(v, &have) && fabs(have - want) <= 1e-6 * fabs(want);
+    if (!v || !whet_value_number(v, &have) || fabs(have - want) > 1e-6 * fabs(want)) return false;
+    whet_value_decide(v);
+    return true;
 }
 
 bool whet_match_number_arg(const whet_node *n, const whet_op *op, double want, whet_value **x) {
@@ -69,6 +71,7 @@ int32_t whet_match_ints(const whet_value *v, int64_t out[16]) {
     if (!whet_value_is_const(v) || !whet_dtype_is_int(v->data->dtype)) return -1;
     int64_t n = whet_tensor_count(v->data);
     if (n > 16) return -1;
+    whet_value_decide(v);
     for (int64_t i = 0; i < n; i++) out[i] = whet_load_i64(v->data->data, v->data->dtype, i);
     return (int32_t)n;
 }

@@ -63,8 +63,10 @@ bool whet_is_settled(const whet_value *v) {
     return true;
 }
 
-static bool all_equal(const whet_tensor *t, int64_t want) {
+static bool all_equal(const whet_value *v, int64_t want) {
+    const whet_tensor *t = v->data;
     int64_t n = whet_tensor_count(t);
+    whet_value_decide(v);
     for (int64_t i = 0; i < n; i++)
         if (whet_load_i64(t->data, t->dtype, i) != want) return false;
     return true;
@@ -85,8 +87,8 @@ whet_status whet_quant_weights(const whet_dq *w, whet_value **i8, whet_error *er
     bool is_signed = w->q->type.dtype == WHET_DTYPE_I8;
     *i8 = NULL;
     // the zero point is part of the type here: what it is decides which operator runs
-    if (is_signed ? w->zero && !all_equal(w->zero->data, 0)
-                  : !w->zero || !all_equal(w->zero->data, 128))
+    if (is_signed ? w->zero && !all_equal(w->zero, 0)
+                  : !w->zero || !all_equal(w->zero, 128))
         return WHET_OK;
     *i8 = w->q;
     if (is_signed) return WHET_OK;

@@ -50,8 +50,8 @@ static bool same_layout(const whet_plan *a, int32_t x, const whet_plan *b, int32
 }
 
 // Packing depends on kernel, parameters, attributes and layouts, never on open dimensions.
-static bool same_packing(const whet_plan *a, const whet_packed *x, const whet_plan *b,
-                         const whet_packed *y) {
+bool whet_plan_same_packing(const whet_plan *a, const whet_packed *x, const whet_plan *b,
+                            const whet_packed *y) {
     if (x->value != y->value || x->bytes != y->bytes || x->input != y->input) return false;
     if (x->step < 0 || y->step < 0) return x->step == y->step;
     const whet_pstep *s = &a->steps[x->step], *t = &b->steps[y->step];
@@ -73,7 +73,8 @@ static const void *find_shared(const whet_plan *p, const whet_packed *k, whet_pl
                                int32_t n) {
     for (int32_t i = 0; i < n; i++)
         for (int32_t j = 0; j < others[i]->n_packed; j++)
-            if (others[i] != p && same_packing(p, k, others[i], &others[i]->packed[j]))
+            if (others[i] != p &&
+                whet_plan_same_packing(p, k, others[i], &others[i]->packed[j]))
                 return others[i]->packed[j].data;
     return NULL;
 }

@@ -134,6 +134,9 @@ whet_status whet_plan_pack(whet_plan *p, const whet_pgraph *g, whet_env *env,
 // blocks.
 void whet_plan_packed_bytes(const whet_plan *p, const whet_pgraph *g, double *packed,
                             double *plain);
+// Whether two plans of a graph pack the same constant in the same way.
+bool whet_plan_same_packing(const whet_plan *a, const whet_packed *x, const whet_plan *b,
+                            const whet_packed *y);
 // Frees what was packed.
 void whet_plan_unpack(whet_plan *p);
 // Whether both have the same kernels and parameters for the same steps.

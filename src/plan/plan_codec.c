@@ -425,7 +425,8 @@ static whet_status read_packed(decoder *d) {
         k->data = d->packed + offset;
         if (k->step >= 0) continue;
         if (whet_pvalue_tensor(v).bytes != bytes) return malformed(d, "constant of another size");
-        v->data = k->data; // not the one in SOURCES, which nothing else may read
+        // not the one in SOURCES, which nothing else may read
+        if (!d->g->weightless || !v->data) v->data = k->data;
     }
     return d->r.failed ? malformed(d, "truncated") : WHET_OK;
 }

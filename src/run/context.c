@@ -642,6 +642,7 @@ whet_status whet_context_run(whet_context *c, const whet_tensor *inputs, int32_t
     if (n_outputs != c->graph->n_outputs || (n_outputs && !outputs))
         WHET_FAIL(err, WHET_E_INVALID, "%d outputs given, the engine has %d",
                   outputs ? n_outputs : 0, c->graph->n_outputs);
+    WHET_TRY(whet_context_update_weights(c));
     WHET_TRY(whet_context_check_inputs(c, inputs, n_inputs, true, err));
     c->inputs = inputs;
     c->run_outputs = outputs;

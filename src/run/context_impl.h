@@ -3,6 +3,7 @@
 #ifndef WHET_RUN_CONTEXT_IMPL_H
 #define WHET_RUN_CONTEXT_IMPL_H
 
+#include "run/engine_impl.h"
 #include "run/frame.h"
 #include "run/query.h"
 #include "run/watch.h"
@@ -42,6 +43,8 @@ typedef struct whet_block_run whet_block_run;
 struct whet_context {
     whet_handle handle;
     whet_engine *engine;
+    whet_weight_set *weights;     // that it runs with; blocks have their parent's
+    bool stale;                   // taking newer ones has failed half-way
     const whet_pgraph *graph;     // that runs
     whet_lane *lane;              // of the plan that runs
     whet_lane *lanes;             // [n_lanes] one for each plan
@@ -102,6 +105,8 @@ whet_status whet_context_create_block(whet_context *c, int32_t k, whet_context *
 // At least so many bytes of the host's memory; what was in there is lost when it grows.
 whet_status whet_context_grow(whet_context *c, whet_block_memory *m, size_t bytes);
 void whet_context_free(whet_block_memory *m); // of the host
+// Takes the engine's newest weights where they are not the ones it has.
+whet_status whet_context_update_weights(whet_context *c);
 // From c->inputs to c->run_outputs, which are not checked.
 whet_status whet_context_run_graph(whet_context *c);
 // Takes the lane of the profile that c->inputs lie in: the one asked for, else the first that fits,

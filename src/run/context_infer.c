@@ -63,13 +63,13 @@ static void fill_from_frame(const whet_context *c, whet_tensor *outputs) {
 whet_status whet_context_infer(whet_context *c, const whet_tensor *inputs, int32_t n_inputs,
                                whet_tensor *outputs, int32_t n_outputs) {
     if (!c) return WHET_E_INVALID;
-    const whet_pgraph *g = c->graph;
-    if (n_outputs != g->n_outputs || (n_outputs && !outputs))
+    if (n_outputs != c->graph->n_outputs || (n_outputs && !outputs))
         WHET_FAIL(&c->handle.error, WHET_E_INVALID, "%d outputs given, the engine has %d",
-                  outputs ? n_outputs : 0, g->n_outputs);
+                  outputs ? n_outputs : 0, c->graph->n_outputs);
     whet_query q;
     whet_error_clear(&c->handle.error);
     c->query = (whet_query){0};
+    WHET_TRY(whet_context_update_weights(c));
     WHET_TRY(whet_context_check_inputs(c, inputs, n_inputs, false, &c->handle.error));
     c->inputs = inputs;
     WHET_TRY(whet_context_look_up(c));
@@ -80,7 +80,7 @@ whet_status whet_context_infer(whet_context *c, const whet_tensor *inputs, int32
     WHET_TRY(ask(c, inputs, &q));
     // the first run at these shapes finds its frame made; and what cannot be is refused here
     if (!q.lacks) WHET_TRY(whet_context_start(c));
-    for (int32_t i = 0; i < n_outputs; i++) fill_output(c, &q, g->outputs[i], &outputs[i]);
+    for (int32_t i = 0; i < n_outputs; i++) fill_output(c, &q, c->graph->outputs[i], &outputs[i]);
     return WHET_OK;
 }
 

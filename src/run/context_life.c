@@ -43,7 +43,7 @@ static whet_status alloc_context(whet_context *c) {
     c->n_lanes = e->n_plans;
     for (int32_t i = 0; i < e->n_plans; i++)
         WHET_TRY(open_lane(&c->lanes[i], c->parent ? c->parent->lanes[i].plan->blocks[c->number]
-                                                   : e->plans[i]));
+                                                   : c->weights->plans[i]));
     c->lane = &c->lanes[0];
     c->asked = -1;
     for (int32_t i = 0; i < env->n_backends && !c->parent; i++)
@@ -66,9 +66,14 @@ static whet_context *new_context(whet_engine *engine) {
 
 whet_status whet_context_create(whet_engine *engine, whet_context **context) {
     if (!engine || !context) return WHET_E_INVALID;
+    if (atomic_load(&engine->stripped))
+        WHET_FAIL(&engine->handle.error, WHET_E_INVALID,
+                  "the engine was stripped of its weights and has not been given any yet: make a "
+                  "whet_refitter of it");
     whet_context *c = new_context(engine);
     if (!c) return WHET_E_NOMEM;
-    c->graph = engine->graph;
+    c->weights = whet_weight_set_ref(engine);
+    c->graph = c->weights->graph;
     c->own_objects.limit = WHET_OBJECT_BYTES;
     c->objects = &c->own_objects;
     c->own_limits.iterations = WHET_LOOP_ITERATIONS;
@@ -134,14 +139,40 @@ static void close_lane(const whet_context *c, whet_lane *l) {
     free(l->times);
     free(l->sums);
     free(l->ran);
+    *l = (whet_lane){0};
+}
+
+static void close_blocks(whet_context *c) {
+    for (int32_t i = 0; c->blocks && i < c->graph->n_blocks; i++)
+        whet_context_destroy(c->blocks[i]);
+    free(c->blocks);
+    c->blocks = NULL;
+}
+
+// Frames and copies on other devices are made anew: what they point to has gone.
+whet_status whet_context_update_weights(whet_context *c) {
+    whet_engine *e = c->engine;
+    if (!c->stale && atomic_load(&e->current) == c->weights) return WHET_OK;
+    whet_weight_set *newest = whet_weight_set_ref(e), *old = c->weights;
+    int64_t lane = c->lane - c->lanes;
+    whet_status status = WHET_OK;
+    close_blocks(c);
+    c->frame = NULL;
+    for (int32_t i = 0; i < c->n_lanes; i++) close_lane(c, &c->lanes[i]);
+    c->weights = newest;
+    c->graph = newest->graph;
+    for (int32_t i = 0; i < c->n_lanes && status == WHET_OK; i++)
+        status = open_lane(&c->lanes[i], newest->plans[i]);
+    c->lane = &c->lanes[lane];
+    c->stale = status != WHET_OK;
+    whet_weight_set_unref(e, old);
+    return c->stale ? WHET_NOMEM(&c->handle.error) : WHET_OK;
 }
 
 void whet_context_destroy(whet_context *c) {
     if (!c) return;
     const whet_engine *e = c->engine;
-    for (int32_t i = 0; c->blocks && i < c->graph->n_blocks; i++)
-        whet_context_destroy(c->blocks[i]);
-    free(c->blocks);
+    close_blocks(c);
     for (int32_t i = 0; c->streams && !c->parent && i < e->env->n_backends; i++)
         if (e->env->backends[i]->stream_destroy && c->streams[i])
             e->env->backends[i]->stream_destroy(c->streams[i]);
@@ -159,6 +190,7 @@ void whet_context_destroy(whet_context *c) {
                       c->parent ? NULL : c->errors, c->dynamic, (void *)c->host_values,
                       c->parent ? NULL : c->streams};
     for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++) free(arrays[i]);
+    if (!c->parent) whet_weight_set_unref(c->engine, c->weights);
     free(c);
 }
 

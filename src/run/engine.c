@@ -2,11 +2,14 @@
 // Loading: map, check, decode the portable graph, take the section of this machine or plan anew.
 #include "run/engine_impl.h"
 
+#include <whet/refit.h>
+
 #include "base/crc_fork.h"
 
 #include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
 void whet_machine_here(const whet_env *env, whet_machine *m) {
     const whet_cpu_info *c = &env->cpu_info;
@@ -117,8 +120,22 @@ static whet_status plan_anew(whet_engine *e, whet_error *err) {
     for (int32_t i = 0; i < e->n_plans; i++) {
         whet_plan_options o = {.threads = e->env->threads, .box = box_of(e, i)};
         WHET_TRY(whet_plan_make(e->graph, e->env, &o, &e->plans[i], err));
-        WHET_TRY(whet_plan_pack(e->plans[i], e->graph, e->env, e->plans, i, err));
+        if (!atomic_load(&e->stripped)) // else a refit packs
+            WHET_TRY(whet_plan_pack(e->plans[i], e->graph, e->env, e->plans, i, err));
     }
+    return WHET_OK;
+}
+
+// Weights of a file that has none: addresses for what will be packed, zeros of no memory.
+static whet_status reserve_packed(whet_engine *e, whet_error *err) {
+    e->reserved_bytes = e->listed.packed_bytes + WHET_ENGINE_ALIGN;
+    bool fits = e->listed.packed_bytes < SIZE_MAX / 4;
+    void *p = fits ? mmap(NULL, e->reserved_bytes, PROT_READ,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) : MAP_FAILED;
+    if (p == MAP_FAILED)
+        WHET_FAIL(err, WHET_E_LIMIT, "engine file: packed weights of %llu bytes are too large",
+                  (unsigned long long)e->listed.packed_bytes);
+    e->reserved = p;
     return WHET_OK;
 }
 
@@ -127,15 +144,19 @@ static whet_status take_plan(whet_engine *e, uint32_t id, whet_error *err) {
     if (packed) WHET_TRY(whet_section_check(packed, e->env->workers, err));
     if (packed && e->env->copy_weights && e->map.data)
         WHET_TRY(whet_engine_copy_weights(e, packed, err));
-    const void *weights = e->weights ? e->weights : packed ? packed->data : NULL;
+    bool stripped = atomic_load(&e->stripped);
+    if (stripped && !e->reserved) WHET_TRY(reserve_packed(e, err));
+    const void *weights = stripped ? e->reserved : e->weights ? e->weights
+                          : packed ? packed->data : NULL;
+    size_t weights_bytes = stripped ? (size_t)e->listed.packed_bytes : packed ? packed->size : 0;
     for (int32_t i = 0; i < e->n_plans; i++) {
         whet_section *plan =
             i ? whet_engine_file_nth(&e->file, WHET_SECTION_PROFILE_PLAN, id, i - 1)
               : whet_engine_file_find(&e->file, WHET_SECTION_PLAN, id);
-        if (!plan || !packed)
+        if (!plan || (!packed && !stripped))
             WHET_FAIL(err, WHET_E_PARSE, "engine file: a machine without a plan");
         WHET_TRY(whet_section_check(plan, e->env->workers, err));
-        WHET_TRY(whet_plan_decode(plan->data, plan->size, weights, packed->size, e->graph,
+        WHET_TRY(whet_plan_decode(plan->data, plan->size, weights, weights_bytes, e->graph,
                                   box_of(e, i), e->env, &e->plans[i], err));
     }
     return check_used_sources(e, err);
@@ -188,6 +209,55 @@ static bool alloc_plans(whet_engine *e, int32_t n) {
     return e->plans != NULL;
 }
 
+static whet_status find_plans(whet_engine *e, whet_error *err) {
+    WHET_TRY(choose_plan(e, err)); // brings the constants that states are made from
+    WHET_TRY(whet_pgraph_attach(e->graph, false, err));
+    e->plan = e->plans[0];
+    return WHET_OK;
+}
+
+static void set_weightless(whet_pgraph *g, bool weightless) {
+    g->weightless = weightless;
+    for (int32_t i = 0; i < g->n_blocks; i++) set_weightless(g->blocks[i], weightless);
+}
+
+// Constants that nobody holds for good: those lent, and those that are to be packed.
+static void forget_lent(const whet_engine *e, whet_pgraph *g) {
+    for (int32_t i = 0; i < g->n_values; i++) {
+        whet_pvalue *v = &g->values[i];
+        const whet_model_weight *w =
+            v->kind == WHET_PVALUE_SOURCE ? whet_model_weights_find(&e->listed, v->name) : NULL;
+        bool packed = e->reserved && (uintptr_t)v->data >= (uintptr_t)e->reserved &&
+                      (uintptr_t)v->data - (uintptr_t)e->reserved < e->reserved_bytes;
+        if (v->kind == WHET_PVALUE_OUTER) v->data = g->parent->values[v->outer].data;
+        else if (packed || (w && w->state == WHET_WEIGHT_FREE)) v->data = NULL;
+    }
+    for (int32_t i = 0; i < g->n_blocks; i++) forget_lent(e, g->blocks[i]);
+}
+
+whet_status whet_engine_plan_stripped(whet_engine *e, whet_error *err) {
+    drop_plans(e);
+    set_weightless(e->graph, true);
+    whet_pgraph_link(e->graph);
+    whet_status status = choose_plan(e, err);
+    set_weightless(e->graph, false);
+    forget_lent(e, e->graph);
+    if (status == WHET_OK && !e->attached) status = whet_pgraph_attach(e->graph, false, err);
+    e->attached = e->attached || status == WHET_OK;
+    e->plan = e->plans[0];
+    return status;
+}
+
+static whet_status read_weights(whet_engine *e, whet_error *err) {
+    whet_section *s = whet_engine_file_find(&e->file, WHET_SECTION_WEIGHTS, 0);
+    if (!s) return WHET_OK;
+    WHET_TRY(whet_section_check(s, e->env->workers, err));
+    WHET_TRY(whet_model_weights_decode(s->data, s->size, &e->graph->arena, &e->listed, err));
+    e->lists = true;
+    atomic_store(&e->stripped, e->listed.stripped);
+    return WHET_OK;
+}
+
 static whet_status open_sections(whet_engine *e, const void *data, size_t size, whet_error *err) {
     WHET_TRY(whet_engine_file_open(data, size, &e->file, err));
     whet_section *graph = whet_engine_file_find(&e->file, WHET_SECTION_GRAPH, 0);
@@ -202,10 +272,10 @@ static whet_status open_sections(whet_engine *e, const void *data, size_t size, 
         WHET_TRY(whet_boxes_decode(profiles->data, profiles->size, e->graph, &e->profiles, err));
     }
     if (!alloc_plans(e, e->profiles.n ? e->profiles.n : 1)) return WHET_NOMEM(err);
-    WHET_TRY(choose_plan(e, err)); // brings the constants that states are made from
-    WHET_TRY(whet_pgraph_attach(e->graph, false, err));
-    e->plan = e->plans[0];
-    return WHET_OK;
+    WHET_TRY(read_weights(e, err));
+    e->base.graph = e->graph;
+    e->base.plans = e->plans;
+    return atomic_load(&e->stripped) ? WHET_OK : find_plans(e, err);
 }
 
 static whet_engine *engine_new(whet_env *env) {
@@ -214,12 +284,14 @@ static whet_engine *engine_new(whet_env *env) {
     e->handle.magic = WHET_HANDLE_MAGIC;
     e->env = env;
     whet_str_init(&e->text);
+    whet_weight_set_init(e);
     return e;
 }
 
 // Takes map and owned, also when it fails.
 static whet_status open_engine(whet_env *env, const void *data, size_t size, void *owned,
-                               whet_map *map, whet_engine **engine, whet_error *err) {
+                               whet_map *map, bool stripped, whet_engine **engine,
+                               whet_error *err) {
     whet_engine *e = engine_new(env);
     if (!e) {
         free(owned);
@@ -229,6 +301,11 @@ static whet_status open_engine(whet_env *env, const void *data, size_t size, voi
     e->owned = owned;
     e->map = *map;
     whet_status status = open_sections(e, data, size, err);
+    if (status == WHET_OK && !stripped && atomic_load(&e->stripped))
+        status = whet_error_set(err, WHET_E_UNSUPPORTED,
+                                "the engine was stripped of its weights: give it the model's when "
+                                "it is loaded (whet_engine_load_refit, --refit=MODEL.onnx) or make "
+                                "a whole engine of it (`whet refit`)");
     if (status != WHET_OK) {
         whet_engine_destroy(e);
         return status;
@@ -240,18 +317,24 @@ static whet_status open_engine(whet_env *env, const void *data, size_t size, voi
 
 whet_status whet_engine_open(whet_env *env, const void *data, size_t size, void *owned,
                              whet_engine **engine, whet_error *err) {
-    return open_engine(env, data, size, owned, &(whet_map){0}, engine, err);
+    return open_engine(env, data, size, owned, &(whet_map){0}, false, engine, err);
+}
+
+whet_status whet_engine_open_stripped(whet_env *env, const void *data, size_t size, void *owned,
+                                      whet_engine **engine, whet_error *err) {
+    return open_engine(env, data, size, owned, &(whet_map){0}, true, engine, err);
 }
 
 whet_status whet_engine_wrap(whet_env *env, whet_pgraph *graph, whet_plan *plan,
                              whet_engine **engine, whet_error *err) {
     whet_engine *e = engine_new(env);
     if (!e || !alloc_plans(e, 1)) {
-        free(e);
+        whet_engine_destroy(e);
         return WHET_NOMEM(err);
     }
-    e->graph = graph;
+    e->graph = e->base.graph = graph;
     e->plan = e->plans[0] = plan;
+    e->base.plans = e->plans;
     e->borrowed = e->exact = true;
     *engine = e;
     return WHET_OK;
@@ -259,6 +342,7 @@ whet_status whet_engine_wrap(whet_env *env, whet_pgraph *graph, whet_plan *plan,
 
 void whet_engine_destroy(whet_engine *e) {
     if (!e) return;
+    whet_weight_set_fini(e);
     if (!e->borrowed) {
         drop_plans(e);
         whet_pgraph_destroy(e->graph);
@@ -266,13 +350,14 @@ void whet_engine_destroy(whet_engine *e) {
     free(e->plans);
     whet_engine_file_close(&e->file);
     whet_engine_drop_weights(e);
+    if (e->reserved) munmap(e->reserved, e->reserved_bytes);
     whet_map_close(&e->map);
     whet_str_fini(&e->text);
     free(e->owned);
     free(e);
 }
 
-whet_status whet_engine_load(whet_env *env, const char *path, whet_engine **engine) {
+static whet_status load(whet_env *env, const char *path, bool stripped, whet_engine **engine) {
     env = whet_env_get(env);
     if (!env) return WHET_E_NOMEM;
     whet_error *err = &env->handle.error;
@@ -280,9 +365,19 @@ whet_status whet_engine_load(whet_env *env, const char *path, whet_engine **engi
         WHET_FAIL(err, WHET_E_INVALID, "whet_engine_load: path or engine is NULL");
     whet_map map;
     WHET_TRY(whet_map_open(&map, path, err));
-    whet_status status = open_engine(env, map.data, map.size, NULL, &map, engine, err);
+    whet_status status = open_engine(env, map.data, map.size, NULL, &map, stripped, engine, err);
     return status == WHET_OK ? status : whet_error_prefix(err, status, "%s", path);
 }
+
+whet_status whet_engine_load(whet_env *env, const char *path, whet_engine **engine) {
+    return load(env, path, false, engine);
+}
+
+whet_status whet_engine_load_stripped(whet_env *env, const char *path, whet_engine **engine) {
+    return load(env, path, true, engine);
+}
+
+bool whet_engine_is_stripped(const whet_engine *e) { return e && atomic_load(&e->stripped); }
 
 whet_status whet_engine_load_memory(whet_env *env, const void *data, size_t bytes,
                                     whet_engine **engine) {
@@ -297,16 +392,47 @@ whet_status whet_engine_load_memory(whet_env *env, const void *data, size_t byte
     return whet_engine_open(env, copy, bytes, copy, engine, err);
 }
 
+static whet_status engine_bytes(whet_engine *e, const void **data, size_t *size, whet_error *err) {
+    void *stored;
+    *data = e->file.data;
+    *size = e->file.size;
+    if (atomic_load(&e->current) == &e->base) return WHET_OK;
+    whet_status status = whet_engine_store(e, false, &stored, size, err);
+    *data = stored;
+    return status;
+}
+
 const void *whet_engine_data(const whet_engine *engine, size_t *bytes) {
-    if (bytes) *bytes = engine ? engine->file.size : 0;
-    return engine ? engine->file.data : NULL;
+    const void *data = NULL;
+    size_t size = 0;
+    whet_error err;
+    // what is written for the first time is kept with the engine
+    if (engine && engine_bytes((whet_engine *)(uintptr_t)engine, &data, &size, &err) != WHET_OK)
+        data = NULL, size = 0;
+    if (bytes) *bytes = size;
+    return data;
 }
 
 whet_status whet_engine_save(whet_engine *engine, const char *path) {
     if (!engine) return WHET_E_INVALID;
-    if (!path) WHET_FAIL(&engine->handle.error, WHET_E_INVALID, "whet_engine_save: path is NULL");
-    whet_piece piece = {engine->file.data, engine->file.size};
-    return whet_file_write(path, &piece, 1, &engine->handle.error);
+    whet_error *err = &engine->handle.error;
+    if (!path) WHET_FAIL(err, WHET_E_INVALID, "whet_engine_save: path is NULL");
+    whet_piece piece;
+    WHET_TRY(engine_bytes(engine, &piece.data, &piece.size, err));
+    return whet_file_write(path, &piece, 1, err);
+}
+
+whet_status whet_engine_save_stripped(whet_engine *engine, const char *path) {
+    if (!engine) return WHET_E_INVALID;
+    whet_error *err = &engine->handle.error;
+    if (!path) WHET_FAIL(err, WHET_E_INVALID, "whet_engine_save_stripped: path is NULL");
+    void *data;
+    size_t size;
+    WHET_TRY(whet_engine_store(engine, true, &data, &size, err));
+    whet_piece piece = {data, size};
+    whet_status status = whet_file_write(path, &piece, 1, err);
+    free(data);
+    return status;
 }
 
 int32_t whet_engine_input_count(const whet_engine *e) { return e ? e->graph->n_inputs : 0; }

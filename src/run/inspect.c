@@ -2,6 +2,8 @@
 // The engine inspector: what an engine takes, makes and does, as text or JSON.
 #include <string.h>
 
+#include <whet/refit.h>
+
 #include "engine/verified.h"
 #include "run/engine_impl.h"
 
@@ -215,7 +217,7 @@ static size_t all_packed(const whet_plan *p) {
 }
 
 static void inspect_json(whet_str *s, const whet_engine *e, const whet_verified *v) {
-    size_t packed = all_packed(e->plan);
+    bool stripped = whet_engine_is_stripped(e);
     whet_json_object(s, NULL);
     whet_json_text(s, "name", e->graph->name);
     whet_json_text(s, "library", e->file.library);
@@ -224,10 +226,7 @@ static void inspect_json(whet_str *s, const whet_engine *e, const whet_verified 
     json_io(s, e, true);
     json_io(s, e, false);
     whet_json_int(s, "model_nodes", e->graph->imported_nodes);
-    whet_json_int(s, "steps", e->plan->n_steps);
-    whet_json_int(s, "fused_nodes", e->plan->n_fused);
-    whet_json_int(s, "segments", e->plan->n_segments);
-    whet_json_int(s, "packed_bytes", (int64_t)packed);
+    whet_json_bool(s, "stripped", stripped);
     whet_json_int(s, "file_bytes", (int64_t)e->file.size);
     if (v) {
         whet_json_object(s, "verified");
@@ -235,17 +234,23 @@ static void inspect_json(whet_str *s, const whet_engine *e, const whet_verified 
         whet_json_text(s, "data", v->calibration ? "calibration" : "random");
         whet_json_end_object(s);
     }
-    json_layers(s, e, e->graph, e->plan, v ? &v->plans[0] : NULL);
-    json_profiles(s, e, v);
+    if (!stripped) {
+        whet_json_int(s, "steps", e->plan->n_steps);
+        whet_json_int(s, "fused_nodes", e->plan->n_fused);
+        whet_json_int(s, "segments", e->plan->n_segments);
+        whet_json_int(s, "packed_bytes", (int64_t)all_packed(e->plan));
+        json_layers(s, e, e->graph, e->plan, v ? &v->plans[0] : NULL);
+        json_profiles(s, e, v);
+    }
     whet_json_array(s, "sections");
     for (int32_t i = 0; i < e->file.n_sections; i++) {
         static const char *const names[] = {"?",    "graph",  "index",    "sources",     "machine",
                                             "plan", "packed", "profiles", "profile plan",
                                             "plugins", "library", "sums",
-                                            "verified"};
+                                            "verified", "weights"};
         uint32_t kind = e->file.sections[i].kind;
         whet_json_object(s, NULL);
-        whet_json_text(s, "kind", names[kind <= WHET_SECTION_VERIFIED ? kind : 0]);
+        whet_json_text(s, "kind", names[kind <= WHET_SECTION_WEIGHTS ? kind : 0]);
         whet_json_int(s, "machine", e->file.sections[i].id);
         whet_json_int(s, "offset", (int64_t)e->file.sections[i].offset);
         whet_json_int(s, "bytes", (int64_t)e->file.sections[i].size);
@@ -342,6 +347,11 @@ static void text_verified(whet_str *s, const whet_verified *v) {
 static void inspect_text(whet_str *s, const whet_engine *e, const whet_verified *v) {
     text_io(s, e, true);
     text_io(s, e, false);
+    if (whet_engine_is_stripped(e)) {
+        whet_str_printf(s, "%d nodes in the model\n%zu bytes, stripped of its weights\n",
+                        e->graph->imported_nodes, e->file.size);
+        return;
+    }
     whet_str_printf(s, "%d nodes in the model, %d steps, %d nodes fused into other steps\n",
                     e->graph->imported_nodes, e->plan->n_steps, e->plan->n_fused);
     whet_str_printf(s, "%zu bytes, %s\n", e->file.size,
