@@ -290,6 +290,10 @@ static whet_status keep_imported(whet_build *x) {
 static whet_status run_build(whet_build *x, whet_engine **engine) {
     const whet_config *c = x->c;
     WHET_TRY(whet_config_check_typed(c, x->err));
+    if (c->strip_weights && c->portable != WHET_PORTABLE_FULL)
+        WHET_FAIL(x->err, WHET_E_INVALID,
+                  "option strip-weights leaves the source weights out already: portable must be "
+                  "full, as the engine gets them again");
     if (x->b->network) {
         WHET_TRY(whet_network_copy(x->b->network, c->shapes, c->n_shapes, &x->copy, x->err));
     } else if (!x->b->fresh || c->n_shapes || c->max_nodes || c->max_depth) {
@@ -337,6 +341,17 @@ static whet_status check_config(const whet_config *c, whet_error *err) {
     return WHET_OK;
 }
 
+// The same engine without its weights.
+static whet_status strip(whet_build *x, whet_engine **engine) {
+    void *data;
+    size_t size;
+    whet_status status = whet_engine_store(*engine, true, &data, &size, x->err);
+    whet_engine_destroy(*engine);
+    *engine = NULL;
+    WHET_TRY(status);
+    return whet_engine_open_stripped(x->env, data, size, data, engine, x->err);
+}
+
 whet_status whet_builder_build(whet_builder *b, whet_config *config, whet_engine **engine) {
     if (!b) return WHET_E_INVALID;
     whet_error *err = &b->handle.error;
@@ -358,6 +373,7 @@ whet_status whet_builder_build(whet_builder *b, whet_config *config, whet_engine
                          config->max_nodes || config->max_depth
                      ? run_build(&x, engine)
                      : whet_error_set(err, b->load_status, "the model was not loaded");
+    if (status == WHET_OK && config->strip_weights) status = strip(&x, engine);
     whet_build_fini(&x);
     whet_config_destroy(own);
     return status;

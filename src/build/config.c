@@ -122,6 +122,9 @@ static const char *const activation_choices[] = {"asymmetric", "symmetric", NULL
       "references only, slow and exact", NULL)                                                     \
     X("portable", OPT_CHOICE, portable, 0, 0, portable_choices, "full|none", "full",               \
       "none leaves the source weights out: smaller, for this kind of machine only", NULL)          \
+    X("strip-weights", OPT_BOOL, strip_weights, 0, 0, NULL, "true|false", "false",                 \
+      "leave out the weights that the model gives back when the engine is loaded (--refit, "       \
+      "docs/refit.md)", NULL)                                                                      \
     X("deterministic", OPT_BOOL, deterministic, 0, 0, NULL, "true|false", "false",                 \
       "same model and timing cache, same bytes: nothing is timed, the cost model prices what the " \
       "cache lacks", NULL)                                                                         \

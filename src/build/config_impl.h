@@ -38,6 +38,7 @@ struct whet_config {
     whet_arena arena;
     int64_t level, threads, budget;
     int64_t max_nodes, max_depth; // of a model; 0: the importer's
+    bool strip_weights;
     int32_t verify, portable, precision, plan, memory;
     bool deterministic, timing_cache_readonly, bf16;
     int64_t calib_batch, calib_samples;

@@ -9,6 +9,7 @@ static whet_status check_tunable(whet_engine *e, const whet_config *c, whet_erro
                        : c->dump_ir                            ? "dump-ir"
                        : c->portable != WHET_PORTABLE_FULL     ? "portable"
                        : c->accuracy                           ? "accuracy"
+                       : c->strip_weights                     ? "strip-weights"
                        : whet_config_int8(c)                  ? "int8"
                        : whet_config_int4(c)                   ? "int4"
                        : c->layer_precisions                   ? "layer-precisions"
@@ -39,11 +40,27 @@ static whet_status run_tune(whet_build *x, whet_engine *e, whet_engine **tuned) 
     return whet_build_finish(x, tuned);
 }
 
+// One that was refitted is tuned as the file that it would be.
+static whet_status tune_refitted(whet_engine *e, whet_config *config, whet_engine **tuned) {
+    void *data;
+    size_t size;
+    whet_engine *now = NULL;
+    WHET_TRY(whet_engine_store(e, false, &data, &size, &e->handle.error));
+    WHET_TRY(whet_engine_open(e->env, data, size, NULL, &now, &e->handle.error));
+    whet_status status = whet_engine_tune(now, config, tuned);
+    if (status != WHET_OK) e->handle.error = now->handle.error;
+    whet_engine_destroy(now);
+    return status;
+}
+
 whet_status whet_engine_tune(whet_engine *e, whet_config *config, whet_engine **tuned) {
     if (!e) return WHET_E_INVALID;
     whet_error *err = &e->handle.error;
     whet_error_clear(err);
     if (!tuned) WHET_FAIL(err, WHET_E_INVALID, "whet_engine_tune: tuned is NULL");
+    if (atomic_load(&e->stripped))
+        WHET_FAIL(err, WHET_E_INVALID, "the engine has no weights yet: give it them first");
+    if (atomic_load(&e->current) != &e->base) return tune_refitted(e, config, tuned);
     whet_config *own = NULL;
     if (!config) {
         WHET_TRY(whet_config_create(e->env, &own));

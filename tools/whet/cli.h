@@ -41,6 +41,7 @@ typedef struct whet_cli {
     whet_cli_list plugins;  // libraries to open, each maybe several with commas
     const char *cpumask, *cpus, *spin;
     bool copy_weights;
+    const char *refit;      // of run and bench: weights that the engine gets
     int64_t threads;
     whet_cli_list args;
     whet_cli_list settings; // options of a build: name, value, name, value...

@@ -4,6 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <whet/refit.h>
+
 #include "cli.h"
 
 static bool line_shown; // a progress line stands on the terminal
@@ -150,7 +152,9 @@ static whet_engine *load(whet_cli *cli, const char *path) {
         return NULL;
     }
     whet_engine *engine = NULL;
-    whet_status status = whet_engine_load(cli->env, path, &engine);
+    whet_status status = cli->refit
+                             ? whet_engine_load_refit(cli->env, path, cli->refit, &engine)
+                             : whet_engine_load(cli->env, path, &engine);
     if (status != WHET_OK) whet_cli_fail_status(status, cli->env);
     return engine;
 }
@@ -178,5 +182,8 @@ whet_engine *whet_cli_build_engine(whet_cli *cli, const char *path, const char *
 whet_engine *whet_cli_open_engine(whet_cli *cli, const char *path, const char *shapes) {
     const char *dot = strrchr(path, '.');
     bool engine = whet_cli_is_engine(path) || (dot && !strcmp(dot, ".whet"));
-    return engine ? load(cli, path) : whet_cli_build_engine(cli, path, shapes);
+    if (engine) return load(cli, path);
+    if (!cli->refit) return whet_cli_build_engine(cli, path, shapes);
+    whet_cli_fail("option --refit is for engines, %s is a model", path);
+    return NULL;
 }

@@ -32,6 +32,8 @@ static const whet_cli_option options[] = {
      "values of an input, as for run; the others are random"},
     {"shapes", 0, "INPUT:1x3x8,...", WHET_CLI_TEXT, offsetof(bench_args, shapes),
      "shapes of inputs; dimensions that stay unknown are 1"},
+    {"refit", 0, "FILE", WHET_CLI_TEXT, offsetof(bench_args, cli.refit),
+     "weights that the engine gets when it is loaded: a model (.onnx), .npz or .safetensors"},
     {"profile", 0, NULL, WHET_CLI_FLAG, offsetof(bench_args, profile),
      "print the time of each step"},
     {"compare", 0, "onnxruntime,openvino", WHET_CLI_TEXT, offsetof(bench_args, compare),

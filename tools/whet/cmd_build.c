@@ -7,6 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <whet/refit.h>
+
 #include "cli.h"
 
 typedef struct {
@@ -57,6 +59,11 @@ static void print_summary(whet_engine *engine, const char *path, double seconds)
     size_t bytes;
     const char *json = whet_engine_inspect(engine, true);
     whet_engine_data(engine, &bytes);
+    if (whet_engine_is_stripped(engine)) {
+        printf("%s: %lld nodes in the model; %zu bytes, without weights; built in %.1f s\n", path,
+               find_number(json, "model_nodes"), bytes, seconds);
+        return;
+    }
     printf("%s: %lld nodes in the model, %lld steps, %lld nodes fused into other steps\n", path,
            find_number(json, "model_nodes"), find_number(json, "steps"),
            find_number(json, "fused_nodes"));

@@ -4,6 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <whet/refit.h>
+
 #include "exec.h"
 
 #define MIB (1024.0 * 1024.0)
@@ -123,7 +125,9 @@ static whet_engine *build(whet_exec *e) {
     size_t bytes;
     whet_engine_data(engine, &bytes);
     whet_exec_info("Created engine with size: %g MiB", (double)bytes / MIB);
-    whet_status status = e->save_engine ? whet_engine_save(engine, e->save_engine) : WHET_OK;
+    whet_status status = !e->save_engine ? WHET_OK
+                         : e->strip ? whet_engine_save_stripped(engine, e->save_engine)
+                                    : whet_engine_save(engine, e->save_engine);
     if (status == WHET_OK) return engine;
     whet_cli_fail_status(status, engine);
     whet_engine_destroy(engine);
@@ -134,7 +138,9 @@ static whet_engine *load(const whet_exec *e) {
     whet_engine *engine = NULL;
     size_t bytes;
     double begin = whet_exec_now();
-    whet_status status = whet_engine_load(e->cli.env, e->load_engine, &engine);
+    whet_status status =
+        e->refit_onnx ? whet_engine_load_refit(e->cli.env, e->load_engine, e->onnx, &engine)
+                      : whet_engine_load(e->cli.env, e->load_engine, &engine);
     if (status != WHET_OK) return whet_cli_fail_status(status, e->cli.env), NULL;
     double seconds = whet_exec_now() - begin;
     whet_engine_data(engine, &bytes);
@@ -288,6 +294,7 @@ static bool run(whet_exec *e) {
     } else {
         if (e->deserialize && !e->load_engine) good = time_deserialize(e, engine);
         if (e->dump_profiles) print_profiles(engine);
+        if (e->dump_refit || e->time_refit) good = good && whet_exec_refit(e, engine);
         good = good && whet_exec_show_layers(e, engine);
         if (e->skip) whet_exec_info("Skipped inference phase since --skipInference is added.");
         else good = good && infer(e, engine);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <stddef.h>
 
+#include <whet/refit.h>
+
 #include "cli.h"
 
 typedef struct {
@@ -15,7 +17,7 @@ static const whet_cli_option options[] = {
 static int run(whet_cli *cli) {
     whet_engine *engine = NULL;
     if (!whet_cli_open_env(cli)) return WHET_CLI_FAILED;
-    whet_status status = whet_engine_load(cli->env, cli->args.v[0], &engine);
+    whet_status status = whet_engine_load_stripped(cli->env, cli->args.v[0], &engine);
     if (status != WHET_OK) return whet_cli_fail_status(status, cli->env);
     bool json = ((inspect_args *)cli)->json;
     printf("%s%s", whet_engine_inspect(engine, json), json ? "\n" : "");

@@ -22,6 +22,8 @@ static const whet_cli_option options[] = {
     {"seed", 0, "N", WHET_CLI_INT, offsetof(run_args, seed), "start of the random values"},
     {"shapes", 0, "INPUT:1x3x8,...", WHET_CLI_TEXT, offsetof(run_args, shapes),
      "shapes of inputs whose file or model does not say them"},
+    {"refit", 0, "FILE", WHET_CLI_TEXT, offsetof(run_args, cli.refit),
+     "weights that the engine gets when it is loaded: a model (.onnx), .npz or .safetensors"},
     {"output", 'o', "NAME:FILE", WHET_CLI_LIST, offsetof(run_args, outputs),
      "write an output: as .npy, or as bytes (texts: lines) when the file is called otherwise"},
 };

@@ -26,6 +26,7 @@ typedef struct whet_exec {
     bool version_only, skip, threads, dump_output, dump_profile, dump_layers, separate, deserialize;
     bool dump_profiles, bf16, int8, int4, strongly_typed;
     const char *calib, *constraints, *layer_precisions, *layer_output_types;
+    bool strip, refit_onnx, time_refit, dump_refit;
     const char *times_file, *output_file, *profile_file, *layers_file;
     int64_t ignored; // where flags without an effect here put their value
     char **owned;    // texts made while reading
@@ -75,6 +76,9 @@ int whet_exec_by_value(const void *a, const void *b);
 // Runs with the profiler on: prints the table, writes the file. False: printed.
 bool whet_exec_profile(const whet_exec *e, whet_context *context, const whet_cli_inputs *in,
                        int32_t n_outputs);
+
+// Lists the weights that can be changed, times a refit. False: printed.
+bool whet_exec_refit(const whet_exec *e, whet_engine *engine);
 
 // Files and lists; false: printed.
 bool whet_exec_write_times(const char *path, const whet_exec_trace *trace);

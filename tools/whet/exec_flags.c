@@ -30,7 +30,6 @@ typedef struct {
 #define AT(member) offsetof(whet_exec, member)
 #define FP32_ONLY "this version computes in FP32, BF16 and INT8"
 #define CACHE_ONLY "a calibration cache needs no shapes; `whet build --calibration` makes one"
-#define NO_REFIT "weights of an engine cannot be exchanged in this version"
 #define NO_DLA "there is no DLA here"
 #define NO_DEBUG "values inside an engine are not kept; `whet compare` shows them"
 #define NO_SAFETY "this version has no safety runtime"
@@ -101,11 +100,12 @@ static const flag flags[] = {
     {"asyncFileReader", ANY, HINT, "engine files are mapped"},
     {"getPlanVersionOnly", FLAG, HONOUR, "print which version wrote the engine",
      AT(version_only)},
-    {"refit", ANY, REFUSE, NO_REFIT},
-    {"stripWeights", ANY, REFUSE, NO_REFIT},
-    {"stripAllWeights", ANY, REFUSE, NO_REFIT},
-    {"weightless", ANY, REFUSE, NO_REFIT},
-    {"refitFromOnnx", ANY, REFUSE, NO_REFIT},
+    {"refit", FLAG, HONOUR, "engines can always be refitted", AT(ignored)},
+    {"stripWeights", FLAG, HONOUR, "save the engine without its weights", AT(strip)},
+    {"stripAllWeights", FLAG, HONOUR, "the same", AT(strip)},
+    {"weightless", FLAG, HONOUR, "the same", AT(strip)},
+    {"refitFromOnnx", FLAG, HONOUR, "give the loaded engine the weights of --onnx",
+     AT(refit_onnx)},
     {"allowWeightStreaming", ANY, REFUSE, "weights are not streamed in this version"},
     {"versionCompatible", ANY, REFUSE, "engines of this version do not promise it"},
     {"vc", ANY, REFUSE, "engines of this version do not promise it"},
@@ -161,7 +161,8 @@ static const flag flags[] = {
     {"useCudaGraph", ANY, HINT, NO_CUDA},
     {"noCudaGraph", ANY, HINT, NO_CUDA},
     {"timeDeserialize", FLAG, HONOUR, "time the loading of the engine", AT(deserialize)},
-    {"timeRefit", ANY, REFUSE, NO_REFIT},
+    {"timeRefit", FLAG, HONOUR, "time a refit with the weights that the engine has",
+     AT(time_refit)},
     {"separateProfileRun", FLAG, HONOUR, "profiles are always made in runs of their own",
      AT(separate)},
     {"skipInference", FLAG, HONOUR, "build only", AT(skip)},
@@ -176,7 +177,7 @@ static const flag flags[] = {
     {"verbose", FLAG, HONOUR, "say more", AT(cli.verbose)},
     {"avgRuns", INT, HONOUR, "=N runs in a line of the trace [10]", AT(avg_runs), 1, 1e9},
     {"percentile", TEXT, HONOUR, "=P,... percentiles to print [90,95,99]", AT(percentiles)},
-    {"dumpRefit", ANY, REFUSE, NO_REFIT},
+    {"dumpRefit", FLAG, HONOUR, "print the weights that can be changed", AT(dump_refit)},
     {"dumpOutput", FLAG, HONOUR, "print the outputs", AT(dump_output)},
     {"dumpRawBindingsToFile", ANY, REFUSE, "`whet run --output=NAME:FILE` writes raw values"},
     {"dumpProfile", FLAG, HONOUR, "print the time of each layer", AT(dump_profile)},
@@ -325,7 +326,11 @@ static bool check(const whet_exec *e) {
                       "detailed; engines always know their layers", e->verbosity);
     else if (!e->onnx && !e->load_engine)
         whet_cli_fail("exec: something is missing; expected --onnx=FILE or --loadEngine=FILE");
-    else if (e->onnx && e->load_engine)
+    else if (e->refit_onnx && (!e->onnx || !e->load_engine))
+        whet_cli_fail("exec: --refitFromOnnx needs --loadEngine=FILE and --onnx=FILE");
+    else if (e->strip && (e->load_engine || !e->save_engine))
+        whet_cli_fail("exec: --stripWeights needs --onnx=FILE and --saveEngine=FILE");
+    else if (e->onnx && e->load_engine && !e->refit_onnx)
         whet_cli_fail("exec: --onnx and --loadEngine exclude each other");
     else if (e->save_engine && e->load_engine)
         whet_cli_fail("exec: --saveEngine and --loadEngine exclude each other");

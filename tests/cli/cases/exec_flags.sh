@@ -3,7 +3,8 @@
 try() { whet exec --onnx=data/add.onnx --saveEngine=a.whet "$@" | tail -n 1 | cut -c 1-11; }
 try --fp16
 try --best
-try --refit
+try --refitFromOnnx
+try --stripWeights=1
 try --useDLACore=0
 try --plugins=a.so
 try --device=1
