@@ -314,7 +314,7 @@ static whet_status run_build(whet_build *x, whet_engine **engine) {
     }
     if (whet_config_int8(c)) {
         if (!x->copy) x->b->fresh = false;
-        WHET_TRY(whet_calibrate(x, graph_of(x)));
+        WHET_TRY(whet_calibrate(x, graph_of(x), true));
     }
     if (whet_config_int4(c)) {
         if (!x->copy) x->b->fresh = false;
@@ -393,7 +393,8 @@ whet_status whet_builder_quantize(whet_builder *b, whet_config *config) {
     if (status == WHET_OK) status = whet_network_copy(net, NULL, 0, &copy, err);
     if (status == WHET_OK) status = whet_constraints_apply(&x, copy, true);
     bool int4 = whet_config_int4(config);
-    if (status == WHET_OK && (!int4 || whet_config_int8(config))) status = whet_calibrate(&x, copy);
+    if (status == WHET_OK && (!int4 || whet_config_int8(config)))
+        status = whet_calibrate(&x, copy, false);
     if (status == WHET_OK && x.accuracy && x.accuracy->searched && config->accuracy_report)
         status = whet_accuracy_report(x.accuracy, NULL, config->accuracy_report, err);
     if (status == WHET_OK && int4) status = whet_int4(&x, copy, true);

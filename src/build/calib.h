@@ -140,6 +140,7 @@ typedef struct whet_calib {
     int32_t *op_taps;      // by id of the value: first op + 1, the others follow by `next`
     int32_t *next_op;      // [n_ops]
     const bool *keep;      // by index of an operator: stays in float; NULL: none
+    bool building;         // an engine, not only a graph
     struct whet_accuracy *accuracy; // gets the samples; may be NULL
     const bool *watched;   // by id: goes to `watch` too; NULL: none
     void (*watch)(void *user, int32_t id, const whet_tensor *t);
@@ -195,8 +196,13 @@ whet_status whet_calib_round_weights(whet_calib_op *op, whet_arena *arena, whet_
 // quantize_linear and dequantize_linear at the sites, weights of i8 (calib_insert.c).
 whet_status whet_calib_insert(whet_calib *c, bool signed_8, bool correct_bias, whet_error *err);
 
+// Which operators stay in float since integers make them no faster, in the arena of c; NULL where
+// that is not looked for (choose_int8.c).
+whet_status whet_choose_int8(whet_calib *c, const bool **keep, whet_error *err);
+
 // Everything: ranges from the build's samples or cache, then the change. Does nothing to a graph
 // that is quantized already.
-whet_status whet_calibrate(struct whet_build *x, whet_graph *g);
+// building: an engine follows, so that times count.
+whet_status whet_calibrate(struct whet_build *x, whet_graph *g, bool building);
 
 #endif

@@ -156,15 +156,21 @@ static whet_status even_out(whet_calib *c, whet_error *err) {
 
 static whet_status insert_chosen(whet_calib *c, whet_error *err) {
     const whet_config *o = c->x->c;
-    bool *keep;
+    const bool *keep = NULL;
+    bool *found;
     whet_calib chosen;
-    WHET_TRY(whet_accuracy_search(c->accuracy, c, &keep, err));
+    if (c->accuracy) {
+        WHET_TRY(whet_accuracy_search(c->accuracy, c, &found, err));
+        keep = found;
+    } else if (c->building) {
+        WHET_TRY(whet_choose_int8(c, &keep, err));
+    }
+    if (!keep) return whet_calib_insert(c, o->activations, !o->no_bias_correction, err);
     WHET_TRY(whet_calib_sites_choose(c, c->g, keep, c->arena, &chosen, err));
     return whet_calib_insert(&chosen, o->activations, !o->no_bias_correction, err);
 }
 
 static whet_status calibrate(whet_calib *c, whet_calib_cache *cache, whet_error *err) {
-    const whet_config *o = c->x->c;
     WHET_TRY(whet_calib_simplify(c->x, c->g));
     WHET_TRY(whet_calib_sites_find(c, err));
     if (!c->n_ops) {
@@ -174,11 +180,10 @@ static whet_status calibrate(whet_calib *c, whet_calib_cache *cache, whet_error 
     }
     WHET_TRY(even_out(c, err));
     WHET_TRY(find_ranges(c, cache, err));
-    if (c->accuracy) return insert_chosen(c, err);
-    return whet_calib_insert(c, o->activations, !o->no_bias_correction, err);
+    return insert_chosen(c, err);
 }
 
-whet_status whet_calibrate(whet_build *x, whet_graph *g) {
+whet_status whet_calibrate(whet_build *x, whet_graph *g, bool building) {
     const whet_config *o = x->c;
     if (is_quantized(g)) {
         if (o->accuracy)
@@ -207,7 +212,8 @@ whet_status whet_calibrate(whet_build *x, whet_graph *g) {
     whet_calib_cache cache;
     whet_arena_init(&arena);
     whet_calib_cache_init(&cache);
-    whet_calib c = {.x = x, .g = g, .arena = &arena, .accuracy = x->accuracy};
+    whet_calib c = {.x = x, .g = g, .arena = &arena, .accuracy = x->accuracy,
+                    .building = building};
     whet_calib_cache_init(&c.hand);
     whet_status status = whet_calib_hand_read(o, g, &c.hand, x->err);
     if (status == WHET_OK) status = calibrate(&c, &cache, x->err);

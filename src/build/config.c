@@ -28,6 +28,7 @@ static const char *const precision_choices[] = {
 #include "build/precisions.def"
 #undef PRECISION
     NULL};
+static const char *const layer_choices[] = {"faster", "all", NULL};
 static const char *const constraint_choices[] = {"obey", "prefer", "none", NULL};
 static const char *const method_choices[] = {"mse",    "entropy", "minmax", "percentile",
                                              "legacy", NULL};
@@ -61,6 +62,9 @@ static const char *const activation_choices[] = {"asymmetric", "symmetric", NULL
       "4 bits with a scale for each group; rounded by GPTQ where `calibration` is given", NULL)    \
     X("int4-group", OPT_INT, int4_group, 8, 4096, NULL, "N", "32",                                 \
       "weights along the inner dimension that share a scale, a multiple of 8", NULL)               \
+    X("int8-layers", OPT_CHOICE, int8_layers, 0, 0, layer_choices, "faster|all", "faster",         \
+      "what calibration quantizes: what is timed to be faster so (from level 1 on), or all that "  \
+      "has a form on integers", NULL)                                                              \
     X("strongly-typed", OPT_BOOL, strongly_typed, 0, 0, NULL, "true|false", "false",               \
       "types are the model's: options that choose others are refused", NULL)                       \
     X("precision-constraints", OPT_CHOICE, constraints, 0, 0, constraint_choices,                  \

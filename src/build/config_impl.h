@@ -14,6 +14,7 @@ enum { WHET_VERIFY_AUTO, WHET_VERIFY_OFF, WHET_VERIFY_FULL };
 enum { WHET_PLAN_TUNED, WHET_PLAN_PLAIN, WHET_PLAN_REFERENCE };
 enum { WHET_MEMORY_AUTO, WHET_MEMORY_MIN, WHET_MEMORY_ANY };
 enum { WHET_PORTABLE_FULL, WHET_PORTABLE_NONE };
+enum { WHET_INT8_FASTER, WHET_INT8_ALL };
 enum { WHET_CONSTRAINTS_OBEY, WHET_CONSTRAINTS_PREFER, WHET_CONSTRAINTS_NONE };
 enum {
 #define PRECISION(id, name, dtype) WHET_PRECISION_INDEX_##id,
@@ -49,7 +50,7 @@ struct whet_config {
     bool strongly_typed;
     int64_t int4_group;
     bool int8, int4, equalize, no_bias_correction;
-    int32_t constraints;
+    int32_t constraints, int8_layers;
     const char *layer_precisions, *layer_output_types;
     const char *calibration, *calib, *keep_float, *accuracy, *accuracy_report;
     const char *ranges_text, *ranges_file;
