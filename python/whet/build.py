@@ -80,12 +80,12 @@ def build(model, *, precision="fp32", calibration=None, profiles=None, shapes=No
     called with (phase, done, total, seconds left), False cancels. calibration, with
     precision="int8", or "int4" to round better: samples as an iterable of {input: array}, a file of
     them, or a calibration cache; whet.quantize says more. ranges, beside or instead of it:
-    {value: (low, high)}. accuracy: a budget, such as "0.1%" (top-1), "cosine:0.999" or "snr:30dB"; the engine is the
-    fastest mix of int8, bf16 and fp32 that keeps it on these samples. metric: a function of two
-    lists of {output: array}, a batch each, in FP32 and as computed, that gives a number, larger is
-    better; accuracy then is "0.5%" of it, "drop:0.01" or "least:0.76". verify: "full" compares
-    every layer with its C reference, on samples where there are some, and keeps what was found in
-    the engine. options: further options of the command line by name, those that list names as
+    {value: (low, high)}. accuracy: a budget, such as "0.1%" (top-1), "cosine:0.999" or "snr:30dB";
+    the engine is the fastest mix of int8, bf16 and fp32 that keeps it on these samples. metric: a
+    function of two lists of {output: array}, a batch each, in FP32 and as computed, that gives a
+    number, larger is better; accuracy then is "0.5%" of it, "drop:0.01" or "least:0.76". verify:
+    "full" compares every layer with its C reference, on samples where there are some, and keeps
+    what was found in the engine. options: further options of the command line by name, those that list names as
     dicts. What is not available raises whet.Error with the reason."""
     if not isinstance(precision, str):
         names = sorted(precision)
