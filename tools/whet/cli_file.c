@@ -158,18 +158,18 @@ bool whet_cli_parse_npy(const char *path, void *bytes, size_t size, whet_tensor 
     return true;
 }
 
-bool whet_cli_write_npy(const char *path, const whet_tensor *t) {
+size_t whet_cli_npy_head(const char *path, const whet_tensor *t, char *head) {
     const char *kind = NULL;
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
         if (kinds[i].dtype == t->dtype) kind = kinds[i].text;
-    if (!kind) return bad_npy(path, "values of this type cannot be written as .npy");
-    char dims[WHET_MAX_RANK * 22 + 1] = "", head[128 + sizeof dims];
+    if (!kind) return bad_npy(path, "values of this type cannot be written as .npy"), 0;
+    char dims[WHET_MAX_RANK * 22 + 1] = "";
     size_t at = 0;
     for (int32_t d = 0; d < t->rank; d++)
         at += (size_t)snprintf(dims + at, sizeof dims - at, "%lld,%s", (long long)t->dims[d],
                                d + 1 < t->rank ? " " : "");
     char order = whet_tensor_bytes(t->dtype, 1) == 1 ? '|' : '<';
-    int n = snprintf(head + 10, sizeof head - 10,
+    int n = snprintf(head + 10, WHET_CLI_NPY_HEAD - 10,
                      "{'descr': '%c%s', 'fortran_order': False, 'shape': (%s), }", order, kind,
                      dims);
     size_t total = ((size_t)n + 11 + 63) & ~(size_t)63; // values start at a multiple of 64
@@ -178,9 +178,15 @@ bool whet_cli_write_npy(const char *path, const whet_tensor *t) {
     memcpy(head, "\x93NUMPY\x01", 8);
     head[8] = (char)((total - 10) & 255);
     head[9] = (char)((total - 10) >> 8);
+    return total;
+}
+
+bool whet_cli_write_npy(const char *path, const whet_tensor *t) {
+    char head[WHET_CLI_NPY_HEAD];
+    size_t n = whet_cli_npy_head(path, t, head);
     const void *pieces[] = {head, t->data};
-    size_t sizes[] = {total, t->bytes};
-    return whet_cli_write_file(path, pieces, sizes, 2);
+    size_t sizes[] = {n, t->bytes};
+    return n && whet_cli_write_file(path, pieces, sizes, 2);
 }
 
 // ---- lines ----

@@ -14,6 +14,9 @@ bool whet_cli_is_npy(const char *path); // by its name
 // Type, shape and data of a file's bytes; data points into them. False: printed.
 bool whet_cli_parse_npy(const char *path, void *bytes, size_t size, whet_tensor *tensor);
 bool whet_cli_write_npy(const char *path, const whet_tensor *tensor);
+// What stands before the values of a .npy file; path: for the message. Gives its size, 0: printed.
+#define WHET_CLI_NPY_HEAD 512
+size_t whet_cli_npy_head(const char *path, const whet_tensor *tensor, char *head);
 
 // Inputs of a run, in the engine's order.
 typedef struct whet_cli_inputs {

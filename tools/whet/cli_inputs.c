@@ -257,10 +257,49 @@ static bool make_one(const whet_engine *engine, const whet_cli_feed *feed, whet_
     return true;
 }
 
+static bool is_npz(const char *text) {
+    size_t n = strlen(text);
+    return n > 4 && !strcmp(text + n - 4, ".npz") && !strchr(text, ':');
+}
+
+// Every array of the file, for the input of its name.
+static bool load_npz(const whet_engine *engine, const char *path, whet_cli_inputs *in) {
+    whet_weights *w = NULL;
+    whet_status status = whet_weights_open(NULL, path, &w);
+    if (status != WHET_OK) return whet_cli_fail_status(status, NULL), false;
+    bool good = true;
+    for (int32_t k = 0; k < whet_weights_count(w) && good; k++) {
+        const char *name = whet_weights_name(w, k), *rest = NULL;
+        char text[1024];
+        whet_tensor t = {0};
+        snprintf(text, sizeof text, "%s:", name);
+        int32_t i = whet_cli_find_io(engine, true, text, &rest);
+        status = whet_weights_find(w, name, WHET_DTYPE_NONE, &t);
+        void *copy = status == WHET_OK ? malloc(t.bytes ? t.bytes : 1) : NULL;
+        good = i >= 0 && !*rest && copy && !in->memory[i];
+        if (i < 0 || *rest) whet_cli_fail_io(engine, true, name);
+        else if (!copy) whet_cli_fail("%s: \"%s\" cannot be read", path, name);
+        else if (!good) whet_cli_fail("input \"%s\" is given more than once", name);
+        if (!good) {
+            free(copy);
+            continue;
+        }
+        memcpy(copy, t.data, t.bytes);
+        t.data = in->memory[i] = copy;
+        in->v[i] = t;
+    }
+    whet_weights_close(w);
+    return good;
+}
+
 static bool load_files(const whet_engine *engine, const whet_cli_list *files,
                        whet_cli_inputs *in) {
     for (int32_t k = 0; files && k < files->n; k++) {
         const char *path = NULL;
+        if (is_npz(files->v[k])) {
+            if (!load_npz(engine, files->v[k], in)) return false;
+            continue;
+        }
         int32_t i = whet_cli_find_io(engine, true, files->v[k], &path);
         if (i < 0) return whet_cli_fail_io(engine, true, files->v[k]);
         whet_io_info info = io(engine, true, i);

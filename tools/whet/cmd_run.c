@@ -16,7 +16,7 @@ typedef struct {
 static const whet_cli_option options[] = {
     {"input", 'i', "NAME:FILE", WHET_CLI_LIST, offsetof(run_args, inputs),
      "values of an input: a .npy file, or the bytes of its values, of texts one a line; once for "
-     "each input"},
+     "each input; or FILE.npz with arrays of their names"},
     {"random", 0, NULL, WHET_CLI_FLAG, offsetof(run_args, random),
      "fill inputs without a file: floats from -1 to 1, empty texts, zeros for other types"},
     {"seed", 0, "N", WHET_CLI_INT, offsetof(run_args, seed), "start of the random values"},
