@@ -97,7 +97,7 @@ def build(model, *, precision="fp32", calibration=None, profiles=None, shapes=No
     names = set(precision.split(","))
     chosen, samples = source_of(calibration, options, twice="int4" in names)
     mixes = accuracy is not None and precision == "fp32"  # whatever is fastest and holds
-    wanted = mixes or verify == "full" or names & {"int8", "int4"}
+    wanted = mixes or verify == "full" or names & {"int8", "int4", "best"}
     if calibration is not None and not wanted:
         _refuse("calibration", "...",
                 "it is for precision=\"int8\" or \"int4\" and verify=\"full\"")

@@ -81,6 +81,8 @@ whet_status whet_build_write(whet_build *x, whet_engine **engine);
 // The same, verified as the config says.
 whet_status whet_build_finish(whet_build *x, whet_engine **engine);
 
+// What the precision "best" does not bring here (best.c).
+void whet_build_log_best(whet_build *x, const whet_graph *g);
 // Refuses options that choose types where the model's hold (constraints.c). WHET_E_INVALID.
 whet_status whet_config_check_typed(const whet_config *c, whet_error *err);
 // Sets the demands of the graph's nodes as the options say (constraints.c). WHET_E_NOT_FOUND: there

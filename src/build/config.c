@@ -47,8 +47,8 @@ static const char *const activation_choices[] = {"asymmetric", "symmetric", NULL
     X("memory", OPT_CHOICE, memory, 0, 0, memory_choices, "auto|min|any", "auto",                  \
       "auto: packed weights take at most 2.1 times the room of the weights, or 64 MiB more; min: " \
       "the form that takes the least, whatever it costs in time; any: the fastest", NULL)          \
-    X("precision", OPT_SET, precision, 0, 0, precision_choices, "fp32|bf16|int8|int4,...",         \
-      "fp32",                                                                                      \
+    X("precision", OPT_SET, precision, 0, 0, precision_choices,                                    \
+      "fp32|bf16|int8|int4|best,...", "fp32",                                                      \
       "arithmetic that the engine may use; fp32 always",                                           \
       "this version computes in fp32, bf16 and int8; int4 is for weights")                         \
     X("bf16", OPT_BOOL, bf16, 0, 0, NULL, "true|false", "false",                                   \
@@ -62,6 +62,9 @@ static const char *const activation_choices[] = {"asymmetric", "symmetric", NULL
       "4 bits with a scale for each group; rounded by GPTQ where `calibration` is given", NULL)    \
     X("int4-group", OPT_INT, int4_group, 8, 4096, NULL, "N", "32",                                 \
       "weights along the inner dimension that share a scale, a multiple of 8", NULL)               \
+    X("best", OPT_BOOL, best, 0, 0, NULL, "true|false", "false",                                   \
+      "the same as best among the precisions: all arithmetic of this machine, fp32, bf16, and "    \
+      "int8 where scales are given", NULL)                                                         \
     X("int8-layers", OPT_CHOICE, int8_layers, 0, 0, layer_choices, "faster|all", "faster",         \
       "what calibration quantizes: what is timed to be faster so (from level 1 on), or all that "  \
       "has a form on integers", NULL)                                                              \

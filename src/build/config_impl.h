@@ -47,7 +47,7 @@ struct whet_config {
     bool verify_warn;
     double calib_percentile, smooth;
     int32_t calib_method, activations; // a whet_calib_method; 0: asymmetric
-    bool strongly_typed;
+    bool strongly_typed, best;
     int64_t int4_group;
     bool int8, int4, equalize, no_bias_correction;
     int32_t constraints, int8_layers;
@@ -75,8 +75,18 @@ static inline bool whet_config_any(const struct whet_config *c) {
     return c->accuracy && !c->precision && !c->bf16 && !c->int8;
 }
 
+// All that this machine has; int8 where something gives scales.
+static inline bool whet_config_best(const struct whet_config *c) {
+    return c->best || (c->precision & WHET_PRECISION_BEST);
+}
+static inline bool whet_config_scales(const struct whet_config *c) {
+    return c->calibration || c->calib_next || c->calib || c->n_ranges || c->ranges_text ||
+           c->ranges_file;
+}
+
 static inline bool whet_config_bf16(const struct whet_config *c) {
-    return c->bf16 || (c->precision & WHET_PRECISION_BF16) || whet_config_any(c);
+    return c->bf16 || (c->precision & WHET_PRECISION_BF16) || whet_config_any(c) ||
+           whet_config_best(c);
 }
 
 static inline bool whet_config_int4(const struct whet_config *c) {
@@ -84,7 +94,8 @@ static inline bool whet_config_int4(const struct whet_config *c) {
 }
 
 static inline bool whet_config_int8(const struct whet_config *c) {
-    return c->int8 || (c->precision & WHET_PRECISION_INT8) || whet_config_any(c);
+    return c->int8 || (c->precision & WHET_PRECISION_INT8) || whet_config_any(c) ||
+           (whet_config_best(c) && whet_config_scales(c));
 }
 
 #endif

@@ -255,6 +255,8 @@ whet_status whet_config_check_typed(const whet_config *c, whet_error *err) {
                          : c->bf16                           ? "bf16"
                          : c->int8                           ? "int8"
                          : c->int4                           ? "int4"
+                         : c->best                           ? "best"
+                         : c->accuracy                       ? "accuracy"
                          : c->layer_precisions               ? "layer-precisions"
                          : c->layer_output_types             ? "layer-output-types"
                          : c->calibration || c->calib_next   ? "calibration"

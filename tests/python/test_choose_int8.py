@@ -2,6 +2,9 @@
 """Builds that may use int8 leave operators in float that are faster so, by the times of the tuner:
 here times of a cache, some of which were made slow."""
 
+import pathlib
+import subprocess
+
 import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
@@ -83,6 +86,23 @@ def test_operators_stay_in_float_where_that_is_faster(net, tmp_path):
     assert named["second"] == "quant_conv"
     slow_down(cache, "quant_conv")
     assert not any(op.startswith("quant") for op in kinds(build(net, cache)).values())
+
+
+def test_best_is_what_there_is(net, tmp_path):
+    cache = tmp_path / "cache"
+    engine = build(net, cache, precision="best")
+    plain = whet.build(net, level=0, precision="best", options={"verify": "off"})
+    types = [t["type"] for layer in plain.inspect()["layers"] for t in layer["outputs"]]
+    assert not any(t.startswith(("i8", "u8")) for t in types)  # no scales
+    assert len(engine.context().run({"x": np.ones((1, 16, 14, 14), np.float32)})) == 1
+    slow_down(cache, "conv")
+    assert "quant_conv" in kinds(build(net, cache, precision="best")).values()
+    program = pathlib.Path(__file__).resolve().parents[2] / "build/bin/whet"
+    if program.exists():
+        (tmp_path / "m.onnx").write_bytes(net)
+        done = subprocess.run([program, "build", tmp_path / "m.onnx", "-o", tmp_path / "a.whet",
+                               "--best", "--level=0"], capture_output=True, text=True, check=True)
+        assert "best: int8 is not used, since no scales" in done.stderr
 
 
 def test_integers_are_chosen_where_floats_are_slow(net, tmp_path):

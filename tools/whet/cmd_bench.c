@@ -188,7 +188,9 @@ static bool wants_bf16(const whet_cli *cli) {
     for (int32_t i = 0; i + 1 < cli->settings.n; i += 2) {
         const char *name = cli->settings.v[i], *value = cli->settings.v[i + 1];
         if (!strcmp(name, "bf16") && !strcmp(value, "true")) return true;
-        if (!strcmp(name, "precision") && strstr(value, "bf16")) return true;
+        if (!strcmp(name, "best") && !strcmp(value, "true")) return true;
+        if (!strcmp(name, "precision") && (strstr(value, "bf16") || strstr(value, "best")))
+            return true;
     }
     return false;
 }

@@ -105,6 +105,7 @@ static whet_engine *build(whet_exec *e) {
     if (e->int4 && !add_setting(e, "int4", "true")) return NULL;
     if (e->calib && !add_setting(e, "calib", e->calib)) return NULL;
     if (e->bf16 && !add_setting(e, "bf16", "true")) return NULL;
+    if (e->best && !add_setting(e, "best", "true")) return NULL;
     if (e->strongly_typed && !add_setting(e, "strongly-typed", "true")) return NULL;
     if (e->layer_precisions && !add_setting(e, "layer-precisions", e->layer_precisions))
         return NULL;

@@ -60,7 +60,7 @@ static const flag flags[] = {
     {"int8", FLAG, HONOUR, "quantize with the scales of --calib", AT(int8)},
     {"fp8", ANY, REFUSE, FP32_ONLY},
     {"int4", FLAG, HONOUR, "store weights of matrix products in 4 bits", AT(int4)},
-    {"best", ANY, REFUSE, FP32_ONLY},
+    {"best", FLAG, HONOUR, "all of these that the machine has, INT8 with --calib", AT(best)},
     {"noTF32", FLAG, HONOUR, "FP32 is never rounded to TF32", AT(ignored)},
     {"stronglyTyped", FLAG, HONOUR, "types are the model's; flags that choose others are refused",
      AT(strongly_typed)},

@@ -2,7 +2,7 @@
 # flags that are refused, unknown or wrong: nothing is done
 try() { whet exec --onnx=data/add.onnx --saveEngine=a.whet "$@" | tail -n 1 | cut -c 1-11; }
 try --fp16
-try --best
+try --fp8
 try --refitFromOnnx
 try --stripWeights=1
 try --useDLACore=0
