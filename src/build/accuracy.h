@@ -152,6 +152,9 @@ enum {
 // The graph of c with the operators in float that `keep` marks, and its plan.
 whet_status whet_variant_make(const whet_calib *c, const bool *keep, int32_t flags,
                               whet_variant *v, whet_error *err);
+// The same for a graph as it is, which the variant owns from then on, tuned.
+whet_status whet_variant_of(struct whet_build *x, whet_graph *ir, int32_t flags, whet_variant *v,
+                            whet_error *err);
 void whet_variant_free(whet_variant *v);
 // On the samples: whet_accuracy_run.
 whet_status whet_variant_run(whet_variant *v, whet_accuracy *a, int64_t most, bool reference,

@@ -46,9 +46,7 @@ static double time_of(const whet_pgraph *g, const whet_plan *p) {
     return sum;
 }
 
-static whet_status make_plan(const whet_calib *c, int32_t flags, whet_variant *v,
-                             whet_error *err) {
-    whet_build *x = c->x;
+static whet_status make_plan(whet_build *x, int32_t flags, whet_variant *v, whet_error *err) {
     whet_plan_options o = {.threads = x->threads, .disable_kernels = x->c->disable_kernels};
     whet_boxes boxes;
     if (flags & WHET_VARIANT_TUNED) WHET_TRY(whet_build_plan_options(x, &o));
@@ -70,7 +68,20 @@ whet_status whet_variant_make(const whet_calib *c, const bool *keep, int32_t fla
     WHET_TRY_GOTO(whet_graph_clone(c->g, &as_it_is, &v->ir, err));
     if (!(flags & WHET_VARIANT_WHOLE)) WHET_TRY_GOTO(quantize(c, keep, v, err));
     WHET_TRY_GOTO(whet_build_optimize(c->x, v->ir, true, &v->graph));
-    WHET_TRY_GOTO(make_plan(c, flags, v, err));
+    WHET_TRY_GOTO(make_plan(c->x, flags, v, err));
+    return WHET_OK;
+fail:
+    whet_variant_free(v);
+    return status;
+}
+
+whet_status whet_variant_of(whet_build *x, whet_graph *ir, int32_t flags, whet_variant *v,
+                            whet_error *err) {
+    whet_status status;
+    *v = (whet_variant){.ir = ir};
+    whet_arena_init(&v->arena);
+    WHET_TRY_GOTO(whet_build_optimize(x, ir, true, &v->graph));
+    WHET_TRY_GOTO(make_plan(x, flags | WHET_VARIANT_TUNED, v, err));
     return WHET_OK;
 fail:
     whet_variant_free(v);

@@ -325,6 +325,8 @@ static whet_status run_build(whet_build *x, whet_engine **engine) {
         if (!x->copy) x->b->fresh = false;
         WHET_TRY(whet_int4(x, graph_of(x), false));
     }
+    if (!x->copy) x->b->fresh = false;
+    WHET_TRY(whet_islands(x, graph_of(x)));
     if (c->verify == WHET_VERIFY_FULL) WHET_TRY(keep_imported(x));
     WHET_TRY(optimize(x));
     WHET_TRY(whet_profiles_resolve(x->c->profiles, x->c->n_profiles, x->graph, &x->arena,

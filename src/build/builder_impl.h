@@ -50,6 +50,7 @@ typedef struct whet_build {
     whet_tuner *tuner;
     whet_cost_source source; // the tuner
     struct whet_accuracy *accuracy; // NULL: no budget is stated, or none that applies
+    bool calibrated;         // the graph got its quantization from this build
     bool bf16;               // values may be stored as bf16
     whet_arena arena;
     int32_t steps_after; // about as many are to be tuned after the graph in progress
@@ -83,6 +84,9 @@ whet_status whet_build_finish(whet_build *x, whet_engine **engine);
 
 // What the precision "best" does not bring here (best.c).
 void whet_build_log_best(whet_build *x, const whet_graph *g);
+// Looks for islands of a model that states its quantization, times them, reports what slows the
+// engine down, and takes it out of g where that is allowed (islands.c).
+whet_status whet_islands(whet_build *x, whet_graph *g);
 // Refuses options that choose types where the model's hold (constraints.c). WHET_E_INVALID.
 whet_status whet_config_check_typed(const whet_config *c, whet_error *err);
 // Sets the demands of the graph's nodes as the options say (constraints.c). WHET_E_NOT_FOUND: there

@@ -210,6 +210,7 @@ whet_status whet_calibrate(whet_build *x, whet_graph *g, bool building) {
     if (o->accuracy) WHET_TRY(whet_accuracy_create(x, &x->accuracy, x->err));
     whet_arena arena;
     whet_calib_cache cache;
+    x->calibrated = true;
     whet_arena_init(&arena);
     whet_calib_cache_init(&cache);
     whet_calib c = {.x = x, .g = g, .arena = &arena, .accuracy = x->accuracy,

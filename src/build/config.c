@@ -68,6 +68,9 @@ static const char *const activation_choices[] = {"asymmetric", "symmetric", NULL
     X("int8-layers", OPT_CHOICE, int8_layers, 0, 0, layer_choices, "faster|all", "faster",         \
       "what calibration quantizes: what is timed to be faster so (from level 1 on), or all that "  \
       "has a form on integers", NULL)                                                              \
+    X("remove-islands", OPT_BOOL, remove_islands, 0, 0, NULL, "true|false", "false",               \
+      "of a model that states its quantization, leave out rounding between floats that slows the " \
+      "engine down, which the log tells from level 3 on", NULL)                                    \
     X("strongly-typed", OPT_BOOL, strongly_typed, 0, 0, NULL, "true|false", "false",               \
       "types are the model's: options that choose others are refused", NULL)                       \
     X("precision-constraints", OPT_CHOICE, constraints, 0, 0, constraint_choices,                  \

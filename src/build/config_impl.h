@@ -47,7 +47,7 @@ struct whet_config {
     bool verify_warn;
     double calib_percentile, smooth;
     int32_t calib_method, activations; // a whet_calib_method; 0: asymmetric
-    bool strongly_typed, best;
+    bool strongly_typed, best, remove_islands;
     int64_t int4_group;
     bool int8, int4, equalize, no_bias_correction;
     int32_t constraints, int8_layers;

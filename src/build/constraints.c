@@ -257,6 +257,7 @@ whet_status whet_config_check_typed(const whet_config *c, whet_error *err) {
                          : c->int4                           ? "int4"
                          : c->best                           ? "best"
                          : c->accuracy                       ? "accuracy"
+                         : c->remove_islands                 ? "remove-islands"
                          : c->layer_precisions               ? "layer-precisions"
                          : c->layer_output_types             ? "layer-output-types"
                          : c->calibration || c->calib_next   ? "calibration"

@@ -88,6 +88,56 @@ def test_operators_stay_in_float_where_that_is_faster(net, tmp_path):
     assert not any(op.startswith("quant") for op in kinds(build(net, cache)).values())
 
 
+@pytest.fixture(scope="module")
+def stated():
+    """Two convolutions with rounding around them, and one more alone between floats."""
+    rng = np.random.default_rng(2)
+    f = np.float32
+    constants = {"s": f(0.03), "z": np.uint8(120), "ws": f(0.004), "wz": np.int8(0)}
+    nodes = []
+
+    def rounded(x):
+        nodes.append(node(f"{x}_round", "QuantizeLinear", f"{x} s z", f"{x}_q"))
+        nodes.append(node(f"{x}_back", "DequantizeLinear", f"{x}_q s z", f"{x}_r"))
+        return f"{x}_r"
+
+    def conv(name, x, cin, cout):
+        constants[name + "_w"] = rng.integers(-127, 128, (cout, cin, 3, 3)).astype(np.int8)
+        nodes.append(node(name + "_weights", "DequantizeLinear", f"{name}_w ws wz", name + "_f"))
+        nodes.append(node(name, "Conv", f"{x} {name}_f", name + "_y", pads=[1, 1, 1, 1]))
+        return name + "_y"
+    y = conv("second", rounded(conv("first", rounded("x"), 16, 32)), 32, 32)
+    nodes.append(node("sigmoid", "Sigmoid", y, "t"))
+    nodes.append(node("sine", "Sin", conv("alone", rounded("t"), 32, 48), "y"))
+    return model(nodes, [1, 16, 14, 14], constants)
+
+
+def test_islands_are_told_and_taken_out(stated, tmp_path):
+    cache, path = tmp_path / "cache", tmp_path / "m.onnx"
+    path.write_bytes(stated)
+    program = pathlib.Path(__file__).resolve().parents[2] / "build/bin/whet"
+    x = np.random.default_rng(0).normal(size=(1, 16, 14, 14)).astype(np.float32)
+
+    def build_stated(level=2, remove=True):
+        return whet.build(path, level=level, timing_cache=cache,
+                          options={"remove-islands": remove, "verify": "off"})
+    build_stated()
+    want = build_stated(remove=False).context().run({"x": x})["y"]
+    slow_down(cache, "quant_conv", "i8[48,32,3,3]")
+    slow_down(cache, "quant_conv", "i8[32,32,3,3]")
+    removed = build_stated()
+    got = kinds(removed)
+    assert (got["first"], got["second"], got["alone"]) == ("quant_conv", "quant_conv", "conv")
+    assert np.abs(removed.context().run({"x": x})["y"] - want).max() < 0.2
+    assert kinds(build_stated(remove=False))["alone"] == "quant_conv"
+    if program.exists():
+        done = subprocess.run([program, "build", path, "-o", tmp_path / "a.whet", "--level=3",
+                               f"--timing-cache={cache}"], capture_output=True, text=True,
+                              check=True)
+        assert '"t_round" rounds a value between floats, for "alone"' in done.stderr
+        assert "option remove-islands" in done.stderr and "x_round" not in done.stderr
+
+
 def test_best_is_what_there_is(net, tmp_path):
     cache = tmp_path / "cache"
     engine = build(net, cache, precision="best")
