@@ -85,8 +85,8 @@ def build(model, *, precision="fp32", calibration=None, profiles=None, shapes=No
     function of two lists of {output: array}, a batch each, in FP32 and as computed, that gives a
     number, larger is better; accuracy then is "0.5%" of it, "drop:0.01" or "least:0.76". verify:
     "full" compares every layer with its C reference, on samples where there are some, and keeps
-    what was found in the engine. options: further options of the command line by name, those that list names as
-    dicts. What is not available raises whet.Error with the reason."""
+    what was found in the engine. options: further options of the command line by name, those that
+    list names as dicts. What is not available raises whet.Error with the reason."""
     if not isinstance(precision, str):
         names = sorted(precision)
         precision = names[0] if len(names) == 1 else ",".join(names)

@@ -9,7 +9,7 @@
 #include "pass/match.h"
 
 // Those that leave a graph that ONNX has words for and put into weights what belongs there.
-static const char *const first_passes[] = {"fold", "blocks", "canon", "bn_fold",
+static const char *const first_passes[] = {"widen", "fold", "blocks", "canon", "bn_fold",
                                            "bias", "pad",    "cse",   "dead"};
 
 whet_status whet_calib_simplify(whet_build *x, whet_graph *g) {

@@ -3,6 +3,7 @@
 // them becomes floats in the worker's scratch, which all rows of a task use; with few rows they are
 // unpacked in registers, each block's sum is multiplied by its scale.
 #include "kern/gemm/gemm_block.h"
+#include "kern/half.h"
 
 typedef struct block_panel { // packed operands of one panel, `width` columns wide
     const int32_t *words;
@@ -22,18 +23,6 @@ static block_panel panel_of(const whet_call *call, const whet_block_geom *w, int
     return b;
 }
 
-V_FN vf half_vector(const uint16_t *p) {
-#if defined(__AVX512F__)
-    return (vf)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)p));
-#elif defined(__AVX2__)
-    return (vf)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p));
-#else
-    vf y = v_zero();
-    for (int i = 0; i < V_W; i++) y[i] = whet_f16_to_f32(p[i]);
-    return y;
-#endif
-}
-
 V_FN vf byte_vector(const int8_t *p) {
     vf y = v_zero();
     for (int i = 0; i < V_W; i++) y[i] = (float)p[i];
@@ -42,7 +31,7 @@ V_FN vf byte_vector(const int8_t *p) {
 
 V_FN vf block_scale(const whet_block_geom *w, const block_panel *b, int64_t block, int v) {
     int64_t at = block * b->width + v * V_W;
-    return w->f16 ? half_vector((const uint16_t *)b->scales + at)
+    return w->f16 ? v_load_f16((const uint16_t *)b->scales + at)
                   : v_load((const float *)b->scales + at);
 }
 

@@ -3,7 +3,7 @@
 try() { "$@"; echo "exit $?"; }
 try whet build data/add.onnx -o a.whet --level=9
 try whet build data/add.onnx -o a.whet --level=3x
-try whet build data/add.onnx -o a.whet --precision=fp16
+try whet build data/add.onnx -o a.whet --precision=tf32
 try whet build data/add.onnx -o a.whet --deterministic=maybe
 try whet build data/add.onnx -o a.whet --disable-pass=nothing
 try whet build data/add.onnx -o a.whet --dump-ir=nothing

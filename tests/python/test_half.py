@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Models in float16 and bfloat16, and weights stored as FP16."""
+
+import pathlib
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+import whet
+
+GLYPHS = pathlib.Path(__file__).resolve().parents[1] / "data/glyphs"
+F, H = np.float32, np.float16
+
+
+def to_half(path):
+    """The model with float16 wherever it has float, inputs and outputs too."""
+    model = onnx.load(path)
+    graph = model.graph
+
+    def tensor(t):
+        if t.data_type == TensorProto.FLOAT:
+            t.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(t).astype(H), t.name))
+
+    for t in graph.initializer:
+        tensor(t)
+    for node in graph.node:
+        for a in node.attribute:
+            if a.type == onnx.AttributeProto.TENSOR:
+                tensor(a.t)
+            if node.op_type == "Cast" and a.name == "to" and a.i == TensorProto.FLOAT:
+                a.i = TensorProto.FLOAT16
+    del graph.value_info[:]
+    for v in [*graph.input, *graph.output]:
+        if v.type.tensor_type.elem_type == TensorProto.FLOAT:
+            v.type.tensor_type.elem_type = TensorProto.FLOAT16
+    return model.SerializeToString()
+
+
+def kernels(engine):
+    return [layer["kernel"] for layer in engine.inspect()["layers"]]
+
+
+@pytest.mark.parametrize("name", ["glyph_resnet18", "glyph_vit"])
+def test_model_in_float16(name):
+    """It computes by the kernels of f32; what is not rounded on the way is nearer to FP32."""
+    path = GLYPHS / f"{name}.onnx"
+    half = whet.build(to_half(path), level=0)
+    assert not any(k.startswith("reference") for k in kernels(half))
+    x = np.random.default_rng(0).standard_normal((4, 1, 48, 48), dtype=F)
+    want = whet.build(path, level=0).context().run({"image": x})["logits"]
+    got = half.context().run({"image": x.astype(H)})["logits"]
+    assert got.dtype == H
+    assert np.linalg.norm(got.astype(F) - want) < 0.01 * np.linalg.norm(want)
+
+
+def chain_model(kind, nodes, constants=()):
+    x = helper.make_tensor_value_info("x", kind, [2, 3])
+    y = helper.make_tensor_value_info("y", kind, None)
+    return helper.make_model(
+        helper.make_graph(nodes, "g", [x], [y], list(constants)), ir_version=10,
+        opset_imports=[helper.make_opsetid("", 21)]).SerializeToString()
+
+
+def test_overflow_is_that_of_the_result():
+    """A step beyond 65504 is no infinity as long as the result is none."""
+    big = numpy_helper.from_array(H([60000]), "big")
+    nodes = [helper.make_node("Add", ["x", "big"], ["a"]),
+             helper.make_node("Sub", ["a", "big"], ["y"])]
+    x = np.full((2, 3), 30000, H)
+    run = whet.build(chain_model(TensorProto.FLOAT16, nodes, [big])).context().run
+    assert (run({"x": x})["y"] == 30000).all()
+    run = whet.build(chain_model(TensorProto.FLOAT16, nodes[:1] + [
+        helper.make_node("Identity", ["a"], ["y"])], [big])).context().run
+    assert np.isinf(run({"x": x})["y"]).all()
+    plain = whet.build(chain_model(TensorProto.FLOAT16, nodes, [big]),
+                       options={"disable-pass": "widen"})
+    assert np.isinf(plain.context().run({"x": x})["y"]).all()
+
+
+def test_blocks_keep_their_types():
+    """The body of a loop computes in f32, what it carries is float16."""
+    body = helper.make_graph(
+        [helper.make_node("Mul", ["c", "c"], ["d"]), helper.make_node("Identity", ["k"], ["o"])],
+        "body", [helper.make_tensor_value_info("i", TensorProto.INT64, []),
+                 helper.make_tensor_value_info("k", TensorProto.BOOL, []),
+                 helper.make_tensor_value_info("c", TensorProto.FLOAT16, [2, 3])],
+        [helper.make_tensor_value_info("o", TensorProto.BOOL, []),
+         helper.make_tensor_value_info("d", TensorProto.FLOAT16, [2, 3])])
+    nodes = [helper.make_node("Neg", ["x"], ["n"]),
+             helper.make_node("Loop", ["two", "", "n"], ["l"], body=body),
+             helper.make_node("Sqrt", ["l"], ["y"])]
+    two = numpy_helper.from_array(np.int64(2), "two")
+    x = np.random.default_rng(0).standard_normal((2, 3)).astype(H)
+    got = whet.build(chain_model(TensorProto.FLOAT16, nodes, [two])).context().run({"x": x})["y"]
+    np.testing.assert_allclose(got, x.astype(F) ** 2, rtol=4e-3)
