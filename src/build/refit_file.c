@@ -13,6 +13,12 @@ static bool ends_with(const char *text, const char *end) {
     return n >= m && !strcmp(text + n - m, end);
 }
 
+static bool has_weights(const whet_refitter *r) {
+    for (int32_t i = 0; i < r->engine->listed.n; i++)
+        if (r->engine->listed.v[i].state == WHET_WEIGHT_FREE) return true;
+    return false;
+}
+
 // ---- models ----
 
 typedef struct {
@@ -69,7 +75,7 @@ static whet_status load_model(whet_refitter *r, const char *path) {
         WHET_TRY(whet_refitter_set(r, v->name, v->data));
         found++;
     }
-    if (!found)
+    if (!found && has_weights(r))
         WHET_FAIL(&r->handle.error, WHET_E_NOT_FOUND,
                   "none of its constants has the name of a weight of the engine");
     return WHET_OK;
@@ -115,7 +121,7 @@ static whet_status load_arrays(whet_refitter *r, const char *path) {
         WHET_TRY(whet_refitter_set(r, name, &t));
         found++;
     }
-    if (!found)
+    if (!found && has_weights(r))
         WHET_FAIL(&r->handle.error, WHET_E_NOT_FOUND,
                   "none of its arrays has the name of a weight of the engine");
     return WHET_OK;

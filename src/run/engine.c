@@ -113,7 +113,20 @@ static const whet_box *box_of(const whet_engine *e, int32_t i) {
     return e->profiles.n ? &e->profiles.v[i] : NULL;
 }
 
+// Zeros that stand for what a stripped engine does not have yet.
+static bool is_reserved(const whet_engine *e, const void *data) {
+    return e->reserved && (uintptr_t)data >= (uintptr_t)e->reserved &&
+           (uintptr_t)data - (uintptr_t)e->reserved < e->reserved_bytes;
+}
+
+static void drop_reserved(const whet_engine *e, whet_pgraph *g) {
+    for (int32_t i = 0; i < g->n_values; i++)
+        if (is_reserved(e, g->values[i].data)) g->values[i].data = NULL;
+    for (int32_t i = 0; i < g->n_blocks; i++) drop_reserved(e, g->blocks[i]);
+}
+
 static whet_status plan_anew(whet_engine *e, whet_error *err) {
+    drop_reserved(e, e->graph);
     whet_section *sources = whet_engine_file_find(&e->file, WHET_SECTION_SOURCES, 0);
     if (sources) WHET_TRY(whet_section_check(sources, e->env->workers, err));
     WHET_TRY(whet_pgraph_replay(e->graph, err));
@@ -145,7 +158,6 @@ static whet_status take_plan(whet_engine *e, uint32_t id, whet_error *err) {
     if (packed && e->env->copy_weights && e->map.data)
         WHET_TRY(whet_engine_copy_weights(e, packed, err));
     bool stripped = atomic_load(&e->stripped);
-    if (stripped && !e->reserved) WHET_TRY(reserve_packed(e, err));
     const void *weights = stripped ? e->reserved : e->weights ? e->weights
                           : packed ? packed->data : NULL;
     size_t weights_bytes = stripped ? (size_t)e->listed.packed_bytes : packed ? packed->size : 0;
@@ -221,26 +233,50 @@ static void set_weightless(whet_pgraph *g, bool weightless) {
     for (int32_t i = 0; i < g->n_blocks; i++) set_weightless(g->blocks[i], weightless);
 }
 
+static whet_status check_sources(const whet_pgraph *g, whet_error *err) {
+    for (int32_t i = 0; i < g->n_values; i++)
+        if (g->values[i].kind == WHET_PVALUE_SOURCE && !g->values[i].data)
+            WHET_FAIL(err, WHET_E_PARSE,
+                      "engine file: weight \"%s\" is neither in it nor listed as missing",
+                      g->values[i].name);
+    for (int32_t i = 0; i < g->n_blocks; i++) WHET_TRY(check_sources(g->blocks[i], err));
+    return WHET_OK;
+}
+
+// Derived constants that would lie in the graph stand there without contents.
+static void place_derived(const whet_engine *e, whet_pgraph *g) {
+    for (int32_t i = 0; i < g->n_values; i++) {
+        whet_pvalue *v = &g->values[i];
+        if (v->kind == WHET_PVALUE_DERIVED && !v->data && v->type.dtype != WHET_DTYPE_STRING &&
+            whet_pvalue_inline(v))
+            v->data = e->reserved;
+    }
+    for (int32_t i = 0; i < g->n_blocks; i++) place_derived(e, g->blocks[i]);
+}
+
 // Constants that nobody holds for good: those lent, and those that are to be packed.
 static void forget_lent(const whet_engine *e, whet_pgraph *g) {
     for (int32_t i = 0; i < g->n_values; i++) {
         whet_pvalue *v = &g->values[i];
         const whet_model_weight *w =
             v->kind == WHET_PVALUE_SOURCE ? whet_model_weights_find(&e->listed, v->name) : NULL;
-        bool packed = e->reserved && (uintptr_t)v->data >= (uintptr_t)e->reserved &&
-                      (uintptr_t)v->data - (uintptr_t)e->reserved < e->reserved_bytes;
         if (v->kind == WHET_PVALUE_OUTER) v->data = g->parent->values[v->outer].data;
-        else if (packed || (w && w->state == WHET_WEIGHT_FREE)) v->data = NULL;
+        else if (is_reserved(e, v->data) || (w && w->state == WHET_WEIGHT_FREE)) v->data = NULL;
     }
     for (int32_t i = 0; i < g->n_blocks; i++) forget_lent(e, g->blocks[i]);
 }
 
 whet_status whet_engine_plan_stripped(whet_engine *e, whet_error *err) {
     drop_plans(e);
-    set_weightless(e->graph, true);
-    whet_pgraph_link(e->graph);
-    whet_status status = choose_plan(e, err);
-    set_weightless(e->graph, false);
+    whet_status status = check_sources(e->graph, err);
+    if (status == WHET_OK && !e->reserved) status = reserve_packed(e, err);
+    if (status == WHET_OK) {
+        set_weightless(e->graph, true);
+        place_derived(e, e->graph);
+        whet_pgraph_link(e->graph);
+        status = choose_plan(e, err);
+        set_weightless(e->graph, false);
+    }
     forget_lent(e, e->graph);
     if (status == WHET_OK && !e->attached) status = whet_pgraph_attach(e->graph, false, err);
     e->attached = e->attached || status == WHET_OK;

@@ -77,10 +77,14 @@ static whet_status add(whet_refitter *r, int32_t adapter, int32_t weight, const 
     whet_tensor now;
     whet_lora l = {.adapter = adapter, .weight = weight,
                    .alpha = alpha != 0 ? alpha : (double)a->dims[0]};
+    pthread_mutex_lock(&r->engine->refit_lock); // another refit would free what it looks at
     bool held = !r->base[weight] && !whet_engine_is_stripped(r->engine) &&
                 whet_refitter_now(r, weight, &now);
-    if (held) WHET_TRY(whet_refitter_check(r, weight, &now));
-    if (held && !keep_base(r, weight, &now)) return WHET_NOMEM(&r->handle.error);
+    whet_status status = held ? whet_refitter_check(r, weight, &now) : WHET_OK;
+    if (held && status == WHET_OK && !keep_base(r, weight, &now))
+        status = WHET_NOMEM(&r->handle.error);
+    pthread_mutex_unlock(&r->engine->refit_lock);
+    WHET_TRY(status);
     if (copy_f64(&l.a, a) && copy_f64(&l.b, b) &&
         WHET_ARENA_PUSH(&r->arena, r->loras, r->n_loras, r->cap_loras, l)) {
         r->adapters[adapter].changed = true;

@@ -31,58 +31,6 @@ static whet_status add_plans(whet_refit_make *m, whet_plan *p, int32_t *level) {
     return WHET_OK;
 }
 
-typedef struct {
-    const char *name;
-    whet_refit_place at;
-} named;
-
-static int compare_names(const void *a, const void *b) {
-    return strcmp(((const named *)a)->name, ((const named *)b)->name);
-}
-
-static bool push_sources(whet_arena *arena, const whet_pgraph *g, int32_t *level, named **v,
-                         int32_t *n, int32_t *cap) {
-    int32_t self = (*level)++;
-    for (int32_t i = 0; i < g->n_values; i++) {
-        named s = {g->values[i].name, {self, i}};
-        if (g->values[i].kind == WHET_PVALUE_SOURCE && !WHET_ARENA_PUSH(arena, *v, *n, *cap, s))
-            return false;
-    }
-    for (int32_t i = 0; i < g->n_blocks; i++)
-        if (!push_sources(arena, g->blocks[i], level, v, n, cap)) return false;
-    return true;
-}
-
-static const whet_pgraph *level_graph(const whet_pgraph *g, int32_t *level) {
-    if ((*level)-- == 0) return g;
-    for (int32_t i = 0; i < g->n_blocks; i++) {
-        const whet_pgraph *found = level_graph(g->blocks[i], level);
-        if (found) return found;
-    }
-    return NULL;
-}
-
-whet_status whet_refit_places(const whet_engine *e, whet_arena *arena, whet_refit_place **places) {
-    named *v = NULL;
-    int32_t n = 0, cap = 0, level = 0;
-    *places = WHET_NEW_ARRAY(arena, whet_refit_place, e->listed.n + 1);
-    if (!*places || !push_sources(arena, e->graph, &level, &v, &n, &cap)) return WHET_E_NOMEM;
-    if (n) qsort(v, (size_t)n, sizeof *v, compare_names);
-    for (int32_t i = 0; i < e->listed.n; i++) {
-        const whet_model_weight *w = &e->listed.v[i];
-        named key = {.name = w->name};
-        const named *at = n ? bsearch(&key, v, (size_t)n, sizeof *v, compare_names) : NULL;
-        (*places)[i] = at ? at->at : (whet_refit_place){-1, -1};
-        if (!at) continue;
-        level = at->at.level;
-        const whet_type *t = &level_graph(e->graph, &level)->values[at->at.value].type;
-        bool same = t->dtype == w->dtype && t->rank == w->rank;
-        for (int32_t d = 0; same && d < t->rank; d++) same = t->dims[d] == w->dims[d];
-        if (!same) (*places)[i].level = -1; // the list is another's
-    }
-    return WHET_OK;
-}
-
 // ---- what changes ----
 
 static whet_status mark_given(whet_refit_make *m, const whet_tensor *const *given) {
@@ -148,6 +96,14 @@ static bool is_changed(const whet_refit_make *m, int32_t level, int32_t value) {
     return m->changed[m->levels[level].first + value];
 }
 
+// Whether the step that it names reads it, so that its size is what the kernel packs.
+static bool is_own(const whet_refit_plan *r, int32_t packed) {
+    const whet_packed *k = &r->plan->packed[packed];
+    const whet_pstep *s = &r->plan->steps[k->step];
+    return s->packed[k->input] == packed && s->kernel->pack && s->in[k->input] >= 0 &&
+           r->plan->tensors[s->in[k->input]].value == k->value;
+}
+
 // Whether an earlier plan has the form; it is noted then.
 static bool is_shared(whet_refit_make *m, int32_t plan, int32_t packed, bool *failed) {
     const whet_refit_plan *r = &m->plans[plan];
@@ -175,6 +131,8 @@ static whet_status list_plan(whet_refit_make *m, int32_t plan) {
             WHET_TRY(keep(m, r->level, k->value));
             continue;
         }
+        if (!is_own(r, i))
+            WHET_FAIL(m->err, WHET_E_PARSE, "engine plan: a packed constant of no step");
         bool failed = false;
         if (is_shared(m, plan, i, &failed)) {
             if (failed) return WHET_NOMEM(m->err);
@@ -311,7 +269,9 @@ static void share_forms(whet_refit_make *m) {
         for (int32_t j = m->jobs[f->job].first; j < i; j++) {
             const whet_refit_form *g = &m->forms[j];
             const whet_packed *other = &m->plans[g->plan].plan->packed[g->packed];
-            if (other->bytes != k->bytes || memcmp(other->data, k->data, k->bytes)) continue;
+            if (g->plan != f->plan || other->bytes != k->bytes ||
+                memcmp(other->data, k->data, k->bytes))
+                continue;
             k->data = other->data;
             break;
         }
