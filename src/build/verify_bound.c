@@ -5,7 +5,10 @@
 #include <string.h>
 
 #include "build/verify.h"
+#include "ops/block_matmul.h"
 #include "ops/quant_fused.h"
+
+#define UNKNOWN_LENGTH 4096 // of sums of which nothing is known
 
 typedef struct {
     const whet_judged *j;
@@ -44,6 +47,11 @@ static void make_absolute(const whet_tensor *t, void *to) {
     }
     for (int64_t e = 0; e < n; e++)
         whet_store_f64(to, t->dtype, e, fabs(whet_load_f64(t->data, t->dtype, e)));
+}
+
+static const whet_tensor *input(const bound *b, int32_t i) {
+    static const whet_tensor absent;
+    return i < b->p->n_in ? &b->j->in[i] : &absent;
 }
 
 static double largest(const whet_tensor *t) {
@@ -228,14 +236,51 @@ static whet_status recurrent(bound *b) {
 }
 
 static whet_status quantized(bound *b) {
-    const whet_tensor *in = b->j->in;
-    double bias = largest(&in[WHET_QF_BIAS]), other = largest(&in[WHET_QF_OTHER]);
-    double mid = largest(&in[WHET_QF_MID_SCALE]), sum = largest(&in[WHET_QF_SUM_SCALE]);
-    double y = largest(&in[WHET_QF_Y_SCALE]);
+    double bias = largest(input(b, WHET_QF_BIAS)), other = largest(input(b, WHET_QF_OTHER));
+    double mid = largest(input(b, WHET_QF_MID_SCALE)), sum = largest(input(b, WHET_QF_SUM_SCALE));
+    double y = largest(input(b, WHET_QF_Y_SCALE));
     b->x->slack = mid + sum;
     b->x->k = 8;
     if (y > 0 && mid + sum > 0) b->x->steps = 1 + (int32_t)fmin(64, ceil((mid + sum) / y));
     for (int64_t e = 0; e < b->n && b->y; e++) b->mag[e] = fabs(b->y[e]) + bias + other;
+    return WHET_OK;
+}
+
+// Weight (i, col) of a block_matmul as a number.
+static double block_weight(const bound *b, int64_t i, int64_t col, int64_t k, int64_t n) {
+    const whet_block_matmul_attrs *a = b->p->attrs;
+    const whet_tensor *w = input(b, WHET_BM_W);
+    const whet_tensor *s = input(b, WHET_BM_SCALE), *z = input(b, WHET_BM_ZERO);
+    int64_t blocks = a->block ? (k + a->block - 1) / a->block : 1, of = a->block ? i / a->block : 0;
+    int64_t at = a->trans_b ? col * k + i : i * n + col;
+    int64_t group = a->trans_b ? col * blocks + of : of * n + col;
+    double q = whet_load_f64(w->data, w->dtype, at);
+    if (z->dtype) q -= whet_load_f64(z->data, z->dtype, count_of(z) == 1 ? 0 : group);
+    return q * whet_load_f64(s->data, s->dtype, count_of(s) == 1 ? 0 : group);
+}
+
+// sum|a||b| <= |a| |b|: the lengths of a row and a column.
+static whet_status blocks(bound *b) {
+    const whet_tensor *x = input(b, WHET_BM_X), *bias = input(b, WHET_BM_BIAS);
+    int64_t k = x->dims[x->rank - 1], n = b->p->out[0].dims[b->p->out[0].rank - 1];
+    int64_t rows = n > 0 ? b->n / n : 0;
+    double *length = whet_arena_array(b->j->arena, (size_t)n + 1, sizeof *length);
+    double *row = load(b, x);
+    if (!length || !row) return WHET_NOMEM(b->j->err);
+    for (int64_t i = 0; i < k; i++)
+        for (int64_t col = 0; col < n; col++) {
+            double w = block_weight(b, i, col, k, n);
+            length[col] += w * w;
+        }
+    for (int64_t r = 0; r < rows; r++, row += k) {
+        double sum = 0;
+        for (int64_t i = 0; i < k; i++) sum += row[i] * row[i];
+        for (int64_t col = 0; col < n; col++)
+            b->mag[r * n + col] =
+                sqrt(sum * length[col]) +
+                (bias->dtype ? fabs(whet_load_f64(bias->data, bias->dtype, col)) : 0);
+    }
+    b->x->k = (double)k + 1;
     return WHET_OK;
 }
 
@@ -251,7 +296,7 @@ static whet_status by_type(bound *b) {
     for (int64_t e = 0; e < b->n; e++)
         if (isfinite(b->y[e])) most = fmax(most, fabs(b->y[e]));
     for (int64_t e = 0; e < b->n; e++) b->mag[e] = most;
-    b->x->k = 64;
+    b->x->k = UNKNOWN_LENGTH;
     b->x->rule = WHET_RULE_TYPE;
     return WHET_OK;
 }
@@ -269,7 +314,8 @@ static bound_fn family_of(const char *op) {
         {"group_norm", norm}, {"instance_norm", norm}, {"batch_norm", norm},
         {"softmax", softmax}, {"log_softmax", softmax}, {"attention", attention},
         {"lstm", recurrent}, {"gru", recurrent}, {"quant_conv", quantized},
-        {"quant_matmul", quantized}, {"lrn", itself}, {"quantize_linear", itself},
+        {"quant_matmul", quantized}, {"block_matmul", blocks},
+        {"lrn", itself}, {"quantize_linear", itself},
         {"dequantize_linear", itself}, {"reduce_max", itself}, {"reduce_min", itself},
         {"max_pool", itself}, {"global_max_pool", itself},
     };

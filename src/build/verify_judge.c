@@ -50,7 +50,7 @@ typedef struct {
 static bool multiplies(const char *op) {
     return !strcmp(op, "conv") || !strcmp(op, "conv_transpose") || !strcmp(op, "gemm") ||
            !strcmp(op, "matmul") || !strcmp(op, "lstm") || !strcmp(op, "gru") ||
-           !strcmp(op, "attention");
+           !strcmp(op, "attention") || !strcmp(op, "block_matmul");
 }
 
 static void make_scale(scale *s) {
