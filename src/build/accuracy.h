@@ -97,6 +97,15 @@ typedef struct whet_candidate {
     int32_t group;
 } whet_candidate;
 
+// An assignment: its graph and plan.
+typedef struct whet_variant {
+    whet_arena arena;
+    whet_graph *ir;
+    whet_pgraph *graph;
+    whet_plan *plan;
+    double time; // of the plan: the sum of its steps'
+} whet_variant;
+
 typedef struct whet_accuracy {
     struct whet_build *x;
     whet_arena arena;
@@ -109,6 +118,7 @@ typedef struct whet_accuracy {
     size_t bytes;
     bool full, labelled;
     whet_margins margins;
+    whet_variant whole;        // in FP32; its plan is gone
     whet_candidate *ops;
     int32_t n_ops;
     int32_t runs;              // of the samples, all or some
@@ -134,14 +144,6 @@ whet_status whet_accuracy_compare(whet_accuracy *a, int64_t most, whet_figures *
                                   whet_error *err);
 
 // ---- assignments (accuracy_variant.c) ----
-
-typedef struct whet_variant {
-    whet_arena arena;
-    whet_graph *ir;
-    whet_pgraph *graph;
-    whet_plan *plan;
-    double time; // of the plan: the sum of its steps'
-} whet_variant;
 
 enum {
     WHET_VARIANT_TUNED = 1, // planned with measured costs and all types allowed, else in FP32
@@ -173,10 +175,16 @@ whet_status whet_accuracy_search(whet_accuracy *a, whet_calib *c, bool **keep, w
 // Figures of the finished engine on the samples.
 whet_status whet_accuracy_confirm(whet_accuracy *a, whet_engine *e, whet_error *err);
 
+// ---- each layer (accuracy_layers.c) ----
+
+// Ratio of signal to noise (dB) of what each step of the engine makes of the first batch, against
+// FP32; NAN: what it makes is not there in FP32. Scale and offset of what is rounded do not matter.
+whet_status whet_accuracy_layers(whet_accuracy *a, whet_engine *e, double *snr, whet_error *err);
+
 // ---- the report (accuracy_report.c) ----
 
 // e NULL: of a model that was only quantized.
-whet_status whet_accuracy_report(const whet_accuracy *a, const whet_engine *e, const char *path,
+whet_status whet_accuracy_report(whet_accuracy *a, whet_engine *e, const char *path,
                                  whet_error *err);
 // One line about the whole to the log, one an operator where verbose.
 void whet_accuracy_log(const whet_accuracy *a);

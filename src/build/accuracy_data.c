@@ -23,6 +23,7 @@ whet_status whet_accuracy_create(whet_build *x, whet_accuracy **accuracy, whet_e
 
 void whet_accuracy_destroy(whet_accuracy *a) {
     if (!a) return;
+    whet_variant_free(&a->whole);
     whet_arena_fini(&a->arena);
     free(a);
 }

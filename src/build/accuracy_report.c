@@ -139,7 +139,7 @@ static void json_candidates(whet_str *s, const whet_accuracy *a) {
 }
 
 static void json_layers(whet_str *s, const whet_accuracy *a, const whet_pgraph *g,
-                        const whet_plan *p) {
+                        const whet_plan *p, const double *snr) {
     for (int32_t i = 0; i < p->n_steps; i++) {
         const whet_pstep *t = &p->steps[i];
         int32_t op = t->op && t->op->n_blocks ? -1 : whet_accuracy_op_of(a, g, t);
@@ -152,14 +152,18 @@ static void json_layers(whet_str *s, const whet_accuracy *a, const whet_pgraph *
         whet_json_text(s, "type", type);
         whet_json_text(s, "why", reason_of(a, op, type));
         whet_json_double(s, "expected_ms", 1e3 * t->cost);
+        whet_json_double(s, "snr_db", snr ? snr[i] : NAN);
         if (o) json_candidate(s, o);
         whet_json_end_object(s);
     }
-    for (int32_t i = 0; i < p->n_blocks; i++) json_layers(s, a, g->blocks[i], p->blocks[i]);
+    for (int32_t i = 0; i < p->n_blocks; i++) json_layers(s, a, g->blocks[i], p->blocks[i], NULL);
 }
 
-whet_status whet_accuracy_report(const whet_accuracy *a, const whet_engine *e, const char *path,
+whet_status whet_accuracy_report(whet_accuracy *a, whet_engine *e, const char *path,
                                  whet_error *err) {
+    double *snr = WHET_NEW_ARRAY(&a->arena, double, e ? e->plan->n_steps + 1 : 1);
+    if (!snr) return WHET_NOMEM(err);
+    if (e) WHET_TRY(whet_accuracy_layers(a, e, snr, err));
     const whet_figures *f = &a->figures;
     bool fine = whet_budget_is_fine(&a->budget, f), top1 = a->budget.kind == WHET_BUDGET_TOP1;
     whet_str s;
@@ -183,7 +187,7 @@ whet_status whet_accuracy_report(const whet_accuracy *a, const whet_engine *e, c
     }
     json_figures(&s, a);
     whet_json_array(&s, "layers");
-    if (e) json_layers(&s, a, e->graph, e->plan);
+    if (e) json_layers(&s, a, e->graph, e->plan, snr);
     else json_candidates(&s, a);
     whet_json_end_array(&s);
     whet_json_end_object(&s);

@@ -81,7 +81,7 @@ def test_what_a_budget_does_not_allow_stays_in_float(network, samples, tmp_path)
     assert len(loose) == LAYERS and ints[0] > ints[1] > 0
     third = next(layer for layer in report["layers"] if layer["name"].startswith("product2"))
     assert third["type"] != "int8" and "budget" in third["why"]
-    assert third["alone_snr_db"] < 30 and third["float_ms"] > 0 and third["int8_ms"] > 0
+    assert third["alone_snr_db"] < 30 and third["snr_db"] > 25 and third["float_ms"] > 0 and third["int8_ms"] > 0
     assert report["runs"] <= LAYERS + 12
 
 
