@@ -1,19 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """Latency of whet and its peers on the same models: one process each, interleaved; medians, ratios.
 
-usage: compare.py MODEL.onnx ... [--peers onnxruntime,openvino] [--threads 1,2] [--batch 1,8]
-                  [--precision fp32] [--level 3] [--runs 3] [--rounds 4] [--seconds 0.3]
-                  [--bound 1.05] [--clock wall] [--json FILE]
+usage: compare.py MODEL.onnx ... [--peers onnxruntime,openvino,ncnn,MNN] [--threads 1,2]
+                  [--batch 1,8] [--precision fp32] [--level 3] [--runs 3] [--rounds 4]
+                  [--seconds 0.3] [--bound 1.05] [--clock wall] [--json FILE]
 
 A cell is a model, batch and thread count. In a round every process is visited once and runs for
 --seconds (at least 3 times); the others sleep. The ratio of a run is that of whet's median to the
 median of the fastest peer. A cell fails when its ratio is above --bound in all runs; it ends
 early when a run is not above. --batch sets dimensions that the model leaves open.
-Peers that are not installed are named and left out. --option NAME=VALUE goes to whet's build,
-as --openvino NAME=VALUE goes to openvino. --clock cpu counts processor time, of all threads: for
+Peers are onnxruntime and openvino unless --peers names others. ncnn and MNN (packages ncnn and
+pnnx, MNN) take models that their own tools convert in a temporary folder, and compute in FP32
+whatever --precision says. Peers that are not installed, or that cannot convert or run a model,
+are named and left out, as are ncnn and MNN where their output is wrong. --option NAME=VALUE goes
+to whet's build, as --openvino NAME=VALUE goes to openvino. --clock cpu counts processor time, of all threads: for
 one thread on a machine that others use. Needs what ./test.sh leaves in .venv."""
 
 import argparse
+import contextlib
 import importlib.util
 import json
 import math
@@ -25,9 +29,12 @@ import sys
 import tempfile
 import time
 
+import converted
 import numpy as np
 
 PEERS = ("onnxruntime", "openvino")
+NUMPY = {"f32": np.float32, "i64": np.int64, "i32": np.int32, "u8": np.uint8, "i8": np.int8}
+WRONG = 0.02  # a difference of outputs that is no rounding
 TYPES = {"tensor(float)": np.float32, "tensor(int64)": np.int64, "tensor(int32)": np.int32,
          "tensor(uint8)": np.uint8, "tensor(int8)": np.int8, "tensor(float16)": np.float16}
 
@@ -85,15 +92,21 @@ def start_openvino(cell):
     return lambda: list(request.infer(inputs, share_inputs=True, share_outputs=True).values())
 
 
-STARTS = {"whet": start_whet, "onnxruntime": start_onnxruntime, "openvino": start_openvino}
+STARTS = {"whet": start_whet, "onnxruntime": start_onnxruntime, "openvino": start_openvino,
+          "ncnn": lambda cell: converted.start_ncnn(cell, model_inputs(cell)),
+          "MNN": lambda cell: converted.start_mnn(cell, model_inputs(cell))}
 
 
 def serve(cell):
     """A worker: gets ready, then times runs for as many seconds as each line says."""
     begin = time.perf_counter()
-    call = STARTS[cell["peer"]](cell)
-    ready = time.perf_counter() - begin
-    np.savez(cell["outputs"], *[np.asarray(a) for a in call()])
+    try:
+        call = STARTS[cell["peer"]](cell)
+        ready = time.perf_counter() - begin
+        np.savez(cell["outputs"], *[np.asarray(a) for a in call()])
+    except Exception as e:  # of whatever runtime: one line instead of this worker
+        print(json.dumps({"failed": " ".join(str(e).split())[:200] or repr(e)}), flush=True)
+        return
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({"ready_s": ready, "peak_mb": peak}), flush=True)
     clock = time.process_time if cell["clock"] == "cpu" else time.perf_counter
@@ -120,21 +133,25 @@ class Worker:
         line = self.process.stdout.readline()
         while line and not line.startswith(("{", "[")):
             line = self.process.stdout.readline()
-        return json.loads(line) if line else None
+        return json.loads(line) if line else {"failed": "its process ended"}
 
     def visit(self, seconds):
-        self.process.stdin.write(f"{seconds}\n")
-        self.process.stdin.flush()
+        try:
+            self.process.stdin.write(f"{seconds}\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            return []
         times = self.answer()
         time.sleep(0.02)  # threads of theirs that spin after a run
-        return times
+        return times if isinstance(times, list) else []
 
     def results(self):
         with np.load(self.outputs) as f:
             return [f[k].astype(np.float64) for k in f.files]
 
     def close(self):
-        self.process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
         self.process.wait()
 
 
@@ -148,46 +165,75 @@ def time_run(workers, options):
     for i in range(options.rounds):
         for name in list(workers)[:: 1 if i % 2 else -1]:
             times[name] += workers[name].visit(options.seconds)
-    return {k: statistics.median(v) * 1e3 for k, v in times.items()}
+    return {k: statistics.median(v) * 1e3 for k, v in times.items() if v}
 
 
-def open_shapes(path, batch):
-    """The inputs of a model that leaves dimensions open, and their shapes at this batch."""
-    import whet
-    shapes = {}
-    for text in whet.check(path)["inputs"]:  # name: f32[N,3,224,224]
+def read_ports(report):
+    """{name: (type, dimensions)} from lines such as "name: f32[N,3,224,224]"."""
+    ports = {}
+    for text in report:
         name, _, shape = text.rpartition(": ")
-        dims = [d for d in shape.partition("[")[2].rstrip("]").split(",") if d]
-        if not all(d.isdigit() for d in dims):
-            shapes[name] = [int(d) if d.isdigit() else batch for d in dims]
-    return shapes
+        dtype, _, dims = shape.rstrip("]").partition("[")
+        ports[name] = (dtype, [int(d) if d.isdigit() else d for d in dims.split(",") if d])
+    return ports
+
+
+def open_shapes(ports, batch):
+    """The inputs of a model that leaves dimensions open, and their shapes at this batch."""
+    return {k: [d if isinstance(d, int) else batch for d in dims] for k, (_, dims) in ports.items()
+            if not all(isinstance(d, int) for d in dims)}
+
+
+def model_inputs(cell):
+    return {k: make_input(k, dims, NUMPY[dtype], cell["batch"])
+            for k, (dtype, dims) in cell["inputs"].items()}
+
+
+def left_out(worker, peer, got):
+    """Why a worker's times would say nothing; empty where they do."""
+    if "failed" in worker.info:
+        return worker.info["failed"]
+    if peer not in converted.PACKAGES:
+        return ""
+    results = worker.results()
+    if [a.size for a in results] != [a.size for a in got]:
+        return "its outputs have other shapes"
+    error = difference([a.reshape(b.shape) for a, b in zip(results, got)], got)
+    return "" if error < WRONG else f"its outputs are wrong (difference {error:.1e})"
 
 
 def compare(path, threads, batch, options):
+    import whet
+    report = whet.check(path)
+    inputs = read_ports(report["inputs"])
     cell = {"model": path, "threads": threads, "batch": batch, "level": options.level,
             "precision": options.precision, "option": options.option,
             "openvino": options.openvino, "clock": options.clock,
-            "shapes": open_shapes(path, batch)}
+            "shapes": open_shapes(inputs, batch), "inputs": inputs,
+            "results": list(read_ports(report["outputs"]))}
     row = {"model": pathlib.Path(path).stem, "threads": threads, "precision": options.precision,
            "level": options.level, "runs": []}
     if cell["shapes"]:
         row["batch"] = batch
     with tempfile.TemporaryDirectory() as folder:
-        workers = {}
+        workers, got = {}, []
         for peer in ["whet"] + options.peers:
             worker = Worker(cell, peer, f"{folder}/{peer}.npz")
-            if worker.info:
-                workers[peer] = worker
-            else:
-                print(f"{row['model']}: {peer} failed", flush=True)
+            reason = left_out(worker, peer, got)
+            if reason:
+                print(f"{row['model']}: {peer} is left out: {reason}", flush=True)
                 worker.close()
-        if "whet" not in workers:
-            return None
+                if peer == "whet":
+                    return None
+                continue
+            workers[peer] = worker
+            if peer == "whet":
+                got = worker.results()
         row["build_s"] = workers["whet"].info["ready_s"]
         row["peak_mb"] = {k: w.info["peak_mb"] for k, w in workers.items()}
-        got = workers["whet"].results()
-        row["difference"] = {k: difference(got, w.results()) for k, w in workers.items()
-                             if k != "whet"}
+        row["difference"] = {k: difference(got, [b.reshape(a.shape) for a, b in
+                                                 zip(got, w.results())])
+                             for k, w in workers.items() if k != "whet"}
         while len(row["runs"]) < options.runs:
             row["runs"].append(time_run(workers, options))
             if ratio(row["runs"][-1]) <= options.bound:
@@ -231,7 +277,8 @@ def main():
     parser.add_argument("--json")
     options = parser.parse_args()
     asked = [p for p in options.peers.split(",") if p]
-    options.peers = [p for p in asked if importlib.util.find_spec(p)]
+    options.peers = [p for p in asked if all(importlib.util.find_spec(n)
+                                             for n in converted.PACKAGES.get(p, (p,)))]
     for peer in asked:
         if peer not in options.peers:
             print(f"{peer} is not installed")
