@@ -25,8 +25,14 @@ for cpu in max cortex-a76 cortex-a57; do
     fi
     echo "$cpu: $(tail -n 1 build-aarch64/$cpu.log)"
 done
-# a model from ONNX to its outputs
-if "${run[@]}" build-aarch64/bin/whet compare examples/glyphs/glyph_mobilenetv2.onnx -q --level=0
-then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+# a model from ONNX to its outputs, in FP32 and in BF16 where the processor has it
+compare() { # processor, options
+    if "${run[@]}" -cpu "$1" build-aarch64/bin/whet compare -q --level=0 "${@:2}" \
+        examples/glyphs/glyph_mobilenetv2.onnx
+    then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+}
+compare max
+compare max --bf16 --tolerance=0.05
+compare cortex-a57 --bf16
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]

@@ -2,7 +2,7 @@
 // Template of whet_epilogue_apply_<isa>: one loop a function, chosen outside the loop.
 #include "kern/epilogue.h"
 #include "kern/vmath.h"
-#if defined(__AVX512BF16__) // before rounding to bf16
+#if defined(__AVX512BF16__) || defined(WHET_SIMD_BF16) // before rounding to bf16
 #include "kern/vmath_bf16.h"
 #define EPI_ID bf16
 #define EPI_FN(name) v_##name##_bf

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // One vector abstraction for every instruction set. A kernel is written once, in a template header
-// that x_scalar.c, x_avx2.c, x_neon.c and x_avx512.c include (x_avx512bf16.c: AVX-512 with its part
-// for BF16, see bf16.h; x_neondot.c: NEON with dot products); the suffix chooses the compiler flags
-// and thereby the width V_W here: 16 (AVX-512), 8 (AVX2), and 8 as generic vectors elsewhere.
+// that x_scalar.c, x_avx2.c, x_neon.c and x_avx512.c include (x_avx512bf16.c, x_neonbf16.c: with
+// their parts for BF16, see bf16.h; x_neondot.c: NEON with dot products); the suffix chooses the
+// compiler flags and thereby the width V_W here: 16 (AVX-512), 8 (AVX2), and 8 as generic vectors
+// elsewhere.
 //   vf: V_W floats   vi: V_W int32 (use the operators + - & | ^ << >> on both)   vm: a lane mask
 // Integers wrap: the files that include this are compiled with -fwrapv.
 // No function here reads or writes a lane that it is not asked for.
@@ -33,7 +34,11 @@
 #elif defined(WHET_SIMD_NEON) // pairs of registers, so that a vector is a block of C8
 #include <arm_neon.h>
 #define V_W 8
-#if defined(WHET_SIMD_DOT)
+#if defined(WHET_SIMD_BF16)
+#define V_ISA neon
+#define V_NAME "neon"
+#define V_CPU (WHET_CPU_NEON | WHET_CPU_NEON_BF16)
+#elif defined(WHET_SIMD_DOT)
 #define V_ISA neon_dot
 #define V_NAME "neon_dot"
 #define V_CPU (WHET_CPU_NEON | WHET_CPU_NEON_DOT)

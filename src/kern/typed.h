@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Templates that serve two ways of storing: f32, and bf16 in files that end in _avx512bf16.c, which
-// are the same kernels with values widened when loaded and rounded when stored. vx is an element.
+// Templates that serve two ways of storing: f32, and bf16 in files that end in _avx512bf16.c or
+// _neonbf16.c, which are the same kernels with values widened when loaded and rounded when stored.
+// vx is an element.
 #ifndef WHET_KERN_TYPED_H
 #define WHET_KERN_TYPED_H
 
 #include "kern/kernel.h"
 #include "kern/simd.h"
 
-#if defined(__AVX512BF16__)
+#if defined(__AVX512BF16__) || defined(WHET_SIMD_BF16)
 #include "kern/bf16.h"
 #define X_BF16 1
 #define X_ISA V_CAT(bf16_, V_ISA)

@@ -12,11 +12,21 @@
 V_FN vf v_exp_bf(vf x) {
     vf t = v_min(v_set1(125), v_max(v_set1(-125), x * v_set1(1.44269504f))), n = v_round(t);
     vf y = V_POLY(t - n, 0.99992808f, 0.69326101f, 0.24261099f, 0.05517144f);
+#if defined(WHET_SIMD_NEON)
+    return y * (vf)((v_to_i(n) + vi_set1(127)) << 23);
+#else
     return (vf)_mm512_scalef_ps((__m512)y, (__m512)n);
+#endif
 }
 
 V_FN vf v_sigmoid_bf(vf x) {
-    return (vf)_mm512_rcp14_ps((__m512)(v_set1(1) + v_exp_bf(-x)));
+    vf d = v_set1(1) + v_exp_bf(-x);
+#if defined(WHET_SIMD_NEON)
+    vf r = V_HALVES(vrecpeq_f32, d); // 8 bits, doubled by a step of Newton's
+    return r * (v_set1(2) - d * r);
+#else
+    return (vf)_mm512_rcp14_ps((__m512)d);
+#endif
 }
 
 V_FN vf v_swish_bf(vf x, vf a) { return x * v_sigmoid_bf(a * x); }

@@ -173,8 +173,8 @@ static int32_t linear_input(const whet_chain *c, const chain_plan *plan) {
     return full;
 }
 
-// n elements from `at` on in the output, `from` in the input.
-static void run_linear(const chain_run *r, int64_t from, int64_t at, int64_t n) {
+// n elements from `at` on in the output, `from` in the input: vector `part` of each grain.
+V_FN void run_linear_part(const chain_run *r, int64_t from, int64_t at, int64_t n, int64_t part) {
     const whet_chain *c = r->chain;
     vf a = v_set1(1), b = v_zero(), lo = v_set1(-INFINITY), hi = v_set1(INFINITY);
     for (int32_t k = 0; k < c->n_ops; k++) {
@@ -184,14 +184,18 @@ static void run_linear(const chain_run *r, int64_t from, int64_t at, int64_t n) 
             lo = v_set1(relu ? 0 : c->ops[k].p[0]), hi = relu ? hi : v_set1(c->ops[k].p[1]);
             continue;
         }
-        vf v = v_load(r->in[s == before ? c->ops[k].src[1] : s]);
+        vf v = v_load(r->in[s == before ? c->ops[k].src[1] : s] + part);
         if (c->ops[k].f == WHET_PW_MUL) a *= v, b *= v;
         else b += v;
     }
     const uint16_t *x = (const uint16_t *)r->c->in[r->linear] + from;
     uint16_t *y = (uint16_t *)r->c->out[0] + at;
-    for (int64_t j = 0; j < n; j += V_W)
+    for (int64_t j = part; j < n; j += CHAIN_GRAIN)
         v_store_bf_n(y + j, v_min(hi, v_max(lo, v_fma(v_load_bf_n(x + j, n - j), a, b))), n - j);
+}
+
+static void run_linear(const chain_run *r, int64_t from, int64_t at, int64_t n) {
+    for (int64_t part = 0; part < CHAIN_GRAIN; part += V_W) run_linear_part(r, from, at, n, part);
 }
 #endif
 
