@@ -63,17 +63,17 @@ static void engine_dealloc(PyObject *self) {
     free_object(self);
 }
 
-static PyObject *wrap_engine(whet_engine *engine) {
+PyObject *whet_py_wrap_engine(whet_engine *engine) {
     EngineObject *o = (EngineObject *)PyType_GenericAlloc(engine_type, 0);
-    if (!o) {
-        whet_engine_destroy(engine);
-        return NULL;
-    }
-    o->engine = engine;
+    if (o) o->engine = engine;
+    else whet_engine_destroy(engine);
     return (PyObject *)o;
 }
 
-#define describe_io whet_py_io
+whet_engine *whet_py_engine(PyObject *object) {
+    return Py_TYPE(object) == engine_type ? ((EngineObject *)object)->engine : NULL;
+}
+
 PyObject *whet_py_io(const whet_io_info *info) {
     PyObject *shape = PyTuple_New(info->rank < 0 ? 0 : info->rank);
     if (!shape) return NULL;
@@ -101,7 +101,7 @@ static PyObject *engine_io(EngineObject *self, bool input) {
         whet_io_info info;
         if (input) whet_engine_input(self->engine, i, &info);
         else whet_engine_output(self->engine, i, &info);
-        PyObject *item = describe_io(&info);
+        PyObject *item = whet_py_io(&info);
         if (!item || PyList_Append(list, item)) Py_CLEAR(list);
         Py_XDECREF(item);
     }
@@ -149,8 +149,10 @@ static PyObject *engine_context(PyObject *self, PyObject *args) {
     int threads, index, count;
     if (!PyArg_ParseTuple(args, "iii", &threads, &index, &count)) return NULL;
     whet_context *context = NULL;
-    whet_status status = whet_context_create(((EngineObject *)self)->engine, &context);
-    if (status) return raise_status(status, NULL);
+    whet_engine *engine = ((EngineObject *)self)->engine;
+    whet_status status = whet_context_create(engine, &context);
+    if (status)
+        return raise_status(status, status == WHET_E_NOMEM ? NULL : whet_error_text(engine));
     status = whet_context_set_threads(context, threads);
     if (!status) status = whet_context_set_stream(context, index, count);
     if (status) {
@@ -597,7 +599,7 @@ static PyObject *module_build(PyObject *module, PyObject *args) {
         Py_BEGIN_ALLOW_THREADS
         status = whet_builder_build(c.builder, c.config, &engine);
         Py_END_ALLOW_THREADS
-        result = status ? raise_build(&c, status) : wrap_engine(engine);
+        result = status ? raise_build(&c, status) : whet_py_wrap_engine(engine);
     }
     close_build(&c);
     return result;
@@ -668,7 +670,7 @@ static PyObject *module_load(PyObject *module, PyObject *args) {
     status = whet_engine_load(NULL, text, &engine);
     Py_END_ALLOW_THREADS
     Py_DECREF(path);
-    return status ? raise_status(status, whet_error_text(NULL)) : wrap_engine(engine);
+    return status ? raise_status(status, whet_error_text(NULL)) : whet_py_wrap_engine(engine);
 }
 
 // loads(buffer) -> Engine over a copy
@@ -688,7 +690,7 @@ static PyObject *module_loads(PyObject *module, PyObject *args) {
     whet_status status = whet_engine_load_memory(NULL, odd, (size_t)view.len, &engine);
     PyMem_Free(copy);
     PyBuffer_Release(&view);
-    return status ? raise_status(status, whet_error_text(NULL)) : wrap_engine(engine);
+    return status ? raise_status(status, whet_error_text(NULL)) : whet_py_wrap_engine(engine);
 }
 
 static PyObject *module_load_plugins(PyObject *module, PyObject *args) {
@@ -787,7 +789,7 @@ PyMODINIT_FUNC PyInit__whet(void) {
         make_type("whet._whet.Context", sizeof(ContextObject), context_dealloc, context_methods);
     if (!error_type || !engine_type || !context_type ||
         PyModule_AddObjectRef(module, "Error", error_type) || add_dtypes(module) ||
-        !whet_py_add_networks(module) ||
+        !whet_py_add_networks(module) || !whet_py_add_refitters(module) ||
         !whet_py_add_weights(module)) {
         Py_DECREF(module);
         return NULL;

@@ -151,6 +151,8 @@ def main():
         for portable in ("full", "none"):
             engine = whet.build(proto, level=0, portable=portable, threads=1)
             engine.save(CORPUS / "engine" / f"{make.__name__}_{portable}.whet")
+            if portable == "full":
+                engine.save(CORPUS / "engine" / f"{make.__name__}_stripped.whet", stripped=True)
     cache = CORPUS / "timing_cache" / "convolution.times"
     cache.unlink(missing_ok=True)
     whet.build(convolution(), level=1, timing_cache=cache, threads=1)

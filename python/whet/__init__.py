@@ -8,12 +8,13 @@ from .classifier import ONNXClassifierWrapper, convert_onnx_to_engine
 from .engine import Context, Engine, describe, load, loads, version
 from .network import Builder, Config, Network, Node, Value
 from .plugins import dim_max, dim_min, load_plugins, plugin, plugin_options
+from .refit import Refitter
 from .weights import Weights, load_weights
 
 __version__ = version()
 __all__ = [
     "Builder", "Config", "Context", "Engine", "Error", "Network", "Node", "ONNXClassifierWrapper",
-    "Value", "Weights", "build", "check", "convert_onnx_to_engine", "describe", "dim_max",
-    "dim_min", "images", "load", "load_plugins", "load_weights", "loads", "plugin",
+    "Refitter", "Value", "Weights", "build", "check", "convert_onnx_to_engine", "describe",
+    "dim_max", "dim_min", "images", "load", "load_plugins", "load_weights", "loads", "plugin",
     "plugin_options", "quantize", "version",
 ]

@@ -8,6 +8,7 @@ import numpy as np
 
 from . import _whet
 from .dtypes import buffer_for, finish, numpy_of
+from .refit import Refitter
 from .values import item_of, value_of
 
 
@@ -21,9 +22,14 @@ def describe():
     return json.loads(_whet.describe())
 
 
-def load(path):
-    """Maps an engine file."""
-    return Engine(_whet.load(os.fspath(path)))
+def load(path, refit=None):
+    """Maps an engine file. refit: weights that it gets, as of Engine.refit; an engine that was
+    stripped of its weights needs them."""
+    if refit is None:
+        return Engine(_whet.load(os.fspath(path)))
+    engine = Engine(_whet.load_stripped(os.fspath(path)))
+    engine.refit(refit)
+    return engine
 
 
 def loads(data):
@@ -32,7 +38,7 @@ def loads(data):
 
 
 class Engine:
-    """A network ready to run. Immutable; may be shared between threads."""
+    """A network ready to run. Immutable but for `refit`; may be shared between threads."""
 
     def __init__(self, handle):
         self._handle = handle
@@ -63,9 +69,29 @@ class Engine:
             result[name] = result.get(name, ()) + tuple(bounds)
         return result
 
-    def save(self, path):
-        """Writes the engine file; it appears under its name only when complete."""
-        self._handle.save(os.fspath(path))
+    def save(self, path, stripped=False):
+        """Writes the engine file; it appears under its name only when complete. stripped: without
+        the weights that a refit gives it."""
+        if stripped:
+            _whet.save_stripped(self._handle, os.fspath(path))
+        else:
+            self._handle.save(os.fspath(path))
+
+    def refit(self, weights):
+        """Gives the engine other weights, by the names that they have in the model: a model
+        (.onnx), a file (.npz, .safetensors) or {name: array}. What is not given stays."""
+        refitter = Refitter(self)
+        if isinstance(weights, (str, os.PathLike)):
+            refitter.load(weights)
+        else:
+            for name in weights:
+                refitter.set(name, weights[name])
+        refitter.run()
+
+    @property
+    def stripped(self):
+        """Whether it has no weights yet, so that it has no contexts."""
+        return _whet.is_stripped(self._handle)
 
     def serialize(self):
         """The bytes of the engine file."""

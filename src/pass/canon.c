@@ -40,10 +40,12 @@ static whet_status neutral_rule(whet_node *n, int32_t *changed, whet_error *err)
     (void)err;
     whet_value *x, *c;
     double want = n->op == &whet_op_add || n->op == &whet_op_sub ? 0 : 1, have;
-    if (!whet_match_const(n, n->op, &x, &c) || !whet_value_scalar(c, &have) || have != want)
+    if (!whet_match_const(n, n->op, &x, &c) || !whet_value_number(c, &have) || have != want)
         return WHET_OK;
     bool ordered = n->op == &whet_op_sub || n->op == &whet_op_div;
-    return ordered && n->in[1] != c ? WHET_OK : drop(n, x, changed);
+    if (ordered && n->in[1] != c) return WHET_OK;
+    whet_value_decide(c);
+    return drop(n, x, changed);
 }
 
 // Every element of a constant condition chooses alike.
@@ -55,6 +57,7 @@ static whet_status where_rule(whet_node *n, int32_t *changed, whet_error *err) {
     const uint8_t *v = c->data;
     for (int64_t i = 1; i < count; i++)
         if (!v[i] != !v[0]) return WHET_OK;
+    whet_value_decide(n->in[0]);
     return count > 0 ? drop(n, n->in[v[0] ? 1 : 2], changed) : WHET_OK;
 }
 

@@ -18,7 +18,7 @@ static whet_value *match_sum(const whet_value *v, double number) {
 // v is `number` times a power of x.
 static bool match_power(whet_value *v, double number, const whet_value *x, int32_t exponent) {
     whet_product p;
-    if (!whet_used_once(v) || !whet_match_product(v, &p) || !whet_near(p.number, number))
+    if (!whet_used_once(v) || !whet_match_product(v, &p) || !whet_product_is(&p, number))
         return false;
     for (int32_t i = 0; i < exponent; i++)
         if (!whet_product_take(&p, x)) return false;
@@ -36,7 +36,7 @@ static bool match_cubic_sum(const whet_value *v, const whet_value *x) {
 // v is sqrt(2/pi) (x + 0.044715 x^3), or sqrt(2/pi) x (1 + 0.044715 x^2).
 static bool match_tanh_argument(whet_value *v, const whet_value *x) {
     whet_product p;
-    if (!whet_used_once(v) || !whet_match_product(v, &p) || !whet_near(p.number, SQRT_2_OVER_PI))
+    if (!whet_used_once(v) || !whet_match_product(v, &p) || !whet_product_is(&p, SQRT_2_OVER_PI))
         return false;
     if (p.n == 1) return match_cubic_sum(p.factors[0], x);
     if (p.n != 2 || !whet_product_take(&p, x)) return false;
@@ -59,7 +59,7 @@ static whet_status mul_rule(whet_node *n, int32_t *changed, whet_error *err) {
     bool tanh = false, found = false;
     whet_value *x = NULL;
     if (!whet_is_float(n->out[0]) || !whet_match_product(n->out[0], &p) || p.n != 2 ||
-        !whet_near(p.number, 0.5))
+        !whet_product_is(&p, 0.5))
         return WHET_OK;
     for (int32_t i = 0; i < 2 && !found; i++) {
         x = p.factors[1 - i];

@@ -29,7 +29,7 @@ static whet_status clip_rule(whet_node *n, int32_t *changed, whet_error *err) {
     whet_product p;
     whet_value *x = NULL;
     const whet_node *clip = NULL;
-    if (!whet_match_product(n->out[0], &p) || !whet_near(p.number, 1.0 / 6) || p.n > 2)
+    if (!whet_match_product(n->out[0], &p) || !whet_product_is(&p, 1.0 / 6) || p.n > 2)
         return WHET_OK;
     for (int32_t i = 0; i < p.n && !clip; i++) clip = match_clip(p.factors[i], &x);
     if (!clip || !whet_product_take(&p, clip->out[0])) return WHET_OK;

@@ -58,9 +58,15 @@ typedef struct whet_product {
     whet_value *factors[WHET_MAX_FACTORS]; // no constants of one element
     int32_t n;
     int32_t n_nodes;
+    const whet_value *numbers[2 * WHET_MAX_FACTORS]; // those multiplied
+    int32_t n_numbers;
 } whet_product;
 // False when v is no product or has too many factors.
 bool whet_match_product(whet_value *v, whet_product *p);
+// Its number, and what it is made of is decided.
+double whet_product_number(const whet_product *p);
+// Whether the number is about that one; decided when it is.
+bool whet_product_is(const whet_product *p, double want);
 // Takes out a factor; false when it is not there.
 bool whet_product_take(whet_product *p, const whet_value *factor);
 static inline bool whet_near(double a, double b) {

@@ -9,8 +9,9 @@ static bool match_multiple(whet_value *v, const whet_value *x, double *a) {
     *a = 1;
     if (v == x) return true;
     if (!whet_used_once(v) || !whet_match_product(v, &p)) return false;
-    *a = p.number;
-    return whet_product_take(&p, x) && p.n == 0;
+    if (!whet_product_take(&p, x) || p.n != 0) return false;
+    *a = whet_product_number(&p);
+    return true;
 }
 
 static whet_status try_sides(whet_node *n, int32_t gate, int32_t *changed, whet_error *err) {

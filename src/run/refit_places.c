@@ -57,7 +57,7 @@ static bool is_small(const whet_pvalue *v) { // what ends a loop
 
 static void look_at_node(const looked_level *l, const whet_pnode *n) {
     const whet_pgraph *g = l->graph;
-    bool above = false; // its results' contents are looked at, as far as they follow from its inputs'
+    bool above = false; // contents of its results are looked at, and follow from its inputs
     for (int32_t i = 0; i < n->n_out; i++)
         above = above || (n->out[i] >= 0 && l->looked[n->out[i]] &&
                           (n->recipe || g->values[n->out[i]].type.value));

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <type_traits>
 #include <whet/plugin.hpp>
+#include <whet/refit.hpp>
 
 extern "C" {
 #include <setjmp.h>
@@ -416,8 +417,33 @@ static void calibrates(void **) {
     other.quantize(by_hand);
 }
 
+static void refits(void **) {
+    whet::Env env;
+    whet::Engine engine = build(env);
+    whet::Context context(engine);
+    whet::Tensor x({1, 4}, std::vector<float>{1, 1, 1, 9});
+    whet::Refitter refitter(engine);
+    std::vector<whet::WeightInfo> weights = refitter.weights();
+    assert_int_equal(weights.size(), 1);
+    assert_string_equal(weights[0].name.c_str(), "b");
+    assert_true(weights[0].refittable && weights[0].shape == whet::Shape{4});
+    const float before[] = {1, -2, 3, -4};
+    assert_memory_equal(refitter.current("b").data<float>(), before, sizeof before);
+    whet::Tensor b({4}, std::vector<float>{10, 20, 30, 40});
+    refitter.set("b", b).run();
+    const float expected[] = {11, 21, 31, 49};
+    assert_memory_equal(context.run(x)[0].data<float>(), expected, sizeof expected);
+    refitter.load(model).run();
+    assert_memory_equal(refitter.current("b").data<float>(), before, sizeof before);
+    assert_true(refitter.missing().empty());
+    assert_int_equal(status_of([&] { refitter.set("b", x); }), WHET_E_SHAPE);
+    assert_int_equal(status_of([&] { refitter.add_lora("a", "b", x, x); }), WHET_E_UNSUPPORTED);
+    assert_false(whet::is_stripped(engine));
+}
+
 int main() {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(refits),
         cmocka_unit_test(calibrates),
         cmocka_unit_test(builds_and_runs),      cmocka_unit_test(plugins),
         cmocka_unit_test(allocators),           cmocka_unit_test(makes_and_reads_objects),
