@@ -173,6 +173,9 @@ static whet_status insert_chosen(whet_calib *c, whet_error *err) {
 static whet_status calibrate(whet_calib *c, whet_calib_cache *cache, whet_error *err) {
     WHET_TRY(whet_calib_simplify(c->x, c->g));
     WHET_TRY(whet_calib_sites_find(c, err));
+    if (!c->n_ops && c->accuracy)
+        WHET_FAIL(err, WHET_E_UNSUPPORTED, "option accuracy: the model has no convolution or "
+                  "matrix product that could be quantized, so there is nothing to choose");
     if (!c->n_ops) {
         whet_env_log(c->x->env, WHET_LOG_WARNING,
                      "the model has no convolution or matrix product that could be quantized");

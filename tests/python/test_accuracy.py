@@ -81,7 +81,8 @@ def test_what_a_budget_does_not_allow_stays_in_float(network, samples, tmp_path)
     assert len(loose) == LAYERS and ints[0] > ints[1] > 0
     third = next(layer for layer in report["layers"] if layer["name"].startswith("product2"))
     assert third["type"] != "int8" and "budget" in third["why"]
-    assert third["alone_snr_db"] < 30 and third["snr_db"] > 25 and third["float_ms"] > 0 and third["int8_ms"] > 0
+    assert third["alone_snr_db"] < 30 and third["snr_db"] > 25
+    assert third["float_ms"] > 0 and third["int8_ms"] > 0
     assert report["runs"] <= LAYERS + 12
 
 
@@ -168,3 +169,10 @@ def test_what_a_budget_needs(network, samples, tmp_path):
     whet.quantize(network, tmp_path / "q.onnx", [samples])
     with pytest.raises(whet.Error, match="states its quantization"):
         whet.build(tmp_path / "q.onnx", level=0, accuracy="1%", calibration=[samples])
+    relu = helper.make_graph(
+        [helper.make_node("Relu", ["x"], ["y"])], "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [4, 256])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [4, 256])])
+    with pytest.raises(whet.Error, match="nothing to choose"):
+        whet.build(helper.make_model(relu, ir_version=8), level=0, accuracy="snr:9dB",
+                   calibration=[samples[:4]])
