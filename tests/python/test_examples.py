@@ -82,3 +82,14 @@ def test_minilm_puts_related_sentences_close(minilm):
         assert near[i, i + 1] > max(others) + 0.1
     alone = encode(["A man is eating food."])  # what fills a batch up changes nothing
     np.testing.assert_allclose(alone[0], vectors[0], atol=1e-4)
+
+
+def test_minilm_in_int8_says_the_same(minilm):
+    example, folder = minilm
+    options = {"level": 0, "verify": "off"}
+    _, texts = example.sentences()
+    want = example.Encoder(folder, **options)
+    got = example.Encoder(folder, int8=True, **options)
+    cosines = [float(np.sum(want([text]) * got([text]))) for text in texts]
+    assert len(cosines) == 50
+    assert min(cosines) >= 0.99
