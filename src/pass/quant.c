@@ -180,7 +180,7 @@ static whet_status qlinear_conv_rule(whet_node *n, int32_t *changed, whet_error 
     edit e = {.op = &whet_op_quant_conv};
     bool ok;
     int32_t rank = n->in[0]->type.rank;
-    if (rank < 3 || rank > 4 || !operand(n, 0, 0, &x) || !operand(n, 3, 0, &w) ||
+    if (stays_float(n) || rank < 3 || rank > 4 || !operand(n, 0, 0, &x) || !operand(n, 3, 0, &w) ||
         (bias && !whet_value_is_const(bias)))
         return WHET_OK;
     WHET_TRY(quantized_operands(&e, &x, &w, &ok, err));
@@ -194,7 +194,7 @@ static whet_status qlinear_matmul_rule(whet_node *n, int32_t *changed, whet_erro
     whet_dq x, w;
     edit e = {.op = &whet_op_quant_matmul};
     bool ok;
-    if (n->in[0]->type.rank < 2 || n->in[3]->type.rank != 2 || !operand(n, 0, 0, &x) ||
+    if (stays_float(n) || n->in[0]->type.rank < 2 || n->in[3]->type.rank != 2 || !operand(n, 0, 0, &x) ||
         !operand(n, 3, 1, &w))
         return WHET_OK;
     WHET_TRY(quantized_operands(&e, &x, &w, &ok, err));

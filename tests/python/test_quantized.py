@@ -195,6 +195,28 @@ def test_operator_form(kind, weights):
           ["qlinear_conv", "qlinear_matmul"], kind, sizes=[1, 3])
 
 
+def test_operator_form_of_what_has_no_integer_kernel():
+    """Weights with another zero point: float between the same roundings; two computed operands:
+    integers."""
+    net = Net()
+    sx, sy, sz = net.quantization(0.03), net.quantization(0.02), net.quantization(0.05)
+    w = net.rng.integers(0, 256, (16, 4, 3, 3)).astype(U8)
+    scale = net.rng.uniform(0.002, 0.004, 16).astype(F)
+    zero = net.rng.integers(100, 140, 16).astype(U8)
+    bias = net.constant(net.rng.integers(-5000, 5000, 16).astype(np.int32))
+    q = net.op("QuantizeLinear", "x", *sx)
+    y = net.op("QLinearConv", q, *sx, *map(net.constant, (w, scale, zero)), *sy, bias,
+               pads=[1, 1, 1, 1])
+    v = net.rng.integers(0, 256, (6, 9)).astype(U8)
+    y = net.op("QLinearMatMul", y, *sy, net.constant(v), *net.quantization(0.01, 90), *sz)
+    t = net.op("Transpose", y, perm=[0, 1, 3, 2])
+    y = net.op("QLinearMatMul", y, *sz, t, *sz, *net.quantization(2.0))
+    engine = whet.build(net.bytes({"x": [2, 4, 6, 6]}, y, U8), level=0)
+    assert all(layer["kernel"] != "reference" for layer in engine.inspect()["layers"])
+    check(net, {"x": ["n", 4, 6, 6]}, y, 1, ["quant_matmul", "conv", "matmul"],
+          ["qlinear_conv", "qlinear_matmul"], U8, sizes=[1, 3], seldom=0.05)
+
+
 def test_tuned():
     net = Net()
     x = net.qdq(net.op("Relu", net.conv(net.qdq("x", 0.03), 3, 16)), 0.02, 0)
