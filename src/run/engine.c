@@ -185,10 +185,10 @@ static whet_status choose_plan(whet_engine *e, whet_error *err) {
     whet_machine here;
     whet_machine_here(e->env, &here);
     int32_t best = 0;
-    uint32_t id = 0;
+    uint32_t id = 0, threads = 0;
     for (int32_t i = 0; i < e->file.n_sections; i++) {
         whet_section *s = &e->file.sections[i];
-        whet_machine m;
+        whet_machine m, alike;
         if (s->kind != WHET_SECTION_MACHINE) continue;
         WHET_TRY(whet_section_check(s, e->env->workers, err));
         WHET_TRY(whet_machine_decode(s->data, s->size, &m, err));
@@ -196,13 +196,19 @@ static whet_status choose_plan(whet_engine *e, whet_error *err) {
         if (f <= best) continue;
         best = f;
         id = s->id;
+        alike = m, alike.threads = here.threads;
+        threads = whet_machine_fit(&alike, &here) == 2 ? m.threads : 0;
     }
     if (best > 0) {
         whet_status status = take_plan(e, id, err);
         if (status == WHET_OK) {
             e->exact = best == 2;
             e->machine = id;
-            if (!e->exact)
+            if (!e->exact && threads)
+                snprintf(e->note, sizeof e->note,
+                         "tuned for threads=%u, here are %u; `whet tune` adds a plan for these",
+                         threads, here.threads);
+            else if (!e->exact)
                 snprintf(e->note, sizeof e->note, "%s",
                          "tuned for another machine; `whet tune` adds this one");
             return WHET_OK;
