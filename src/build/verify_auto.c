@@ -117,10 +117,12 @@ static whet_status differs(const whet_engine *e, int32_t i, const whet_tensor *a
         double x = fabs(whet_load_f64(b->data, b->dtype, k));
         if (isfinite(x) && x > largest) largest = x;
     }
+    // the last bit of outputs of half types
+    double last = a->dtype == WHET_DTYPE_BF16 ? 0x1p-7 : a->dtype == WHET_DTYPE_F16 ? 0x1p-10 : 0;
     for (int64_t k = 0; k < n; k++) {
         double x = whet_load_f64(a->data, a->dtype, k), y = whet_load_f64(b->data, b->dtype, k);
         if (x == y || !isfinite(y)) continue;
-        if (!(fabs(x - y) <= t->largest * largest))
+        if (!(fabs(x - y) <= t->largest * largest + last * fabs(y)))
             WHET_FAIL(err, WHET_E_VERIFY,
                       "output \"%s\", element %lld: %g with optimizations, %g without", name,
                       (long long)k, x, y);

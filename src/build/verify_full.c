@@ -12,9 +12,21 @@ typedef struct {
     int32_t samples;
 } full;
 
+// A model that rounds to them between nodes: engines do not.
+static bool has_halves(const whet_pgraph *g) {
+    for (int32_t i = 0; i < g->n_values; i++) {
+        whet_dtype t = g->values[i].type.dtype;
+        if (t == WHET_DTYPE_F16 || t == WHET_DTYPE_BF16) return true;
+    }
+    for (int32_t i = 0; i < g->n_blocks; i++)
+        if (has_halves(g->blocks[i])) return true;
+    return false;
+}
+
 static whet_pgraph *model_of(const whet_build *x) {
     const whet_pgraph *g = x->graph, *m = x->imported;
     bool alike = m && m->n_inputs == g->n_inputs && m->n_outputs == g->n_outputs;
+    if (alike && has_halves(m)) return x->graph;
     return alike ? x->imported : x->graph;
 }
 
