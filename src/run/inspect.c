@@ -87,9 +87,11 @@ static bool alike(const whet_verified_plan *v, const whet_plan *p) {
     return same;
 }
 
-// What --verify=full found of the engine's plans, in the arena; NULL: nothing is there.
+// What --verify=full found of the engine's plans, in the arena; NULL: nothing is there, or the
+// weights have changed since.
 static const whet_verified *verified_of(whet_engine *e, whet_arena *arena) {
-    whet_section *s = e->machine
+    bool same = atomic_load(&e->current) == &e->base;
+    whet_section *s = e->machine && same
                           ? whet_engine_file_find(&e->file, WHET_SECTION_VERIFIED, e->machine)
                           : NULL;
     whet_verified *v;
