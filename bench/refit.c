@@ -20,6 +20,30 @@ static int by_value(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
+// Noise for an engine that was stripped.
+static int fill(whet_refitter *r) {
+    int32_t n = whet_refitter_count(r);
+    whet_tensor *v = calloc((size_t)n + 1, sizeof *v);
+    uint32_t random = 1;
+    for (int32_t i = 0; i < n; i++) {
+        whet_weight_info info;
+        whet_refitter_weight(r, i, &info);
+        if (!info.refittable || info.dtype != WHET_DTYPE_F32) continue;
+        size_t count = 1;
+        for (int32_t d = 0; d < info.rank; d++) count *= (size_t)info.dims[d];
+        float *data = malloc(count * sizeof *data + 1);
+        for (size_t k = 0; k < count; k++)
+            data[k] = (float)((random = random * 1664525u + 1013904223u) >> 8) * 1e-9f + 1e-3f;
+        v[i] = (whet_tensor){.dtype = info.dtype, .rank = info.rank, .data = data};
+        memcpy(v[i].dims, info.dims, sizeof v[i].dims);
+        whet_refitter_set(r, info.name, &v[i]);
+    }
+    int status = whet_refitter_run(r);
+    for (int32_t i = 0; i < n; i++) free(v[i].data);
+    free(v);
+    return status;
+}
+
 // Other weights of about the same size, so that all bytes are new.
 static whet_tensor *make_weights(whet_refitter *r, double *bytes) {
     int32_t n = whet_refitter_count(r);
@@ -75,12 +99,16 @@ int main(int argc, char **argv) {
     whet_refitter *r = NULL;
     whet_env_options o = {.struct_size = sizeof o, .threads = threads,
                           .verbosity = WHET_LOG_WARNING};
-    if (whet_env_create(&o, &env) || whet_engine_load(env, argv[1], &e)) {
+    if (whet_env_create(&o, &env) || whet_engine_load_stripped(env, argv[1], &e)) {
         fprintf(stderr, "%s\n", whet_error_text(env));
         return 1;
     }
     if (whet_refitter_create(e, &r)) {
         fprintf(stderr, "%s\n", whet_error_text(e));
+        return 1;
+    }
+    if (whet_engine_is_stripped(e) && fill(r)) {
+        fprintf(stderr, "%s\n", whet_error_text(r));
         return 1;
     }
     double bytes = 0, *spent = calloc((size_t)times + 1, sizeof *spent), before = run_ms(e);

@@ -8,4 +8,7 @@
 // the operands. Integer division by zero and quotients that do not fit are errors.
 whet_status whet_pointwise_eval(whet_eval *e);
 
+// The same for the common case of f32 and a vector (eval_f32_scalar.c); false: it is another one.
+bool whet_pointwise_eval_f32(const whet_eval *e);
+
 #endif

@@ -220,14 +220,38 @@ static size_t conv_pack_bytes(const whet_problem *p, const int32_t *params, int3
     return i == 1 ? packed_bytes(p) : 0;
 }
 
+#define MAX_ROW 144 // taps of a block of channels that are gathered from a copy
+
+// One block of channels: rows of weights lie far apart, often by a power of two, so that the lanes
+// of a vector would push each other out of the cache; what is copied does not.
+static float *pack_block(float *dst, const float *w, int64_t width, int64_t real, int64_t pitch,
+                         int64_t taps, int64_t channels) {
+    float rows[2 * V_W][MAX_ROW + 1]; // odd, for the same reason
+    int64_t n = taps * channels;
+    for (int64_t l = 0; l < width; l++) {
+        if (l < real) memcpy(rows[l], w + l * pitch, (size_t)n * sizeof *w);
+        else memset(rows[l], 0, (size_t)n * sizeof *w);
+    }
+    for (int64_t t = 0; t < taps; t++)
+        for (int64_t c = 0; c < channels; c++)
+            for (int64_t l = 0; l < width; l++) *dst++ = rows[l][c * taps + t];
+    return dst;
+}
+
 // One panel: lanes of output channels `oc` on, real ones below `real`.
 static float *pack_panel(float *dst, const float *w, int64_t width, int64_t real, int64_t cg,
                          int64_t taps, int64_t ib) {
-    for (int64_t c0 = 0; c0 < cg; c0 += ib)
+    for (int64_t c0 = 0; c0 < cg; c0 += ib) {
+        int64_t channels = cg - c0 < ib ? cg - c0 : ib;
+        if (channels * taps <= MAX_ROW) {
+            dst = pack_block(dst, w + c0 * taps, width, real, cg * taps, taps, channels);
+            continue;
+        }
         for (int64_t t = 0; t < taps; t++)
-            for (int64_t c = c0; c < cg && c < c0 + ib; c++)
+            for (int64_t c = c0; c < c0 + channels; c++)
                 for (int64_t l = 0; l < width; l++)
                     *dst++ = l < real ? w[(l * cg + c) * taps + t] : 0;
+    }
     return dst;
 }
 

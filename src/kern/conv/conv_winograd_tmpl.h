@@ -295,8 +295,8 @@ static size_t wino_pack_bytes(const whet_problem *p, const int32_t *params, int3
     return i == 1 ? sizeof(float) * (size_t)(CEIL(d[0], V_W) * V_W * d[1] * alpha * alpha) : 0;
 }
 
-// G g G' of one 3x3 filter
-static void transform_filter(int64_t alpha, const float *g, double *u) {
+// G g G' of the 3x3 filters of all lanes, g[tap][lane], to u[plane][lane]
+static void transform_filters(int64_t alpha, double g[9][2 * V_W], float u[36][2 * V_W]) {
     static const double g2[4][3] = {{1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0, 0, 1}};
     static const double g4[6][3] = {{1.0 / 4, 0, 0},
                                     {-1.0 / 6, -1.0 / 6, -1.0 / 6},
@@ -305,13 +305,16 @@ static void transform_filter(int64_t alpha, const float *g, double *u) {
                                     {1.0 / 24, -1.0 / 12, 1.0 / 6},
                                     {0, 0, 1}};
     const double(*m)[3] = alpha == 4 ? g2 : g4;
-    double t[6][3];
-    for (int64_t i = 0; i < alpha; i++)
+    for (int64_t i = 0; i < alpha; i++) {
+        double t[3][2 * V_W];
         for (int x = 0; x < 3; x++)
-            t[i][x] = m[i][0] * g[x] + m[i][1] * g[3 + x] + m[i][2] * g[6 + x];
-    for (int64_t i = 0; i < alpha; i++)
+            for (int l = 0; l < 2 * V_W; l++)
+                t[x][l] = m[i][0] * g[x][l] + m[i][1] * g[3 + x][l] + m[i][2] * g[6 + x][l];
         for (int64_t j = 0; j < alpha; j++)
-            u[i * alpha + j] = t[i][0] * m[j][0] + t[i][1] * m[j][1] + t[i][2] * m[j][2];
+            for (int l = 0; l < 2 * V_W; l++)
+                u[i * alpha + j][l] =
+                    (float)(t[0][l] * m[j][0] + t[1][l] * m[j][1] + t[2][l] * m[j][2]);
+    }
 }
 
 static whet_status wino_pack(const whet_problem *p, const int32_t *params, int32_t i,
@@ -324,11 +327,10 @@ static whet_status wino_pack(const whet_problem *p, const int32_t *params, int32
     for (int64_t oc = 0; oc < k; oc += 2 * V_W) {
         int64_t width = k - oc > V_W ? 2 * V_W : V_W;
         for (int64_t ic = 0; ic < c; ic++) {
-            for (int64_t l = 0; l < width; l++) {
-                double u[36] = {0};
-                if (oc + l < k) transform_filter(alpha, w + ((oc + l) * c + ic) * 9, u);
-                for (int64_t plane = 0; plane < planes; plane++) lines[plane][l] = (float)u[plane];
-            }
+            double g[9][2 * V_W] = {{0}};
+            for (int64_t l = 0; l < width && oc + l < k; l++)
+                for (int64_t t = 0; t < 9; t++) g[t][l] = (double)w[((oc + l) * c + ic) * 9 + t];
+            transform_filters(alpha, g, lines);
             for (int64_t plane = 0; plane < planes; plane++)
                 memcpy(dst + (plane * c + ic) * width, lines[plane], (size_t)width * sizeof *dst);
         }
