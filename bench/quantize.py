@@ -146,7 +146,7 @@ def build_mix(model, budget, samples, folder, **options):
         said = json.load(file)
     kinds = [layer["type"] for layer in said["layers"]]
     print(f"  mix for {budget}: " + ", ".join(f"{kinds.count(k)} {k}" for k in sorted(set(kinds))) +
-          f" layers, {said['runs']} runs, decided by what is {said['decided_by']}, SNR "
+          f" layers, {said['runs']} runs, decided by: {said['decided_by']}, SNR "
           f"{said['figures']['snr_db'] or np.inf:.1f} dB", flush=True)
     return engine
 
@@ -190,7 +190,7 @@ def build_direct(model, **options):
 def speed(model, threads, folder):
     """A model of random weights: quantized by whet, beside openvino and other precisions."""
     name = pathlib.Path(model).stem
-    shapes = compare.open_shapes(model, 1)
+    shapes = compare.open_shapes(compare.read_ports(whet.check(model)["inputs"]), 1)
     plain = whet.build(model, level=0, shapes=shapes or None)
     rng = np.random.default_rng(0)
     samples = []

@@ -312,7 +312,15 @@ static whet_status all_float(search *s) {
 }
 
 // Where not even bf16 alone holds, what is not rounded to 8 bits stays f32.
-static whet_status allow_bf16(search *s) {
+static whet_status leave_bf16(search *s) {
+    s->x->bf16 = false;
+    s->a->no_bf16 = true;
+    whet_env_log(s->x->env, WHET_LOG_INFO, "accuracy: bf16 alone does not hold: not used");
+    WHET_TRY(time_both(s));
+    return whet_build_start(s->x, "mixing precisions");
+}
+
+static whet_status try_bf16(search *s) {
     bool *all = WHET_NEW_ARRAY(s->c->arena, bool, s->n + 1);
     whet_figures f;
     double time;
@@ -320,11 +328,22 @@ static whet_status allow_bf16(search *s) {
     if (!s->x->bf16) return WHET_OK;
     keep_all(s, all);
     WHET_TRY(check(s, all, &f, &time));
-    if (whet_budget_holds(&s->a->budget, &f)) return WHET_OK;
-    s->x->bf16 = false;
-    s->a->no_bf16 = true;
-    whet_env_log(s->x->env, WHET_LOG_INFO, "accuracy: bf16 alone does not hold: not used");
-    return time_both(s);
+    return whet_budget_holds(&s->a->budget, &f) ? WHET_OK : leave_bf16(s);
+}
+
+// Nothing is gained in integers beside bf16. If bf16 holds, that is it; else FP32 is what they are
+// to be faster than.
+static whet_status settle_in_float(search *s, bool *done) {
+    bool *keep = whet_arena_memdup(s->c->arena, s->keep, sizeof(bool) * (size_t)(s->n + 1));
+    double time = s->time;
+    if (!keep) return WHET_NOMEM(s->err);
+    WHET_TRY(all_float(s));
+    *done = !s->x->bf16 || whet_budget_holds(&s->a->budget, &s->a->figures);
+    if (*done) return WHET_OK;
+    s->keep = keep, s->time = time;
+    for (int32_t i = 0; i < s->n; i++)
+        if (s->ops[i].choice == WHET_CHOICE_ALL) s->ops[i].choice = WHET_CHOICE_INT8;
+    return leave_bf16(s);
 }
 
 // Both from end to end, turn by turn: a sum of steps does not see what lies between them.
@@ -352,7 +371,7 @@ static whet_status is_slower(search *s, bool *slower) {
 }
 
 static whet_status run_search(search *s) {
-    bool held = true, slower;
+    bool held = true, slower, done = false;
     WHET_TRY(list_ops(s));
     WHET_TRY(whet_build_start(s->x, "running in float"));
     WHET_TRY(run_reference(s));
@@ -361,15 +380,15 @@ static whet_status run_search(search *s) {
     s->total = PRUNES + 2;
     WHET_TRY(drop_slower(s));
     WHET_TRY(is_slower(s, &slower));
-    if (slower) return all_float(s);
+    if (slower) WHET_TRY(settle_in_float(s, &done));
+    if (done) return WHET_OK;
     WHET_TRY(check(s, s->keep, &s->a->figures, &s->time));
     if (!whet_budget_holds(&s->a->budget, &s->a->figures)) {
-        WHET_TRY(allow_bf16(s));
-        WHET_TRY(whet_build_start(s->x, "mixing precisions"));
+        WHET_TRY(try_bf16(s));
         WHET_TRY(probe_all(s));
         WHET_TRY(back_off(s, s->a->figures, &held));
-        if (held) WHET_TRY(is_slower(s, &slower));
     }
+    if (held) WHET_TRY(is_slower(s, &slower));
     return slower || !held ? all_float(s) : WHET_OK;
 }
 
