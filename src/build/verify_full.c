@@ -61,14 +61,6 @@ static whet_status run_calibration(full *f) {
     return status;
 }
 
-static bool never_ran(const whet_verified_plan *p) {
-    for (int32_t i = 0; i < p->n_steps; i++)
-        if (p->steps[i].state != WHET_VERIFIED_NEVER_RAN &&
-            p->steps[i].state != WHET_VERIFIED_HOST)
-            return false;
-    return true; // blocks run only inside of them
-}
-
 static int32_t count(const whet_verified_plan *p, whet_verified_state state) {
     int32_t n = 0;
     for (int32_t i = 0; i < p->n_steps; i++) n += p->steps[i].state == state;
@@ -101,7 +93,7 @@ whet_status whet_verify_full(whet_build *x, whet_engine *engine, whet_verified *
     v->calibration = f.samples > 0;
     // profiles that no sample came to
     for (int32_t i = 0; i < engine->n_plans && status == WHET_OK; i++)
-        if (never_ran(&v->plans[i])) status = run_sample(&f, NULL, i);
+        if (!whet_checker_saw(f.checker, engine->plans[i])) status = run_sample(&f, NULL, i);
     v->samples = f.samples;
     if (status == WHET_OK) {
         tell(&f, v);

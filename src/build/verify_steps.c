@@ -24,6 +24,7 @@ struct whet_checker {
         const whet_pgraph *graph; // that holds the constants
         whet_verified_plan *found;
         uint8_t *turns;
+        bool saw;
     } *owners;
     int32_t n_owners, cap_owners;
     whet_judged judged;   // filled in before the step runs
@@ -40,12 +41,15 @@ static whet_status add_plan(whet_checker *c, const whet_plan *p, const whet_pgra
     v->n_blocks = p->n_blocks;
     v->steps = WHET_NEW_ARRAY(c->kept, whet_verified_step, p->n_steps + 1);
     v->blocks = WHET_NEW_ARRAY(c->kept, whet_verified_plan, p->n_blocks + 1);
-    struct owner o = {p, g, v, whet_arena_alloc(c->kept, (size_t)p->n_steps + 1)};
+    struct owner o = {p, g, v, whet_arena_alloc(c->kept, (size_t)p->n_steps + 1), false};
     if (!v->steps || !v->blocks || !o.turns ||
         !WHET_ARENA_PUSH(c->kept, c->owners, c->n_owners, c->cap_owners, o))
         return WHET_NOMEM(err);
-    for (int32_t i = 0; i < p->n_steps; i++)
+    for (int32_t i = 0; i < p->n_steps; i++) {
         if (p->steps[i].backend < 0) v->steps[i].state = WHET_VERIFIED_HOST;
+        if (p->steps[i].kernel == &whet_kernel_reference)
+            v->steps[i].state = WHET_VERIFIED_REFERENCE;
+    }
     for (int32_t i = 0; i < p->n_blocks; i++)
         WHET_TRY(add_plan(c, p->blocks[i], g->blocks[i], &v->blocks[i], err));
     return WHET_OK;
@@ -81,6 +85,12 @@ static struct owner *owner_of(whet_checker *c, const whet_plan *plan) {
     for (int32_t i = 0; i < c->n_owners; i++)
         if (c->owners[i].plan == plan) return &c->owners[i];
     return NULL;
+}
+
+bool whet_checker_saw(const whet_checker *c, const whet_plan *plan) {
+    for (int32_t i = 0; i < c->n_owners; i++)
+        if (c->owners[i].plan == plan) return c->owners[i].saw;
+    return false;
 }
 
 // ---- what lies in a step's memory ----
@@ -241,6 +251,7 @@ static whet_status watch(void *user, const whet_watched *w, bool after, whet_err
     struct owner *o = owner_of(c, w->plan);
     if (after) return c->taken && o ? judge(c, w, o, err) : WHET_OK;
     c->taken = false;
+    if (o) o->saw = true;
     if (!o || o->turns[w->index] >= (c->fast ? 1 : TURNS)) return WHET_OK;
     whet_verified_step *found = &o->found->steps[w->index];
     if (!w->step) {

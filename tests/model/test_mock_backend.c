@@ -40,7 +40,8 @@ static whet_engine *build(whet_env *env, const char *path) {
     assert_int_equal(whet_builder_create(env, &b), WHET_OK);
     assert_int_equal(whet_config_create(env, &c), WHET_OK);
     assert_int_equal(whet_config_set(c, "level", "0"), WHET_OK);
-    assert_int_equal(whet_config_set(c, "verify", "off"), WHET_OK);
+    const char *verify = strstr(path, "mobilenet") ? "full" : "auto";
+    assert_int_equal(whet_config_set(c, "verify", verify), WHET_OK);
     if (whet_builder_load_onnx(b, path) || whet_builder_build(b, c, &e))
         fail_msg("%s", whet_error_text(b));
     whet_config_destroy(c);

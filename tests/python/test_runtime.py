@@ -142,6 +142,20 @@ def test_full_verification_is_kept_in_the_engine():
     assert "verified" not in whet.build(MODEL, level=0).inspect()
 
 
+def test_full_verification_of_profiles_and_blocks():
+    shapes = [tuple((n, 1, 48, 48) for n in batch) for batch in ((1, 1, 1), (2, 3, 4))]
+    report = whet.build(MODEL, level=0, verify="full",
+                        profiles=[{"image": s} for s in shapes]).inspect()
+    assert report["verified"] == {"samples": 2, "data": "random"}
+    for layers in (report["layers"], report["profiles"][1]["layers"]):
+        assert {layer["verified"]["state"] for layer in layers} <= {"agrees", "nothing to do"}
+    # what no sample comes to is told
+    flow = whet.build(ROOT / "tests/data/loop_flow.onnx", level=0, verify="full").inspect()
+    assert flow["layers"][0]["verified"]["state"] == "host"
+    inside = {layer["verified"]["state"] for layer in flow["layers"][0]["blocks"][0]["layers"]}
+    assert "never ran" in inside
+
+
 def test_fixed_shapes(engine):
     fixed = whet.build(MODEL, level=0, shapes={"image": (3, 1, 48, 48)})
     assert fixed.inputs["image"][1] == (3, 1, 48, 48)
