@@ -158,6 +158,7 @@ static whet_status run_both(const whet_end_to_end *v, whet_context *tuned, whet_
     if (!a || !b) return WHET_NOMEM(err);
     whet_status s = whet_context_run(tuned, inputs, n_in, a, n_out);
     whet_status t = whet_context_run(plain, inputs, n_in, b, n_out);
+    if (s == WHET_E_NOMEM || t == WHET_E_NOMEM) return WHET_NOMEM(err);
     if (s == WHET_OK && t != WHET_OK && v->before) {
         whet_env_log(v->env, WHET_LOG_WARNING,
                      "not verified end to end: on the sample the model before the passes fails "

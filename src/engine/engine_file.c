@@ -116,7 +116,7 @@ static bool section_bytes(const whet_section_out *s, size_t *size) {
     return *size < SIZE_MAX / 4;
 }
 
-static void write_header(uint8_t *file, size_t size, int32_t n) {
+static bool write_header(uint8_t *file, size_t size, int32_t n) {
     whet_writer w;
     whet_writer_init(&w);
     size_t table = (size_t)n * WHET_ENGINE_ENTRY_BYTES;
@@ -130,8 +130,10 @@ static void write_header(uint8_t *file, size_t size, int32_t n) {
     whet_write_bytes(&w, library, sizeof library);
     whet_write_u64(&w, 0);
     if (!w.failed) whet_write_u32(&w, whet_crc32c(0, w.data, WHET_ENGINE_HEADER_BYTES - 4));
-    if (!w.failed) memcpy(file, w.data, WHET_ENGINE_HEADER_BYTES);
+    bool good = !w.failed;
+    if (good) memcpy(file, w.data, WHET_ENGINE_HEADER_BYTES);
     whet_writer_fini(&w);
+    return good;
 }
 
 whet_status whet_engine_file_make(const whet_section_out *sections, int32_t n, void **data,
@@ -169,11 +171,10 @@ whet_status whet_engine_file_make(const whet_section_out *sections, int32_t n, v
     bool failed = table.failed;
     if (!failed && table.size) memcpy(file + WHET_ENGINE_HEADER_BYTES, table.data, table.size);
     whet_writer_fini(&table);
-    if (failed) {
+    if (failed || !write_header(file, *size, n)) {
         free(memory);
         return WHET_NOMEM(err);
     }
-    write_header(file, *size, n);
     *data = memory;
     return WHET_OK;
 }

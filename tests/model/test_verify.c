@@ -2,6 +2,7 @@
 // test: timeout=300
 // Planted faults: kernels that compute wrongly, cheaper than all others. verify=full names the
 // layer; verify=auto refuses the engine.
+#include "support/failing_alloc.h"
 #include "support/test.h"
 
 #include <math.h>
@@ -304,11 +305,51 @@ static void test_warning(void **state) {
     assert_non_null(strstr(logged, "verification: layer \"second\""));
 }
 
+// The last allocations of a build are those of verification and of writing what it found.
+static void test_memory(void **state) {
+    (void)state;
+    whet_env_options o = {.struct_size = sizeof o, .threads = 1, .verbosity = WHET_LOG_ERROR};
+    whet_env *env = NULL;
+    whet_config *c = NULL;
+    model m = {.state = 11};
+    assert_int_equal(whet_env_create(&o, &env), WHET_OK);
+    assert_int_equal(whet_builder_create(env, &m.b), WHET_OK);
+    assert_int_equal(whet_builder_network(m.b, &m.net), WHET_OK);
+    assert_int_equal(whet_config_create(env, &c), WHET_OK);
+    assert_int_equal(whet_config_set(c, "level", "0"), WHET_OK);
+    make_norm(&m);
+    int64_t all[2];
+    for (int i = 0; i < 2; i++) {
+        whet_engine *e = NULL;
+        assert_int_equal(whet_config_set(c, "verify", i ? "full" : "off"), WHET_OK);
+        test_alloc_count();
+        assert_int_equal(whet_builder_build(m.b, c, &e), WHET_OK);
+        test_alloc_end();
+        all[i] = test_alloc_counted();
+        whet_engine_destroy(e);
+    }
+    assert_true(all[1] > all[0]);
+    for (int64_t n = all[0] * 2 / 3; n < all[1]; n++) {
+        whet_engine *e = NULL;
+        test_alloc_fail_at(n);
+        whet_status status = whet_builder_build(m.b, c, &e);
+        test_alloc_end();
+        if (status && status != WHET_E_NOMEM)
+            fail_msg("allocation %lld of %lld: %s", (long long)n, (long long)all[1],
+                     whet_error_text(m.b));
+        if (!status) whet_engine_destroy(e); // it could do without
+    }
+    whet_config_destroy(c);
+    whet_builder_destroy(m.b);
+    whet_env_destroy(env);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_no_fault),         cmocka_unit_test(test_dropped_bias),
         cmocka_unit_test(test_swapped_layout),   cmocka_unit_test(test_wrong_scale),
         cmocka_unit_test(test_overflowing_norm), cmocka_unit_test(test_warning),
+        cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
