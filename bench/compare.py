@@ -13,8 +13,8 @@ Peers are onnxruntime and openvino unless --peers names others. ncnn and MNN (pa
 pnnx, MNN) take models that their own tools convert in a temporary folder, and compute in FP32
 whatever --precision says. Peers that are not installed, or that cannot convert or run a model,
 are named and left out, as are ncnn and MNN where their output is wrong. --option NAME=VALUE goes
-to whet's build, as --openvino NAME=VALUE goes to openvino. --clock cpu counts processor time, of all threads: for
-one thread on a machine that others use. Needs what ./test.sh leaves in .venv."""
+to whet's build, as --openvino NAME=VALUE goes to openvino. --clock cpu counts processor time, of
+all threads: for one thread on a machine that others use. Needs what ./test.sh leaves in .venv."""
 
 import argparse
 import contextlib

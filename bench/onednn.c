@@ -91,7 +91,8 @@ static bool matmul_open(peer *o, const bench_case *b, dnnl_data_type_t type) {
         int64_t *t = right.dims + right.rank - 2, k = t[0];
         t[0] = t[1], t[1] = k;
     }
-    bool ok = describe(&x, &b->in[0], skip, type, true) && describe(&y, &b->out, skip, type, true) &&
+    bool ok = describe(&x, &b->in[0], skip, type, true) &&
+              describe(&y, &b->out, skip, type, true) &&
               describe(&w, &right, 0, type, !right.constant);
     if (ok && turned) {
         dnnl_dims_t dims;
