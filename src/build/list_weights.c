@@ -110,6 +110,7 @@ static int compare_texts(const void *a, const void *b) {
 whet_status whet_list_encode(whet_build *x, whet_writer *out) {
     name_list l = {0};
     whet_model_weights w = {0};
+    bool rounds = whet_config_int8(x->c) || whet_config_int4(x->c);
     w.v = WHET_NEW_ARRAY(&x->arena, whet_model_weight, x->n_listed + 1);
     if (!w.v || !push_sources(&x->arena, x->graph, &l)) return WHET_NOMEM(x->err);
     if (l.n) qsort(l.v, (size_t)l.n, sizeof *l.v, compare_texts);
@@ -122,6 +123,8 @@ whet_status whet_list_encode(whet_build *x, whet_writer *out) {
         *m = (whet_model_weight){.name = v->name, .rows = x->listed_rows[i], .dtype = t->dtype,
                                  .rank = t->rank};
         m->state = there && !v->decided ? WHET_WEIGHT_FREE : WHET_WEIGHT_DECIDED;
+        if (m->state && rounds && whet_dtype_is_float(t->dtype) && whet_tensor_count(t) > 1)
+            m->state = WHET_WEIGHT_ROUNDED;
         memcpy(m->dims, t->dims, sizeof m->dims);
         m->sum = whet_crc32c_fork(x->env->workers, t->data, t->bytes);
     }

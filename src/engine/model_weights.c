@@ -40,7 +40,7 @@ static whet_status read_weight(whet_reader *r, whet_arena *arena, whet_model_wei
     m->rows = whet_read_u8(r);
     m->dtype = (whet_dtype)whet_read_u8(r);
     m->rank = whet_read_u8(r);
-    if (r->failed || m->state > WHET_WEIGHT_DECIDED || m->rows > WHET_ROWS_IN ||
+    if (r->failed || m->state > WHET_WEIGHT_ROUNDED || m->rows > WHET_ROWS_IN ||
         m->rank > WHET_MAX_RANK || !whet_dtype_known((int32_t)m->dtype))
         return malformed(r, err);
     for (int32_t d = 0; d < m->rank; d++) m->dims[d] = whet_read_i64(r);

@@ -10,6 +10,7 @@
 typedef enum whet_weight_state {
     WHET_WEIGHT_FREE = 0,    // a source constant of the graph, of any contents
     WHET_WEIGHT_DECIDED = 1, // the graph was made for what it holds
+    WHET_WEIGHT_ROUNDED = 2, // the same: the build has rounded it to a few bits
 } whet_weight_state;
 
 // Of two dimensions, which belongs to the output of the product that reads it.

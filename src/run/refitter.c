@@ -184,10 +184,14 @@ whet_status whet_refitter_set(whet_refitter *r, const char *name, const whet_ten
     if (!is_free(r, i)) {
         size_t bytes = whet_tensor_bytes(w->dtype, whet_dims_count(w->dims, w->rank));
         if (whet_crc32c_fork(NULL, t->data, bytes) == w->sum) return WHET_OK;
+        if (w->state == WHET_WEIGHT_ROUNDED)
+            WHET_FAIL(err, WHET_E_UNSUPPORTED,
+                      "weight \"%s\" is not what it was, and the build has rounded it to a few "
+                      "bits, with corrections that take the samples of the calibration: build the "
+                      "engine again", name);
         WHET_FAIL(err, WHET_E_UNSUPPORTED,
                   "weight \"%s\" is not what it was, and the engine was made for what it held (a "
-                  "shape, a number that a fusion took up, weights that were calibrated): build the "
-                  "engine again", name);
+                  "shape, a number that a fusion took up): build it again", name);
     }
     whet_tensor *copy = whet_arena_memdup(&r->lent, t, sizeof *t);
     if (!copy) return WHET_NOMEM(err);

@@ -6,6 +6,8 @@
 #include <stdatomic.h>
 #include <whet/refit.h>
 
+#include "backend_mock.h"
+#include "env/env.h"
 #include "support/temp_folder.h"
 #include "support/test.h"
 
@@ -239,6 +241,33 @@ static void equals_a_fresh_build_with_blocks(void **state) {
 static void equals_a_fresh_build_in_bf16(void **state) {
     (void)state;
     check_model(RESNET, (const char *[]){"bf16", "true", NULL});
+}
+
+// Weights in another device's memory are copied there anew.
+static void other_devices_get_them(void **state) {
+    (void)state;
+    whet_env *plain = env;
+    const char *const options[] = {"level", "0", NULL};
+    whet_env_options o = {.struct_size = sizeof o, .threads = 2, .verbosity = WHET_LOG_ERROR};
+    assert_int_equal(whet_env_create(&o, &env), WHET_OK);
+    assert_int_equal(whet_env_register(env, &test_mock_backend, test_mock_kernels, 5), WHET_OK);
+    whet_engine *e = build(RESNET, NULL, options);
+    assert_non_null(strstr(whet_engine_inspect(e, true), "\"backend\":\"mock\""));
+    weights w = other_weights(e, 3);
+    whet_engine *fresh = build(RESNET, &w, options);
+    whet_context *c = NULL;
+    assert_int_equal(whet_context_create(e, &c), WHET_OK);
+    sample s = make_sample(e);
+    run(c, &s);
+    refit(e, &w);
+    same_outputs(e, c, fresh);
+    free_sample(&s);
+    whet_context_destroy(c);
+    whet_engine_destroy(e);
+    whet_engine_destroy(fresh);
+    free_weights(&w);
+    whet_env_destroy(env);
+    env = plain;
 }
 
 // ---- what is refused ----
@@ -554,6 +583,7 @@ int main(void) {
         cmocka_unit_test(equals_a_fresh_build),
         cmocka_unit_test(equals_a_fresh_build_in_bf16),
         cmocka_unit_test(equals_a_fresh_build_with_blocks),
+        cmocka_unit_test(other_devices_get_them),
         cmocka_unit_test(wrong_weights_are_refused),
         cmocka_unit_test(missing_weights_are_named),
         cmocka_unit_test(what_a_form_is_made_of_is_named),

@@ -121,6 +121,33 @@ def test_same_contents_of_what_cannot_change():
     engine.refit({"axes": np.array([2, 3]), "t": np.float32(2)})
 
 
+def test_profiles_share_what_they_pack():
+    proto = model(weights(1))
+    proto.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "n"
+    proto.graph.output[0].type.tensor_type.shape.dim[0].dim_param = "n"
+    profiles = [{"x": ((1, 3, 6, 6), (n, 3, 6, 6), (n, 3, 6, 6))} for n in (1, 8)]
+    options = dict(profiles=profiles, deterministic=True, level=0, verify="off")
+    engine = whet.build(proto, **options)
+    new = weights(2)
+    for tensor in proto.graph.initializer:
+        if tensor.name in new:
+            tensor.CopyFrom(nh.from_array(new[tensor.name], tensor.name))
+    engine.refit(new)
+    assert engine.serialize() == whet.build(proto, **options).serialize()
+
+
+def test_rounded_weights_are_refused(tmp_path):
+    values = weights(1)
+    x = np.random.default_rng(0).standard_normal((4, 1, 3, 6, 6)).astype(np.float32)
+    engine = whet.build(model(values), precision={"fp32", "int8"}, level=0, verify="off",
+                        calibration=[{"x": v} for v in x])
+    before = run(engine)
+    engine.refit(values)
+    with pytest.raises(whet.Error, match="has rounded it"):
+        engine.refit({"w": weights(2)["w"]})
+    assert np.array_equal(run(engine), before)
+
+
 def test_stripped(tmp_path):
     values = weights(1)
     engine = build(values)
