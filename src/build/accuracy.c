@@ -13,7 +13,7 @@
 enum {
     PRUNES = 6,         // plans that leave out what is slower
     CHECKS = 8,         // whole assignments run on all samples while a target is looked for
-    TURNS = 3,          // whole plans run to time them
+    TURNS = 5,          // whole plans run to time them
     PROBE_SAMPLES = 64, // that an operator alone is run on
 };
 #define TIME_SHARE 0.5  // of a build's budget, after which nothing more is probed
