@@ -194,8 +194,8 @@ static whet_status qlinear_matmul_rule(whet_node *n, int32_t *changed, whet_erro
     whet_dq x, w;
     edit e = {.op = &whet_op_quant_matmul};
     bool ok;
-    if (stays_float(n) || n->in[0]->type.rank < 2 || n->in[3]->type.rank != 2 || !operand(n, 0, 0, &x) ||
-        !operand(n, 3, 1, &w))
+    if (stays_float(n) || n->in[0]->type.rank < 2 || n->in[3]->type.rank != 2 ||
+        !operand(n, 0, 0, &x) || !operand(n, 3, 1, &w))
         return WHET_OK;
     WHET_TRY(quantized_operands(&e, &x, &w, &ok, err));
     if (!ok) return WHET_OK;
