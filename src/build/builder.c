@@ -312,6 +312,8 @@ static whet_status run_build(whet_build *x, whet_engine **engine) {
     if ((c->metric || c->accuracy_report) && !c->accuracy)
         WHET_FAIL(x->err, WHET_E_INVALID, "%s needs a budget (option accuracy)",
                   c->metric ? "a metric" : "option accuracy-report");
+    if (c->strongly_typed && !x->copy) x->b->fresh = false;
+    graph_of(x)->strongly_typed = c->strongly_typed;
     whet_build_log_best(x, graph_of(x));
     if (c->layer_precisions || c->layer_output_types) {
         if (!x->copy) x->b->fresh = false;

@@ -155,6 +155,7 @@ static whet_status clone_inputs(cloner *x, const whet_graph *from, whet_graph *t
 }
 
 static whet_status clone_graph(cloner *x, const whet_graph *from, whet_graph *to) {
+    to->strongly_typed = from->strongly_typed;
     to->n_imported_nodes = from->n_imported_nodes;
     WHET_TRY(clone_inputs(x, from, to));
     WHET_FOR_NODES(from, n) WHET_TRY(clone_node(x, n, from, to));

@@ -65,6 +65,7 @@ struct whet_graph {
     whet_value **values;     // all values of the root and its subgraphs, by id
     int32_t n_values, cap_values;
     int32_t n_imported_nodes;
+    bool strongly_typed;     // what the model rounds between nodes stays rounded
 };
 
 // Roots own arena and dims. NULL: out of memory.

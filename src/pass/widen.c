@@ -2,7 +2,8 @@
 // Models in float16 and bfloat16 compute in f32: each node that takes or gives such numbers becomes
 // the same node in f32; casts stand where the graph's inputs, outputs and what has no form in f32
 // (control flow, objects, plugins, bit_cast) want the model's types. What is rounded between two
-// nodes in the model is not rounded here.
+// nodes in the model is not rounded here, unless the graph is strongly typed: then casts to the
+// model's types and back stand behind each node that computes.
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +20,7 @@ typedef struct {
     widened *v;
     int32_t n_v, cap;
     whet_arena arena;
+    bool strict;
     int32_t *changed;
     whet_error *err;
 } widener;
@@ -96,6 +98,11 @@ static whet_status widen_cast(widener *c, whet_node *n, bool *done) {
     whet_value *x = n->in[0], *y = n->out[0];
     bool from = is_half_value(x), to = is_half_value(y);
     *done = true;
+    if (to && c->strict) { // it rounds
+        if (from) WHET_TRY(want_twin(c, x, n, &x));
+        if (from) whet_node_set_input(n, 0, x);
+        return WHET_OK;
+    }
     if (to && (from || x->type.dtype == WHET_DTYPE_F32)) {
         if (from) WHET_TRY(want_twin(c, x, n, &x));
         set_twin(c, y, x);
@@ -142,7 +149,8 @@ static whet_status widen_node(widener *c, whet_node *n) {
     }
     fresh->origin = n->origin;
     fresh->demand = n->demand;
-    for (int32_t i = 0; i < n->n_out; i++)
+    bool rounds = c->strict && !(n->op->flags & (WHET_OP_VIEW | WHET_OP_MOVES));
+    for (int32_t i = 0; i < n->n_out && !rounds; i++)
         if (is_half_value(n->out[i]) && fresh->out[i]->type.dtype == WHET_DTYPE_F32)
             set_twin(c, n->out[i], fresh->out[i]);
     ++*c->changed;
@@ -191,7 +199,8 @@ static whet_status widen_graph(widener *c, whet_graph *g) {
 }
 
 static whet_status run(whet_graph *g, int32_t *changed, whet_error *err) {
-    widener c = {.n = g->root->n_values, .changed = changed, .err = err};
+    widener c = {.n = g->root->n_values, .strict = g->root->strongly_typed, .changed = changed,
+                 .err = err};
     whet_arena_init(&c.arena);
     c.twin = calloc((size_t)c.n + 1, sizeof *c.twin);
     whet_status status = c.twin ? widen_graph(&c, g) : WHET_NOMEM(err);

@@ -63,6 +63,7 @@ def test_casts_are_what_is_computed(name, level):
     stored = {t["type"].split("[")[0] for layer in engine.inspect()["layers"]
               for t in layer["outputs"]}
     assert name in stored
+    assert not any(layer["kernel"] == "reference" for layer in engine.inspect()["layers"])
 
 
 @pytest.mark.parametrize("options", [
