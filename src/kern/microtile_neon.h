@@ -17,6 +17,23 @@ static inline float32x4_t neon_clamp(float32x4_t x, float32x4_t lo, float32x4_t 
     return vbslq_f32(vcgtq_f32(x, hi), hi, x);
 }
 
+// One step of one pixel. In one asm: the compiler would move the loads up and run out of registers.
+V_FN void pixel_step(float32x4_t *acc, const float *at, const float32x4_t *b, int nv) {
+    if (nv > 1)
+        __asm__ volatile("ldr s31, %4\n\tfmla %0.4s, %5.4s, v31.s[0]\n\t"
+                         "fmla %1.4s, %6.4s, v31.s[0]\n\tfmla %2.4s, %7.4s, v31.s[0]\n\t"
+                         "fmla %3.4s, %8.4s, v31.s[0]"
+                         : "+w"(acc[0]), "+w"(acc[1]), "+w"(acc[2]), "+w"(acc[3])
+                         : "m"(*at), "w"(b[0]), "w"(b[1]), "w"(b[2]), "w"(b[3])
+                         : "v31");
+    else
+        __asm__ volatile("ldr s31, %2\n\tfmla %0.4s, %3.4s, v31.s[0]\n\t"
+                         "fmla %1.4s, %4.4s, v31.s[0]"
+                         : "+w"(acc[0]), "+w"(acc[1])
+                         : "m"(*at), "w"(b[0]), "w"(b[1])
+                         : "v31");
+}
+
 // np pixels by nv vectors by nr rows; constants at every call
 V_FN void tile(int nv, int nr, int np, const float *a, int64_t ps, int64_t a_row, const float *w,
                const whet_walk *k, const whet_tile_out *o) {
@@ -41,11 +58,8 @@ V_FN void tile(int nv, int nr, int np, const float *a, int64_t ps, int64_t a_row
                 for (int64_t n = 0; n < len; n++, w += k->w_step) {
                     float32x4_t b[4];
                     UNROLL for (int h = 0; h < nh; h++) b[h] = vld1q_f32(w + h * HALF);
-                    UNROLL for (int i = 0; i < nr * np; i++) {
-                        float32x4_t x0 = vld1q_dup_f32(p[i] + n);
-                        UNROLL for (int h = 0; h < nh; h++)
-                            acc[i * nh + h] = vfmaq_f32(acc[i * nh + h], x0, b[h]);
-                    }
+                    UNROLL for (int i = 0; i < nr * np; i++)
+                        pixel_step(acc + i * nh, p[i] + n, b, nv);
                 }
             }
         }

@@ -61,12 +61,12 @@ V_FN void tile(int nv, int np, const dw_plan *c, const x_t *x, const int32_t *w,
             const x_t *at = x + (ky * g->dil[1] * c->patch.w + kx * g->dil[2]) * g->c;
             UNROLL for (int v = 0; v < nv; v++) {
                 const int32_t *from = w + v * taps * V_W;
-                int16x4_t w0 = vmovn_s32(vld1q_s32(from)), w1 = vmovn_s32(vld1q_s32(from + 4));
+                int16x8_t ws = vmovn_high_s32(vmovn_s32(vld1q_s32(from)), vld1q_s32(from + 4));
                 UNROLL for (int i = 0; i < np; i++) {
                     int16x8_t xs = load_x(at + i * pixel + v * V_W, v + 1 < nv ? V_W : left);
                     int32x4_t *to = acc + (i * nv + v) * 2;
-                    to[0] = vmlal_s16(to[0], vget_low_s16(xs), w0);
-                    to[1] = vmlal_s16(to[1], vget_high_s16(xs), w1);
+                    to[0] = vmlal_s16(to[0], vget_low_s16(xs), vget_low_s16(ws));
+                    to[1] = vmlal_high_s16(to[1], xs, ws);
                 }
             }
         }
