@@ -8,6 +8,7 @@
 
 #include "backend_mock.h"
 #include "env/env.h"
+#include "support/failing_alloc.h"
 #include "support/temp_folder.h"
 #include "support/test.h"
 
@@ -512,6 +513,49 @@ static void adapters_are_added_and_taken_away(void **state) {
     free_weights(&own);
 }
 
+// ---- without memory ----
+
+static void failures_change_nothing(void **state) {
+    (void)state;
+    whet_engine *e = build_normalized(true), *fresh = build_normalized(true);
+    weights w = other_weights(e, 4);
+    whet_context *c = NULL;
+    sample s = make_sample(e), old = make_sample(e), t = make_sample(e);
+    assert_int_equal(whet_context_create(e, &c), WHET_OK);
+    size_t n = run(c, &old);
+    refit(fresh, &w);
+    for (int64_t k = 0;; k++) { // each way to fail, then a run, which may fail too
+        whet_refitter *r = NULL;
+        test_alloc_fail_at(k);
+        whet_status status = whet_refitter_create(e, &r);
+        for (int32_t i = 0; i < w.n && !status; i++)
+            status = whet_refitter_set(r, w.v[i].name, &w.v[i].t);
+        if (!status) status = whet_refitter_run(r);
+        whet_refitter_destroy(r);
+        if (!status) { // into the context
+            t.output = (whet_tensor){.data = t.out, .bytes = t.out_bytes};
+            status = whet_context_run(c, &t.input, 1, &t.output, 1);
+        }
+        bool failed = test_alloc_end();
+        if (status) assert_int_equal(status, WHET_E_NOMEM);
+        run(c, &s); // either is complete
+        bool is_old = !memcmp(s.out, old.out, n);
+        if (!failed) {
+            assert_int_equal(status, WHET_OK);
+            assert_false(is_old);
+            break;
+        }
+    }
+    same_outputs(e, c, fresh);
+    whet_context_destroy(c);
+    whet_engine_destroy(e);
+    whet_engine_destroy(fresh);
+    free_sample(&s);
+    free_sample(&old);
+    free_sample(&t);
+    free_weights(&w);
+}
+
 // ---- threads ----
 
 typedef struct {
@@ -589,6 +633,7 @@ int main(void) {
         cmocka_unit_test(what_a_form_is_made_of_is_named),
         cmocka_unit_test(stripped_engines_get_their_weights),
         cmocka_unit_test(adapters_are_added_and_taken_away),
+        cmocka_unit_test(failures_change_nothing),
         cmocka_unit_test(contexts_run_meanwhile),
     };
     return cmocka_run_group_tests(tests, open_env, close_env);
