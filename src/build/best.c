@@ -31,6 +31,6 @@ void whet_build_log_best(whet_build *x, const whet_graph *g) {
         whet_env_log(x->env, WHET_LOG_INFO,
                      "best: bf16 is not used, since no kernel of this machine multiplies it");
     whet_env_log(x->env, WHET_LOG_VERBOSE,
-                 "best: fp16 and tf32 are not used: this version has no kernels for them; int4 is "
-                 "used only where it is asked for");
+                 "best: tf32 is not used: this version has no kernels for it; fp16 and int4 are "
+                 "used only where they are asked for");
 }

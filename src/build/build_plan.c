@@ -198,10 +198,11 @@ whet_status whet_build_plan_options(whet_build *x, whet_plan_options *o) {
     if (!x->tuner) WHET_TRY(open_tuner(x));
     *o = (whet_plan_options){.threads = x->threads, .progress = plan_progress, .progress_user = x,
                              .disable_kernels = x->c->disable_kernels, .bf16 = x->bf16,
+                             .fp16 = x->fp16,
                              .cost = x->c->level > 0 ? &x->source : NULL};
     if (x->c->plan != WHET_PLAN_TUNED) {
         o->no_fusion = o->plain_only = true;
-        o->bf16 = false;
+        o->bf16 = o->fp16 = false;
         o->cost = NULL;
     }
     if (x->c->plan == WHET_PLAN_REFERENCE) o->disable_kernels = "*";

@@ -4,6 +4,7 @@
 // (engine_writer.c) → verification.
 #include "build/builder_impl.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -237,7 +238,8 @@ whet_status whet_build_finish(whet_build *x, whet_engine **engine) {
 }
 
 void whet_build_init(whet_build *x, whet_env *env, const whet_config *config, whet_error *err) {
-    *x = (whet_build){.c = config, .env = env, .err = err, .bf16 = whet_config_bf16(config)};
+    *x = (whet_build){.c = config, .env = env, .err = err, .bf16 = whet_config_bf16(config),
+                        .fp16 = whet_config_fp16(config)};
     x->threads = config->threads ? (int32_t)config->threads : env->threads;
     if (x->threads > env->threads) x->threads = env->threads;
     whet_arena_init(&x->arena);
@@ -331,6 +333,7 @@ static whet_status run_build(whet_build *x, whet_engine **engine) {
     WHET_TRY(whet_islands(x, graph_of(x)));
     if (c->verify == WHET_VERIFY_FULL) WHET_TRY(keep_imported(x));
     WHET_TRY(optimize(x));
+    if (x->fp16) WHET_TRY(whet_half_check(x));
     WHET_TRY(whet_profiles_resolve(x->c->profiles, x->c->n_profiles, x->graph, &x->arena,
                                    &x->profiles, x->err));
     WHET_TRY(whet_build_plan(x));
@@ -339,14 +342,39 @@ static whet_status run_build(whet_build *x, whet_engine **engine) {
     return whet_build_finish(x, engine);
 }
 
+// Weights that FP16 has no numbers for, or only such of few digits, stay in f32.
+whet_status whet_half_check(whet_build *x) {
+    for (int32_t i = 0; i < x->graph->n_nodes; i++) {
+        whet_pnode *n = &x->graph->nodes[i];
+        bool heavy = n->op == &whet_op_conv || n->op == &whet_op_matmul || n->op == &whet_op_gemm;
+        if (n->recipe || !heavy || n->in[1] < 0) continue;
+        const whet_pvalue *v = &x->graph->values[n->in[1]];
+        if (!whet_pvalue_is_const(v) || !v->data || v->type.dtype != WHET_DTYPE_F32) continue;
+        whet_tensor t = whet_pvalue_tensor(v);
+        int64_t count = whet_dims_count(t.dims, t.rank);
+        float top = 0;
+        for (int64_t k = 0; k < count; k++) top = fmaxf(top, fabsf(((const float *)t.data)[k]));
+        if (top == 0 || (top >= 0x1p-10f && top <= 65504)) continue;
+        if (n->demand.compute == WHET_DTYPE_F16 && x->c->constraints == WHET_CONSTRAINTS_OBEY)
+            WHET_FAIL(x->err, WHET_E_UNSUPPORTED,
+                      "layer \"%s\" cannot compute in fp16: its weights are up to %g (option "
+                      "precision-constraints=obey)", n->name, (double)top);
+        n->demand.compute = WHET_DTYPE_F32;
+        whet_env_log(x->env, WHET_LOG_VERBOSE, "%s: weights of up to %g stay in fp32", n->name,
+                     (double)top);
+    }
+    return WHET_OK;
+}
+
 // The options that only together make no sense.
 static whet_status check_config(const whet_config *c, whet_error *err) {
     if (c->int4_group % 8)
         WHET_FAIL(err, WHET_E_INVALID, "option int4-group: %lld is no multiple of 8",
                   (long long)c->int4_group);
-    if (c->accuracy && whet_config_int4(c))
+    if (c->accuracy && (whet_config_int4(c) || whet_config_fp16(c)))
         WHET_FAIL(err, WHET_E_UNSUPPORTED,
-                  "option accuracy: its search does not weigh weights of 4 bits (int4)");
+                  "option accuracy: its search does not weigh how weights are stored (%s)",
+                  whet_config_int4(c) ? "int4" : "fp16");
     return WHET_OK;
 }
 

@@ -52,6 +52,7 @@ typedef struct whet_build {
     struct whet_accuracy *accuracy; // NULL: no budget is stated, or none that applies
     bool calibrated;         // the graph got its quantization from this build
     bool bf16;               // values may be stored as bf16
+    bool fp16;               // weights as f16
     whet_arena arena;
     int32_t steps_after; // about as many are to be tuned after the graph in progress
     const char *phase;
@@ -75,6 +76,8 @@ whet_status whet_list_weights(whet_build *x, const whet_graph *g);
 void whet_list_decide(const whet_graph *g);
 // The WEIGHTS section, once x->graph is there.
 whet_status whet_list_encode(whet_build *x, whet_writer *out);
+// Keeps weights in f32 that FP16 has no numbers for, or only such of few digits.
+whet_status whet_half_check(whet_build *x);
 // Makes x->plans of x->graph, packed, one for each profile.
 whet_status whet_build_plan(whet_build *x);
 // The engine of graph and plan.

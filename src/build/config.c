@@ -48,12 +48,15 @@ static const char *const activation_choices[] = {"asymmetric", "symmetric", NULL
       "auto: packed weights take at most 2.1 times the room of the weights, or 64 MiB more; min: " \
       "the form that takes the least, whatever it costs in time; any: the fastest", NULL)          \
     X("precision", OPT_SET, precision, 0, 0, precision_choices,                                    \
-      "fp32|bf16|int8|int4|best,...", "fp32",                                                      \
+      "fp32|bf16|fp16|int8|int4|best,...", "fp32",                                                 \
       "arithmetic that the engine may use; fp32 always",                                           \
-      "this version computes in fp32, bf16 and int8; int4 is for weights")                         \
+      "this version computes in fp32, bf16 and int8; fp16 and int4 are for weights")               \
     X("bf16", OPT_BOOL, bf16, 0, 0, NULL, "true|false", "false",                                   \
       "the same as bf16 among the precisions: values of fp32 are stored as bf16 and multiplied "   \
       "so where that is faster", NULL)                                                             \
+    X("fp16", OPT_BOOL, fp16, 0, 0, NULL, "true|false", "false",                                   \
+      "the same as fp16 among the precisions: weights of convolutions and matrix products are "    \
+      "stored as fp16 where that takes no longer", NULL)                                           \
     X("int8", OPT_BOOL, int8, 0, 0, NULL, "true|false", "false",                                   \
       "the same as int8 among the precisions: a model in float is quantized with the scales of "   \
       "`calibration` or `calib`", NULL)                                                            \

@@ -41,7 +41,7 @@ struct whet_config {
     int64_t max_nodes, max_depth; // of a model; 0: the importer's
     bool strip_weights;
     int32_t verify, portable, precision, plan, memory;
-    bool deterministic, timing_cache_readonly, bf16;
+    bool deterministic, timing_cache_readonly, bf16, fp16;
     int64_t calib_batch, calib_samples;
     int64_t verify_samples;
     bool verify_warn;
@@ -87,6 +87,10 @@ static inline bool whet_config_scales(const struct whet_config *c) {
 static inline bool whet_config_bf16(const struct whet_config *c) {
     return c->bf16 || (c->precision & WHET_PRECISION_BF16) || whet_config_any(c) ||
            whet_config_best(c);
+}
+
+static inline bool whet_config_fp16(const struct whet_config *c) {
+    return c->fp16 || (c->precision & WHET_PRECISION_FP16);
 }
 
 static inline bool whet_config_int4(const struct whet_config *c) {

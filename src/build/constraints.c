@@ -30,6 +30,7 @@ static const char *type_name(uint8_t dtype) {
 static bool allows(const whet_build *x, uint8_t dtype) {
     int32_t set = x->c->precision | WHET_PRECISION_FP32;
     if (whet_config_bf16(x->c)) set |= WHET_PRECISION_BF16;
+    if (whet_config_fp16(x->c)) set |= WHET_PRECISION_FP16;
     if (whet_config_int8(x->c)) set |= WHET_PRECISION_INT8;
     if (whet_config_int4(x->c)) set |= WHET_PRECISION_INT4;
     for (int32_t i = 0; i < WHET_COUNT(types); i++)
@@ -253,6 +254,7 @@ whet_status whet_constraints_apply(whet_build *x, whet_graph *g, bool quantizing
 whet_status whet_config_check_typed(const whet_config *c, whet_error *err) {
     const char *option = c->precision & ~WHET_PRECISION_FP32 ? "precision"
                          : c->bf16                           ? "bf16"
+                         : c->fp16                           ? "fp16"
                          : c->int8                           ? "int8"
                          : c->int4                           ? "int4"
                          : c->best                           ? "best"
@@ -321,6 +323,13 @@ static const char *no_integers(const checker *c, const whet_pnode *n) {
                : "its weights are no constants";
 }
 
+// FP16 is about weights.
+static bool takes_half(const checker *c, const whet_pnode *n, const whet_pstep *s) {
+    bool heavy = n->op == &whet_op_conv || n->op == &whet_op_matmul || n->op == &whet_op_gemm;
+    if (!heavy || !whet_pvalue_is_const(&c->g->values[n->in[1]])) return true;
+    return s->kernel->stores & WHET_STORE_BIT(WHET_STORE_HALF);
+}
+
 static const char *compute_problem(const checker *c, const whet_pnode *n, const whet_pstep *s) {
     switch (n->demand.compute) {
     case WHET_DTYPE_F32:
@@ -330,6 +339,7 @@ static const char *compute_problem(const checker *c, const whet_pnode *n, const 
     case WHET_DTYPE_BF16:
         return all_stored(c, s->in, s->n_in, WHET_DTYPE_BF16)
                    ? NULL : "no kernel of this machine takes it stored so";
+    case WHET_DTYPE_F16: return takes_half(c, n, s) ? NULL : "no kernel takes its weights so";
     case WHET_DTYPE_I4:
         return s->op == &whet_op_block_matmul || s->op == &whet_op_ms_matmul_nbits
                    ? NULL : "it is no matrix product whose weights could be of 4 bits";

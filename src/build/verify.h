@@ -84,7 +84,7 @@ typedef struct whet_end_to_end {
     const whet_tensor *inputs;
     int32_t profile; // -1: the one that the inputs lie in
     int32_t threads;
-    bool bf16;
+    bool bf16, fp16;
 } whet_end_to_end;
 whet_status whet_verify_end_to_end(const whet_end_to_end *v, whet_error *err);
 

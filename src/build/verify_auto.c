@@ -13,6 +13,9 @@
 // networks multiply the error, those with random weights most: some have 0.08.
 #define TOLERANCE_BF16 0.4
 #define TOLERANCE_BF16_RMS 0.2
+// Weights of FP16 have a unit roundoff of 2^-11.
+#define TOLERANCE_FP16 0.1
+#define TOLERANCE_FP16_RMS 0.05
 // Quantized values that lie between two steps fall on one side or the other by their last bit.
 #define TOLERANCE_STEPS 0.15
 #define TOLERANCE_STEPS_RMS 0.05
@@ -34,10 +37,11 @@ static bool has_steps(const whet_pgraph *g) {
     return false;
 }
 
-static tolerance tolerance_of(const whet_pgraph *g, bool bf16) {
+static tolerance tolerance_of(const whet_pgraph *g, bool bf16, bool fp16) {
     if (bf16) return (tolerance){TOLERANCE_BF16, TOLERANCE_BF16_RMS, "with bf16"};
     if (has_steps(g))
         return (tolerance){TOLERANCE_STEPS, TOLERANCE_STEPS_RMS, "with other kernels"};
+    if (fp16) return (tolerance){TOLERANCE_FP16, TOLERANCE_FP16_RMS, "with fp16"};
     return (tolerance){TOLERANCE, 0, NULL};
 }
 
@@ -173,7 +177,7 @@ static whet_status run_both(const whet_end_to_end *v, whet_context *tuned, whet_
                      whet_error_text(tuned));
         return WHET_OK;
     }
-    tolerance limits = tolerance_of(e->graph, v->bf16);
+    tolerance limits = tolerance_of(e->graph, v->bf16, v->fp16);
     for (int32_t i = 0; i < n_out; i++) {
         s = differs(e, i, &a[i], &b[i], &limits, err);
         if (s != WHET_OK && has_dynamic(e->graph)) {
@@ -233,7 +237,7 @@ whet_status whet_verify_auto(whet_build *x, whet_engine *engine) {
     for (int32_t i = 0; i < engine->n_plans && status == WHET_OK; i++) {
         whet_end_to_end v = {.env = x->env, .engine = engine, .graph = x->graph,
                              .checker = checker, .profile = i, .threads = x->threads,
-                             .bf16 = x->bf16};
+                             .bf16 = x->bf16, .fp16 = x->fp16};
         whet_error err = {0};
         status = whet_verify_end_to_end(&v, &err);
         // a layer says more than an output

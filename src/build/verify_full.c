@@ -36,7 +36,7 @@ static whet_status run_sample(full *f, const whet_tensor *inputs, int32_t profil
     whet_end_to_end v = {.env = x->env, .engine = f->engine, .graph = graph,
                          .before = graph == x->imported, .checker = f->checker,
                          .inputs = inputs, .profile = profile, .threads = x->threads,
-                         .bf16 = x->bf16};
+                         .bf16 = x->bf16, .fp16 = x->fp16};
     whet_status status = whet_verify_end_to_end(&v, x->err);
     f->samples++;
     if (status != WHET_E_VERIFY) return status;

@@ -62,6 +62,8 @@ static void make_scale(scale *s) {
     // kernel is the first to store them so
     if (p->n_in > 0 && multiplies(p->op) && (a->type || y->type))
         s->products = a->type ? unit_of(a->dtype) : 2 * unit_of(y->dtype);
+    if (s->j->kernel->stores & WHET_STORE_BIT(WHET_STORE_HALF))
+        s->products = fmax(s->products, unit_of(WHET_DTYPE_F16));
     bool rough = s->stored > 0 && s->o == 0 && (p->epi.act1 || p->epi.act2);
     s->coarse = rough ? 0x1p-12 : 0;
     bool spreads = s->x->c > SPREADS && s->x->rule == WHET_RULE_SUM;

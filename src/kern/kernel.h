@@ -35,13 +35,15 @@ size_t whet_layout_bytes(whet_layout layout, whet_dtype dtype, int32_t rank, con
 
 // What is not constant and of the type f32 may be stored as bf16, where the build allows it. These
 // are the ways in which a kernel offers to take a problem: the values' own types, or bf16 for all
-// such inputs and outputs, for inputs only, for outputs only. An epilogue's operand is stored like
+// such inputs and outputs, for inputs only, for outputs only. HALF kernels are candidates where the
+// build allows f16. An epilogue's operand is stored like
 // output 0.
 typedef enum whet_store {
     WHET_STORE_OWN = 0,
     WHET_STORE_BF16 = 1,
     WHET_STORE_BF16_IN = 2,
     WHET_STORE_BF16_OUT = 3,
+    WHET_STORE_HALF = 4, // as OWN, but constants are packed as f16
     WHET_STORE_COUNT
 } whet_store;
 #define WHET_STORE_BIT(store) (1u << (store))

@@ -64,7 +64,7 @@ static bool may_widen(const whet_node *n) {
         if (!n->in[i]) continue;
         if (whet_dtype_is_object(n->in[i]->type.dtype)) return false;
         if (!is_half_value(n->in[i])) continue;
-        any = true;
+        any = any || !n->in[i]->data; // constants alone are read as they are: scales
         if (a->dtypes && !(a->dtypes >> WHET_DTYPE_F32 & 1)) return false;
     }
     for (int32_t i = 0; i < n->n_out; i++) {
@@ -132,12 +132,15 @@ static whet_status widen_node(widener *c, whet_node *n) {
     whet_graph *g = n->graph;
     void *attrs = whet_op_attr_copy(n->op, n->attrs, g->arena);
     whet_value **in = WHET_NEW_ARRAY(&c->arena, whet_value *, n->n_in + 1);
+    bool dequantizes = n->op == &whet_op_dequantize_linear; // its scale may stay as it is
     if (!attrs || !in) return WHET_NOMEM(c->err);
     for (int32_t i = 0; i < n->n_in; i++) {
         in[i] = n->in[i];
-        if (is_half_value(in[i])) WHET_TRY(want_twin(c, n->in[i], n, &in[i]));
+        if (!is_half_value(in[i]) || (dequantizes && in[i]->data)) continue;
+        WHET_TRY(want_twin(c, n->in[i], n, &in[i]));
     }
     widen_attrs(n->op, attrs);
+    if (dequantizes) ((whet_dequantize_attrs *)attrs)->output_dtype = WHET_DTYPE_F32;
     whet_node *fresh = whet_graph_node(g, n->op, n->name, attrs, in, n->n_in, n->n_out, n);
     if (!fresh) return WHET_NOMEM(c->err);
     for (int32_t i = 0; i < n->n_out; i++)

@@ -41,13 +41,17 @@ static double growth(const whet_problem *p, const whet_kernel *k, const int32_t 
         if (!in->constant || in->dtype == WHET_DTYPE_NONE) continue;
         size_t pack = k->pack_bytes(p, params, i);
         size_t plain = whet_tensor_bytes(in->dtype, whet_dims_count(in->dims, in->rank));
+        bool half = k->stores & WHET_STORE_BIT(WHET_STORE_HALF); // takes less, which counts too
         if (pack > plain) more += (double)(pack - plain);
+        else if (half && pack) more -= (double)(plain - pack);
     }
     return more;
 }
 
 static void set_price(const list *l, whet_candidate *c) {
-    c->price = c->cost + l->o->byte_price * c->growth;
+    // half the room is worth a little time
+    bool half = c->kernel->stores & WHET_STORE_BIT(WHET_STORE_HALF);
+    c->price = (half ? 0.9 : 1) * c->cost + l->o->byte_price * c->growth;
 }
 
 static bool push(list *l, const whet_problem *p, const whet_kernel *k, const int32_t *params) {
@@ -81,7 +85,8 @@ static bool meets(whet_demand d, whet_store store) {
     bool out = store == WHET_STORE_BF16 || store == WHET_STORE_BF16_OUT;
     return !(d.compute == WHET_DTYPE_F32 && store != WHET_STORE_OWN) &&
            !(d.compute == WHET_DTYPE_BF16 && !in) && !(d.store == WHET_DTYPE_F32 && out) &&
-           !(d.store == WHET_DTYPE_BF16 && !out);
+           !(d.store == WHET_DTYPE_BF16 && !out) &&
+           !(d.compute == WHET_DTYPE_F16 && store != WHET_STORE_HALF);
 }
 
 static bool add_kernel(list *l, const whet_kernel *k, whet_layout variant, whet_store store,
@@ -144,7 +149,8 @@ static void select_best(list *l, whet_problem *p) {
     qsort(l->v, (size_t)l->n, sizeof *l->v, by_price);
     const whet_cost_source *source = l->o->cost;
     if (source) {
-        int32_t most = source->max_candidates * (l->o->bf16 ? 2 : 1); // of either type
+        // of either type
+        int32_t most = source->max_candidates * (l->o->bf16 || l->o->fp16 ? 2 : 1);
         int32_t priced = most && most < l->n ? most : l->n;
         int32_t kept = 0;
         double best = -1, modelled = -1; // of the fastest so far: its price, what the model says

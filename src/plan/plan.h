@@ -117,6 +117,7 @@ typedef struct whet_plan_options {
     void *progress_user;
     const char *disable_kernels; // comma-separated patterns with *
     bool bf16; // values of the type f32 may be stored as bf16
+    bool fp16; // weights of the type f32 may be packed as f16
     double move_scale; // weight of conversions in the solve; 0: 1
     double byte_price; // seconds that a byte counts by which packing makes constants larger
 } whet_plan_options;

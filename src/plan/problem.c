@@ -79,7 +79,8 @@ void whet_plan_set_forms(const whet_kernel *k, whet_layout l, whet_store store, 
 
 bool whet_plan_stores(const whet_plan_options *o, const whet_kernel *k, whet_store store) {
     if (store == WHET_STORE_OWN) return !k->stores || (k->stores & WHET_STORE_BIT(store));
-    return o->bf16 && (k->stores & WHET_STORE_BIT(store));
+    if (store == WHET_STORE_HALF && !o->fp16) return false;
+    return (o->bf16 || store == WHET_STORE_HALF) && (k->stores & WHET_STORE_BIT(store));
 }
 
 // Comma-separated names, each with at most one '*' at its end.

@@ -96,3 +96,46 @@ def test_blocks_keep_their_types():
     x = np.random.default_rng(0).standard_normal((2, 3)).astype(H)
     got = whet.build(chain_model(TensorProto.FLOAT16, nodes, [two])).context().run({"x": x})["y"]
     np.testing.assert_allclose(got, x.astype(F) ** 2, rtol=4e-3)
+
+
+# ---- weights as FP16 ----
+
+@pytest.mark.parametrize("name", ["glyph_resnet18", "glyph_vit"])
+def test_weights_as_fp16(name):
+    path = GLYPHS / f"{name}.onnx"
+    full, half = (whet.build(path, level=0, portable="none", options={"memory": "min"},
+                             precision=p) for p in ("fp32", "fp16"))
+    assert any("_w16_" in k for k in kernels(half))
+    assert half.inspect()["packed_bytes"] < 0.6 * full.inspect()["packed_bytes"]
+    x = {"image": np.random.default_rng(0).standard_normal((4, 1, 48, 48), dtype=F)}
+    want, got = (e.context().run(x)["logits"] for e in (full, half))
+    assert 0 < np.linalg.norm(got - want) < 2e-3 * np.linalg.norm(want)
+
+
+def linear_model(scale):
+    w = (np.random.default_rng(0).standard_normal((64, 32)) * scale).astype(F)
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 64])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 32])
+    return helper.make_model(helper.make_graph(
+        [helper.make_node("MatMul", ["x", "w"], ["y"], name="m")], "g", [x], [y],
+        [numpy_helper.from_array(w, "w")]), ir_version=10,
+        opset_imports=[helper.make_opsetid("", 21)]).SerializeToString()
+
+
+@pytest.mark.parametrize("scale,stored", [(1, True), (1e5, False), (1e-5, False)])
+def test_weights_that_fp16_has_no_numbers_for(scale, stored):
+    engine = whet.build(linear_model(scale), level=0, precision="fp16", options={"memory": "min"})
+    assert kernels(engine)[0].startswith("matmul_w16") == stored
+    assert np.isfinite(engine.context().run({"x": np.ones((1, 64), F)})["y"]).all()
+
+
+def test_layers_that_ask_for_fp16():
+    told = whet.build(linear_model(1), level=0, precision="fp16",
+                      options={"layer-precisions": "m:fp16"})
+    assert kernels(told)[0].startswith("matmul_w16")
+    kept = whet.build(linear_model(1), level=0, precision="fp16",
+                      options={"layer-precisions": "m:fp32", "memory": "min"})
+    assert not kernels(kept)[0].startswith("matmul_w16")
+    with pytest.raises(whet.Error, match="weights are up to"):
+        whet.build(linear_model(1e6), level=0, precision="fp16",
+                   options={"layer-precisions": "m:fp16"})

@@ -121,7 +121,7 @@ def test_wrong_inputs_are_named(engine, fed, words):
 
 
 @pytest.mark.parametrize("argument", [
-    {"precision": "fp16"}, {"precision": {"int8", "bf16"}}, {"verify": "most"}, {"accuracy": 0.1},
+    {"precision": "tf32"}, {"precision": {"int8", "bf16"}}, {"verify": "most"}, {"accuracy": 0.1},
     {"calibration": []}, {"device": "cuda"}, {"plugins": ("x.so",)},
 ])
 def test_what_is_not_there_is_refused(argument):

@@ -101,6 +101,7 @@ static whet_engine *build(whet_exec *e) {
     char level[8];
     snprintf(level, sizeof level, "%d", (int)e->level);
     if (!add_setting(e, "level", level)) return NULL;
+    if (e->fp16 && !add_setting(e, "fp16", "true")) return NULL;
     if (e->int8 && !add_setting(e, "int8", "true")) return NULL;
     if (e->int4 && !add_setting(e, "int4", "true")) return NULL;
     if (e->calib && !add_setting(e, "calib", e->calib)) return NULL;

@@ -24,7 +24,7 @@ typedef struct whet_exec {
     const char *percentiles;
     whet_cli_list inputs, carried;
     bool version_only, skip, threads, dump_output, dump_profile, dump_layers, separate, deserialize;
-    bool dump_profiles, bf16, int8, int4, strongly_typed, best;
+    bool dump_profiles, bf16, fp16, int8, int4, strongly_typed, best;
     const char *calib, *constraints, *layer_precisions, *layer_output_types;
     bool strip, refit_onnx, time_refit, dump_refit;
     const char *times_file, *output_file, *profile_file, *layers_file;

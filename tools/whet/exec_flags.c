@@ -28,7 +28,7 @@ typedef struct {
 } flag;
 
 #define AT(member) offsetof(whet_exec, member)
-#define FP32_ONLY "this version computes in FP32, BF16 and INT8"
+#define FP32_ONLY "this version computes in FP32, BF16 and INT8; FP8 is for constants of a model"
 #define CACHE_ONLY "a calibration cache needs no shapes; `whet build --calibration` makes one"
 #define NO_DLA "there is no DLA here"
 #define NO_DEBUG "values inside an engine are not kept; `whet compare` shows them"
@@ -55,7 +55,7 @@ static const flag flags[] = {
     {"outputIOFormats", ANY, REFUSE, "outputs have the model's types in plain layout"},
     {"directIO", ANY, REFUSE, "layouts inside the engine are free"},
     // precision
-    {"fp16", ANY, REFUSE, FP32_ONLY},
+    {"fp16", FLAG, HONOUR, "store weights as FP16 where that takes no longer", AT(fp16)},
     {"bf16", FLAG, HONOUR, "store and multiply in BF16 where that is faster", AT(bf16)},
     {"int8", FLAG, HONOUR, "quantize with the scales of --calib", AT(int8)},
     {"fp8", ANY, REFUSE, FP32_ONLY},

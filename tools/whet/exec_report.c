@@ -61,8 +61,9 @@ static void print_build_options(const whet_exec *e) {
     whet_exec_info("Model: %s", or_empty(e->onnx));
     whet_exec_info("Output:");
     whet_exec_info("=== Build Options ===");
-    whet_exec_info("Precision: FP32%s%s%s", e->bf16 || e->best ? "+BF16" : "",
-                   e->int8 || (e->best && e->calib) ? "+INT8" : "", e->int4 ? "+INT4" : "");
+    whet_exec_info("Precision: FP32%s%s%s%s", e->bf16 || e->best ? "+BF16" : "",
+                   e->fp16 ? "+FP16" : "", e->int8 || (e->best && e->calib) ? "+INT8" : "",
+                   e->int4 ? "+INT4" : "");
     whet_exec_info("Builder optimization level: %lld", (long long)e->level);
     whet_exec_info("Save engine: %s", or_empty(e->save_engine));
     whet_exec_info("Load engine: %s", or_empty(e->load_engine));

@@ -4,6 +4,7 @@
 //   [channel in the block][lane]; the last panel of a group may be one vector wide.
 // A task is (image, block of output rows, panel). Where the window reaches into padding, the rows
 // of the block are first copied, padded, into the worker's scratch, where they serve all panels.
+// With CONV_HALF defined weights are packed as FP16, and a task widens its panel into scratch.
 #include <string.h>
 
 #include "kern/conv/conv_geom.h"
@@ -14,6 +15,20 @@
 #define BLOCKED (V_W == 16 ? WHET_LAYOUT_C16 : WHET_LAYOUT_C8)
 #define CEIL(a, b) (((a) + (b) - 1) / (b))
 #define PATCH_MAX 1e9 // floats of scratch
+#ifdef CONV_HALF
+#include "kern/half.h"
+typedef uint16_t weight;
+#define WEIGHT(x) whet_f32_to_f16(x)
+#define CONV_FORM "w16"
+#define CONV_ID(id) V_CAT(whet_kernel_conv_w16_, id)
+#define CONV_STORES WHET_STORE_BIT(WHET_STORE_HALF)
+#else
+typedef float weight;
+#define WEIGHT(x) (x)
+#define CONV_FORM "f32"
+#define CONV_ID(id) V_CAT(whet_kernel_conv_f32_, id)
+#define CONV_STORES 0
+#endif
 
 typedef struct conv_plan {
     whet_conv_geom g;
@@ -162,6 +177,25 @@ static void walk_init(const conv_plan *c, conv_task *t, int64_t plane) {
     }
 }
 
+static int64_t patch_floats(const conv_plan *c) {
+    return c->icb * c->ib * c->patch_h * c->patch_w;
+}
+
+// Weights of a panel, as floats.
+static const float *panel_weights(const whet_call *call, const conv_plan *c, int64_t at, int nv,
+                                  float *scratch) {
+    const weight *w = (const weight *)call->packed[1] + at;
+#ifdef CONV_HALF
+    int64_t n = nv * V_W * c->g.cg * c->g.taps;
+    float *wide = scratch + patch_floats(c);
+    for (int64_t i = 0; i < n; i += V_W) v_store(wide + i, v_load_f16(w + i));
+    return wide;
+#else
+    (void)c, (void)nv, (void)scratch;
+    return w;
+#endif
+}
+
 static void run_task(const whet_call *call, const conv_plan *c, int64_t task, float *patch,
                      int64_t *have) {
     const whet_conv_geom *g = &c->g;
@@ -183,8 +217,8 @@ static void run_task(const whet_call *call, const conv_plan *c, int64_t task, fl
         t.a = src + (c->flat ? y0 * c->ib : y0 * g->stride[1] * t.pitch);
     }
     walk_init(c, &t, plane);
-    t.w = (const float *)call->packed[1] +
-          (group * CEIL(g->kg, V_W) * V_W + panel * 2 * V_W) * g->cg * g->taps;
+    int64_t first = (group * CEIL(g->kg, V_W) * V_W + panel * 2 * V_W) * g->cg * g->taps;
+    t.w = panel_weights(call, c, first, t.nv, patch);
     float bias[2 * V_W];
     int64_t oc = group * g->kg + panel * 2 * V_W, left = g->kg - panel * 2 * V_W;
     const float *b = call->p->n_in > 2 ? call->in[2] : NULL;
@@ -212,7 +246,7 @@ static size_t packed_bytes(const whet_problem *p) {
     const int64_t *w = p->in[1].dims;
     int64_t groups = ((const whet_conv_attrs *)p->attrs)->group, rest = 1;
     for (int32_t i = 1; i < p->in[1].rank; i++) rest *= w[i];
-    return sizeof(float) * (size_t)(groups * (CEIL(w[0] / groups, V_W) * V_W) * rest);
+    return sizeof(weight) * (size_t)(groups * (CEIL(w[0] / groups, V_W) * V_W) * rest);
 }
 
 static size_t conv_pack_bytes(const whet_problem *p, const int32_t *params, int32_t i) {
@@ -224,8 +258,8 @@ static size_t conv_pack_bytes(const whet_problem *p, const int32_t *params, int3
 
 // One block of channels: rows of weights lie far apart, often by a power of two, so that the lanes
 // of a vector would push each other out of the cache; what is copied does not.
-static float *pack_block(float *dst, const float *w, int64_t width, int64_t real, int64_t pitch,
-                         int64_t taps, int64_t channels) {
+static weight *pack_block(weight *dst, const float *w, int64_t width, int64_t real, int64_t pitch,
+                          int64_t taps, int64_t channels) {
     float rows[2 * V_W][MAX_ROW + 1]; // odd, for the same reason
     int64_t n = taps * channels;
     for (int64_t l = 0; l < width; l++) {
@@ -234,13 +268,13 @@ static float *pack_block(float *dst, const float *w, int64_t width, int64_t real
     }
     for (int64_t t = 0; t < taps; t++)
         for (int64_t c = 0; c < channels; c++)
-            for (int64_t l = 0; l < width; l++) *dst++ = rows[l][c * taps + t];
+            for (int64_t l = 0; l < width; l++) *dst++ = WEIGHT(rows[l][c * taps + t]);
     return dst;
 }
 
 // One panel: lanes of output channels `oc` on, real ones below `real`.
-static float *pack_panel(float *dst, const float *w, int64_t width, int64_t real, int64_t cg,
-                         int64_t taps, int64_t ib) {
+static weight *pack_panel(weight *dst, const float *w, int64_t width, int64_t real, int64_t cg,
+                          int64_t taps, int64_t ib) {
     for (int64_t c0 = 0; c0 < cg; c0 += ib) {
         int64_t channels = cg - c0 < ib ? cg - c0 : ib;
         if (channels * taps <= MAX_ROW) {
@@ -250,12 +284,12 @@ static float *pack_panel(float *dst, const float *w, int64_t width, int64_t real
         for (int64_t t = 0; t < taps; t++)
             for (int64_t c = c0; c < c0 + channels; c++)
                 for (int64_t l = 0; l < width; l++)
-                    *dst++ = l < real ? w[(l * cg + c) * taps + t] : 0;
+                    *dst++ = l < real ? WEIGHT(w[(l * cg + c) * taps + t]) : 0;
     }
     return dst;
 }
 
-static whet_status pack(const whet_problem *p, const whet_tensor *src, float *dst, int64_t ib) {
+static whet_status pack(const whet_problem *p, const whet_tensor *src, weight *dst, int64_t ib) {
     const int64_t *d = p->in[1].dims;
     int64_t groups = ((const whet_conv_attrs *)p->attrs)->group, kg = d[0] / groups, taps = 1;
     for (int32_t i = 2; i < p->in[1].rank; i++) taps *= d[i];
@@ -305,12 +339,19 @@ static double plan_cost(const conv_plan *c, const whet_problem *p) {
                              : 0;
     // planes far apart, short runs
     double run = c->ib > 1 ? 1 : (double)g->ker[2] / (0.5 + (double)g->ker[2]);
+#ifdef CONV_HALF
+    copy += 1.0 * (double)(g->n * c->blocks * g->k) * (double)(g->cg * g->taps);
+#endif
     double seconds = flops / (KERN_PEAK * tile_share(c) * run) + copy / 20e9;
     return seconds / threads + whet_problem_bytes(p) / KERN_BANDWIDTH;
 }
 
 static size_t plan_scratch(const conv_plan *c) {
-    return sizeof(float) * (size_t)(c->icb * c->ib * c->patch_h * c->patch_w);
+    int64_t floats = patch_floats(c);
+#ifdef CONV_HALF
+    floats += 2 * V_W * c->g.cg * c->g.taps;
+#endif
+    return sizeof(float) * (size_t)floats;
 }
 
 static bool common_accepts(const whet_problem *p, conv_plan *c, whet_layout in, int64_t ib) {
@@ -368,18 +409,19 @@ static void stem_ports(const whet_problem *p, whet_layout l, whet_layout *in, wh
 }
 
 #define SUITE(id)                                                                                  \
-    .op = "conv", .revision = 1, .cpu = V_CPU, .layouts = WHET_LAYOUT_BIT(BLOCKED),                \
+    .op = "conv", .revision = 1, .cpu = V_CPU, .stores = CONV_STORES,                              \
+    .layouts = WHET_LAYOUT_BIT(BLOCKED),                                                           \
     .accepts = id##_accepts, .param = conv_param, .valid = conv_valid, .cost = id##_cost,          \
     .pack_bytes = conv_pack_bytes, .pack = id##_pack, .scratch = id##_scratch,                     \
     .state_bytes = sizeof(conv_plan), .prepare = id##_prepare, .tasks = id##_tasks,                \
     .run = conv_run, .tolerance = 2
 
-const whet_kernel V_CAT(whet_kernel_conv_f32_, TILE_ID) = {
-    .name = "conv_f32_" TILE_NAME,
+const whet_kernel CONV_ID(TILE_ID) = {
+    .name = "conv_" CONV_FORM "_" TILE_NAME,
     SUITE(blocked),
 };
-const whet_kernel V_CAT(V_CAT(whet_kernel_conv_f32_, TILE_ID), _stem) = {
-    .name = "conv_f32_" TILE_NAME "_stem",
+const whet_kernel V_CAT(CONV_ID(TILE_ID), _stem) = {
+    .name = "conv_" CONV_FORM "_" TILE_NAME "_stem",
     .ports = stem_ports,
     SUITE(stem),
 };

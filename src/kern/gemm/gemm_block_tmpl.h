@@ -174,24 +174,3 @@ static const few_rows_fn few_table[FEW_ROWS][2][2] = { // [rows - 1][vectors - 1
     FEW_ROW(5), FEW_ROW(6),
 #endif
 };
-
-// All m rows (at most FEW_ROWS) of one panel, with bias and epilogue.
-static void run_few(const whet_call *call, const whet_block_geom *w, int64_t m, int64_t panel,
-                    int64_t width) {
-    float t[2 * FEW_ROWS * V_W];
-    block_panel b = panel_of(call, w, panel, width);
-    few_table[m - 1][width / V_W - 1][b.zeros || w->zero](w, &b, call->in[0], t);
-    const float *bias = w->bias_in >= 0 ? call->in[w->bias_in] : NULL;
-    int64_t col = panel * 2 * V_W, cols = w->n - col < width ? w->n - col : width;
-    for (int64_t i = 0; i < m; i++) {
-        int64_t at = i * w->n + col;
-        float *y = (float *)call->out[0] + at;
-        for (int64_t j = 0; j < cols; j += V_W) {
-            vf x = v_load(t + i * width + j);
-            if (bias) x += v_load_n(bias + col + j, cols - j);
-            v_store_n(y + j, x, cols - j);
-        }
-        if (!whet_epilogue_empty(&call->p->epi))
-            APPLY(&call->p->epi, y, call->other ? (const float *)call->other + at : NULL, cols);
-    }
-}

@@ -8,7 +8,8 @@
 // past seldom. Rows of A are read in place; they are first copied to scratch when transposed, or
 // when their distance would map them to the same sets of the first-level cache. alpha is applied to
 // the sums: an operand's denormals it would round.
-// With GEMM_BLOCK defined: the same for constant weights of few bits (gemm_block_tmpl.h).
+// With GEMM_BLOCK defined: the same for constant weights of few bits (gemm_block_tmpl.h), with
+// GEMM_HALF for constant weights that are packed as FP16 (gemm_half_tmpl.h).
 #include <string.h>
 
 #include "kern/gemm/gemm_geom.h"
@@ -27,6 +28,11 @@
 
 #ifdef GEMM_BLOCK
 #include "kern/gemm/gemm_block_tmpl.h"
+#elif defined(GEMM_HALF)
+#include "kern/gemm/gemm_half_tmpl.h"
+#endif
+#if defined(GEMM_BLOCK) || defined(GEMM_HALF)
+#define GEMM_STORED // B is unpacked
 #endif
 
 typedef struct gemm_plan {
@@ -41,6 +47,7 @@ typedef struct gemm_plan {
     int64_t chunk, chunks;   // of k
     int64_t pitch;           // of the copied rows of A, 0: used in place
     bool packed, direct;     // B: packed at build; read in place
+    bool few;                // rows: B is unpacked in registers
     whet_epi_plan epi;
 } gemm_plan;
 
@@ -86,12 +93,17 @@ static bool plan_init(gemm_plan *c, const whet_problem *p, const int32_t *params
 #else
     if (!whet_gemm_geom_init(&c->g, p)) return false;
 #endif
+#ifdef GEMM_HALF
+    if (!p->in[1].constant) return false;
+#endif
     const whet_gemm_geom *g = &c->g;
     c->panels = CEIL(g->n, PANEL);
     c->tiles = CEIL(g->m, TILES.pixels);
     plan_blocks(c, p, params[0]);
-#ifdef GEMM_BLOCK
+#ifdef GEMM_STORED
     c->packed = c->direct = false;
+    c->few = g->m <= FEW_ROWS && g->batches == 1 && !g->trans_a && g->alpha == 1 &&
+             g->bias != WHET_GEMM_BIAS_ROWS;
 #else
     c->packed = p->in[1].constant;
     c->direct = !c->packed && !g->trans_b && g->m <= 2 * TILES.pixels && c->chunks == 1;
@@ -178,6 +190,14 @@ typedef struct gemm_task {
     int64_t batch, ib;        // of the output, matrix of B
 } gemm_task;
 
+#ifdef GEMM_HALF
+static const uint16_t *packed_panel(const whet_call *call, const gemm_plan *c, int64_t ib,
+                                    int64_t panel) {
+    int64_t lanes = CEIL(c->g.n, V_W) * V_W;
+    return (const uint16_t *)call->packed[1] + (ib * lanes + panel * PANEL) * c->g.k;
+}
+#endif
+
 static const float *task_panel(const whet_call *call, const gemm_plan *c, gemm_local *local,
                                int64_t ib, int64_t panel, int64_t from, int64_t to,
                                int64_t *step) {
@@ -188,6 +208,8 @@ static const float *task_panel(const whet_call *call, const gemm_plan *c, gemm_l
 #ifdef GEMM_BLOCK
     (void)ib;
     unpack_panel(call, &c->w, to_panel, panel, width, from, to);
+#elif defined(GEMM_HALF)
+    widen_panel(to_panel, packed_panel(call, c, ib, panel) + from * width, (to - from) * width);
 #else
     int64_t col = panel * PANEL;
     if (c->packed)
@@ -213,6 +235,31 @@ static void task_bias(const whet_call *call, const gemm_plan *c, int64_t col, fl
         v_store(out + v, x * beta);
     }
 }
+
+#ifdef GEMM_STORED
+// All m rows (at most FEW_ROWS) of one panel.
+static void run_few(const whet_call *call, const gemm_plan *c, int64_t panel) {
+    const whet_gemm_geom *g = &c->g;
+    int64_t width = panel_width(g->n, panel), col = panel * PANEL;
+    float t[FEW_ROWS * PANEL], bias[PANEL] = {0};
+#ifdef GEMM_BLOCK
+    block_panel b = panel_of(call, &c->w, panel, width);
+    few_table[g->m - 1][width / V_W - 1][b.zeros || c->w.zero](&c->w, &b, call->in[0], t);
+#else
+    few_table[g->m - 1][width / V_W - 1](call->in[0], g->k, packed_panel(call, c, 0, panel), t);
+#endif
+    if (g->bias != WHET_GEMM_BIAS_NONE) task_bias(call, c, col, bias);
+    int64_t cols = g->n - col < width ? g->n - col : width;
+    for (int64_t i = 0; i < g->m; i++) {
+        int64_t at = i * g->n + col;
+        float *y = (float *)call->out[0] + at;
+        for (int64_t j = 0; j < cols; j += V_W)
+            v_store_n(y + j, v_load(t + i * width + j) + v_load(bias + j), cols - j);
+        if (!whet_epilogue_empty(&call->p->epi))
+            APPLY(&call->p->epi, y, call->other ? (const float *)call->other + at : NULL, cols);
+    }
+}
+#endif
 
 // What the tile left out when alpha is not 1: y = alpha y + bias, then the epilogue, row by row.
 static void scale_rows(const whet_call *call, const gemm_plan *c, const whet_tile_out *o,
@@ -270,10 +317,9 @@ static void run_task(const whet_call *call, const gemm_plan *c, int64_t task, ge
     const whet_gemm_geom *g = &c->g;
     int64_t panel = task % c->groups * c->group, rest = task / c->groups, ia = 0;
     int64_t end = panel + c->group < c->panels ? panel + c->group : c->panels;
-#ifdef GEMM_BLOCK
-    for (int64_t i = panel; i < end && g->m <= FEW_ROWS; i++)
-        run_few(call, &c->w, g->m, i, panel_width(g->n, i));
-    if (g->m <= FEW_ROWS) return;
+#ifdef GEMM_STORED
+    for (int64_t i = panel; i < end && c->few; i++) run_few(call, c, i);
+    if (c->few) return;
 #endif
     gemm_task t = {.batch = rest / c->blocks, .first = rest % c->blocks * c->block, .lda = g->k};
     t.last = t.first + c->block < c->tiles ? t.first + c->block : c->tiles;
@@ -329,6 +375,26 @@ static whet_status gemm_pack(const whet_problem *p, const int32_t *params, int32
     return WHET_OK;
 }
 #else
+#ifdef GEMM_HALF
+#define PACKED_SIZE sizeof(uint16_t)
+static void pack_whole(const whet_gemm_geom *g, void *dst, const float *b, int64_t col,
+                       int64_t width) {
+    float rows[V_W * PANEL];
+    uint16_t *to = dst;
+    for (int64_t k = 0; k < g->k; k += V_W) {
+        int64_t n = g->k - k < V_W ? g->k - k : V_W;
+        pack_panel(g, rows, b, col, width, k, k + n);
+        narrow_panel(to + k * width, rows, n * width);
+    }
+}
+#else
+#define PACKED_SIZE sizeof(float)
+static void pack_whole(const whet_gemm_geom *g, void *dst, const float *b, int64_t col,
+                       int64_t width) {
+    pack_panel(g, dst, b, col, width, 0, g->k);
+}
+#endif
+
 // Shapes of a constant B alone: m and the batches of A must not matter.
 static void b_shape(const whet_problem *p, int64_t *batches, int64_t *k, int64_t *n) {
     const whet_port *b = &p->in[1];
@@ -345,7 +411,7 @@ static size_t gemm_pack_bytes(const whet_problem *p, const int32_t *params, int3
     (void)params;
     if (i != 1) return 0;
     b_shape(p, &batches, &k, &n);
-    return sizeof(float) * (size_t)(batches * k * (CEIL(n, V_W) * V_W));
+    return PACKED_SIZE * (size_t)(batches * k * (CEIL(n, V_W) * V_W));
 }
 
 static whet_status gemm_pack(const whet_problem *p, const int32_t *params, int32_t i,
@@ -357,12 +423,12 @@ static whet_status gemm_pack(const whet_problem *p, const int32_t *params, int32
     g.trans_b = p->in[1].rank > 1 && (!strcmp(p->op, "gemm")
                                           ? ((const whet_gemm_attrs *)p->attrs)->trans_b
                                           : ((const whet_matmul_attrs *)p->attrs)->trans_b);
-    float *to = dst;
+    char *to = dst;
     for (int64_t b = 0; b < batches; b++)
         for (int64_t col = 0; col < g.n; col += PANEL) {
             int64_t width = panel_width(g.n, col / PANEL);
-            pack_panel(&g, to, (const float *)src->data + b * g.k * g.n, col, width, 0, g.k);
-            to += g.k * width;
+            pack_whole(&g, to, (const float *)src->data + b * g.k * g.n, col, width);
+            to += PACKED_SIZE * (size_t)(g.k * width);
         }
     return WHET_OK;
 }
@@ -394,8 +460,12 @@ static double gemm_cost(const whet_problem *p, const int32_t *params) {
     double rows = (double)g->m / (double)c.tiles, lanes = (double)(CEIL(g->n, V_W) * V_W);
     double flops = 2.0 * (double)(g->batches * g->m) * (double)g->k * lanes;
     double pack = c.packed || c.direct ? 0 : 8.0 * (double)(g->batches * c.blocks * g->k) * lanes;
-#ifdef GEMM_BLOCK
-    pack = (g->m > FEW_ROWS ? 4.0 : 2.0) * (double)(c.blocks * g->k) * lanes;
+#ifdef GEMM_STORED
+    pack = (c.few ? 2.0 : 4.0) * (double)(g->batches * c.blocks * g->k) * lanes;
+#endif
+#ifdef GEMM_HALF
+    pack = (c.few ? 0.5 : 1.0) * (double)(g->batches * c.blocks * g->k) * lanes;
+    pack -= 20e9 / KERN_BANDWIDTH * 2 * (double)(g->b_batches * g->k * g->n); // not read
 #endif
     double copy = c.pitch ? 8.0 * (double)(g->batches * g->m) * (double)g->k : 0;
     double threads = p->threads > 1 ? p->threads : 1;
@@ -406,11 +476,16 @@ static double gemm_cost(const whet_problem *p, const int32_t *params) {
     return seconds / threads + whet_problem_bytes(p) / KERN_BANDWIDTH;
 }
 
+#ifdef GEMM_HALF
+#define TOLERANCE 3 // an epilogue's own error counts for more behind sums of two terms
+#else
+#define TOLERANCE 2
+#endif
 #define SUITE                                                                                      \
     .revision = 1, .cpu = V_CPU, .accepts = gemm_accepts, .param = gemm_param,                     \
     .valid = gemm_valid, .cost = gemm_cost, .pack_bytes = gemm_pack_bytes, .pack = gemm_pack,      \
     .scratch = gemm_scratch, .state_bytes = sizeof(gemm_plan), .prepare = gemm_prepare,            \
-    .tasks = gemm_tasks, .run = gemm_run, .tolerance = 2
+    .tasks = gemm_tasks, .run = gemm_run, .tolerance = TOLERANCE
 
 #define GEMM_ID V_PICK_NAME(avx512_14x32, avx2_6x16, neon_6x16, scalar)
 #define GEMM_NAME V_PICK_NAME("avx512_14x32", "avx2_6x16", "neon_6x16", "scalar")
@@ -421,6 +496,14 @@ const whet_kernel V_CAT(whet_kernel_block_matmul_, GEMM_ID) = {
 };
 const whet_kernel V_CAT(whet_kernel_ms_matmul_nbits_, GEMM_ID) = {
     .name = "ms_matmul_nbits_" GEMM_NAME, .op = "ms_matmul_nbits", SUITE,
+};
+#elif defined(GEMM_HALF)
+const whet_kernel V_CAT(whet_kernel_gemm_w16_, GEMM_ID) = {
+    .name = "gemm_w16_" GEMM_NAME, .op = "gemm", .stores = WHET_STORE_BIT(WHET_STORE_HALF), SUITE,
+};
+const whet_kernel V_CAT(whet_kernel_matmul_w16_, GEMM_ID) = {
+    .name = "matmul_w16_" GEMM_NAME, .op = "matmul", .stores = WHET_STORE_BIT(WHET_STORE_HALF),
+    SUITE,
 };
 #else
 const whet_kernel V_CAT(whet_kernel_gemm_f32_, GEMM_ID) = {

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # flags that are refused, unknown or wrong: nothing is done
 try() { whet exec --onnx=data/add.onnx --saveEngine=a.whet "$@" | tail -n 1 | cut -c 1-11; }
-try --fp16
 try --fp8
 try --refitFromOnnx
 try --stripWeights=1
@@ -18,7 +17,7 @@ try --optShapes=x:2xx4
 try --minShapes=x:3x4 --maxShapes=x:2x4
 try --minShapes='*:3x4'
 try --loadEngine=b.whet
-try --fp16=
+try --fp8=
 try --verbose=1
 whet exec --duration=1 >/dev/null
 echo "exit $?"

@@ -40,6 +40,9 @@ static void fill_inputs(ck_case *c, ck_values *v, ck_fill fill) {
             double x = floats ? value_of(c->rng, fill, c->source[i], c->nonfinite) : 0;
             // its instructions take denormals for zero
             if (c->bf16) x = fabs(x) < 1e-37 ? 0 : (double)whet_bf16_to_f32(whet_f64_to_bf16(x));
+            // weights of FP16: as many as it has
+            if (c->half && p->constant && fabs(x) > 65504) x = 1;
+            if (c->half && p->constant) x = (double)whet_f16_to_f32(whet_f64_to_f16(x));
             if (floats) whet_store_f64(v->in[i], p->dtype, e, x);
             else whet_store_i64(v->in[i], p->dtype, e, ck_int(c->rng, 0, 99));
         }
@@ -176,7 +179,8 @@ static void check_case(const whet_kernel *k, uint32_t cpu, const ck_family *f, i
     ck_values v;
     char where[512];
     *more = ck_case_make(&c, f, k->op, i, false, &arena, &rng);
-    c.bf16 = k->stores & ~WHET_STORE_BIT(WHET_STORE_OWN);
+    c.half = k->stores & WHET_STORE_BIT(WHET_STORE_HALF);
+    c.bf16 = !c.half && (k->stores & ~WHET_STORE_BIT(WHET_STORE_OWN));
     for (int32_t fill = 0; *more && fill < CK_FILLS; fill++) {
         if (fill == CK_EDGES && c.no_edges) continue;
         describe(&c, (ck_fill)fill, i, seed, where, sizeof where);

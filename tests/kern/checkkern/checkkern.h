@@ -47,6 +47,7 @@ typedef struct ck_case {
     bool exact;             // integer fills must agree exactly
     bool no_edges;          // skip the fill with edge values
     bool nonfinite;         // edge values include infinities and NaN
+    bool half;              // constants hold what f16 can, for kernels that pack them so
     bool bf16;              // f32 inputs hold what bf16 can, for kernels that store them so
     int32_t steps;          // 8-bit results may be that many steps off
     double k;               // length of the sums behind an output element

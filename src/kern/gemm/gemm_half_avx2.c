@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifdef __x86_64__
+#define GEMM_HALF
+#include "kern/gemm/gemm_tmpl.h"
+#endif
