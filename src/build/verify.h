@@ -63,8 +63,8 @@ whet_status whet_checker_create(whet_env *env, const whet_engine *engine, const 
 void whet_checker_destroy(whet_checker *c);
 // Watches the context's runs.
 void whet_checker_attach(whet_checker *c, whet_context *context);
-// Fast ones look at no more steps from then on (whet_now).
-void whet_checker_set_deadline(whet_checker *c, double until);
+// Looks at no more steps once that took so many seconds of the calling thread.
+void whet_checker_set_budget(whet_checker *c, double seconds);
 bool whet_checker_saw(const whet_checker *c, const whet_plan *plan); // it has run
 whet_verified *whet_checker_result(whet_checker *c); // in the arena
 // Logs what differs beyond the first, and what could not be checked; WHET_E_VERIFY when something

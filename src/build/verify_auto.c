@@ -223,7 +223,7 @@ fail:
 }
 
 #define STEPS_SHARE 0.1   // of the time that the build took, for looking at steps ...
-#define STEPS_SECONDS 0.5 // ... or that many
+#define STEPS_SECONDS 2.0 // ... or that many
 
 whet_status whet_verify_auto(whet_build *x, whet_engine *engine) {
     whet_arena arena;
@@ -233,7 +233,7 @@ whet_status whet_verify_auto(whet_build *x, whet_engine *engine) {
         whet_checker_create(x->env, engine, x->graph, true, &arena, &checker, x->err);
     double seconds = STEPS_SHARE * (whet_now() - x->begin);
     if (seconds < STEPS_SECONDS) seconds = STEPS_SECONDS;
-    if (status == WHET_OK) whet_checker_set_deadline(checker, whet_now() + seconds);
+    if (status == WHET_OK) whet_checker_set_budget(checker, seconds);
     for (int32_t i = 0; i < engine->n_plans && status == WHET_OK; i++) {
         whet_end_to_end v = {.env = x->env, .engine = engine, .graph = x->graph,
                              .checker = checker, .profile = i, .threads = x->threads,

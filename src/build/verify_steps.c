@@ -3,8 +3,8 @@
 // that what differs is the layer at fault.
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
-#include "base/bench.h"
 #include "build/verify.h"
 
 #define TURNS 2        // times that a step in a loop is looked at
@@ -15,7 +15,7 @@ struct whet_checker {
     const whet_engine *engine;
     const whet_pgraph *graph;
     bool fast;
-    double until;
+    double budget, spent; // seconds for looking at steps, 0: any; and those gone
     whet_arena *kept;
     whet_arena step; // of the step at hand
     whet_verified *found;
@@ -77,7 +77,7 @@ void whet_checker_destroy(whet_checker *c) {
     if (c) whet_arena_fini(&c->step);
 }
 
-void whet_checker_set_deadline(whet_checker *c, double until) { c->until = until; }
+void whet_checker_set_budget(whet_checker *c, double seconds) { c->budget = seconds; }
 
 whet_verified *whet_checker_result(whet_checker *c) { return c->found; }
 
@@ -246,8 +246,7 @@ static whet_status judge(whet_checker *c, const whet_watched *w, const struct ow
     return v.step.state == WHET_VERIFIED_DIFFERS ? note_difference(c, w, &v, err) : WHET_OK;
 }
 
-static whet_status watch(void *user, const whet_watched *w, bool after, whet_error *err) {
-    whet_checker *c = user;
+static whet_status look(whet_checker *c, const whet_watched *w, bool after, whet_error *err) {
     struct owner *o = owner_of(c, w->plan);
     if (after) return c->taken && o ? judge(c, w, o, err) : WHET_OK;
     c->taken = false;
@@ -262,12 +261,27 @@ static whet_status watch(void *user, const whet_watched *w, bool after, whet_err
         if (found->state == WHET_VERIFIED_NEVER_RAN) found->state = WHET_VERIFIED_REFERENCE;
         return WHET_OK;
     }
-    if (c->until > 0 && whet_now() > c->until) return WHET_OK;
+    if (c->budget > 0 && c->spent > c->budget) return WHET_OK;
     o->turns[w->index]++;
     WHET_TRY(take_inputs(c, w, o, err));
     c->taken = comparable(&c->judged);
     if (!c->taken && found->state == WHET_VERIFIED_NEVER_RAN) found->state = WHET_VERIFIED_UNKNOWN;
     return WHET_OK;
+}
+
+// Of this thread alone: what others do on the machine is no reason to look at less.
+static double seconds_used(void) {
+    struct timespec t;
+    if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t)) return 0;
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static whet_status watch(void *user, const whet_watched *w, bool after, whet_error *err) {
+    whet_checker *c = user;
+    double begin = seconds_used();
+    whet_status status = look(c, w, after, err);
+    c->spent += seconds_used() - begin;
+    return status;
 }
 
 void whet_checker_attach(whet_checker *c, whet_context *context) {
@@ -292,7 +306,22 @@ static void report_unchecked(whet_checker *c, const whet_plan *p, const whet_pgr
         report_unchecked(c, p->blocks[i], g->blocks[i], &v->blocks[i], n);
 }
 
+static void count_steps(const whet_verified_plan *v, int32_t *all, int32_t *seen) {
+    for (int32_t i = 0; i < v->n_steps; i++) {
+        uint8_t state = v->steps[i].state;
+        *all += state != WHET_VERIFIED_HOST && state != WHET_VERIFIED_NOTHING;
+        *seen += state == WHET_VERIFIED_AGREES || state == WHET_VERIFIED_DIFFERS ||
+                 state == WHET_VERIFIED_REFERENCE;
+    }
+    for (int32_t i = 0; i < v->n_blocks; i++) count_steps(&v->blocks[i], all, seen);
+}
+
 whet_status whet_checker_report(whet_checker *c, whet_error *err) {
+    int32_t all = 0, seen = 0;
+    for (int32_t i = 0; i < c->found->n_plans; i++) count_steps(&c->found->plans[i], &all, &seen);
+    if (c->fast)
+        whet_env_log(c->env, WHET_LOG_VERBOSE, "verification: %d of %d steps compared by themselves",
+                     seen, all);
     if (!c->fast) {
         int32_t unchecked = 0;
         for (int32_t i = 0; i < c->engine->n_plans; i++)
