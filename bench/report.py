@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """All figures of docs/performance.md as one HTML page with tables and plots, by one command.
 
-usage: report.py MODEL.onnx ... -o report.html [--peers onnxruntime,openvino] [--threads 1,2]
-                 [--rows FILE.json ...] [--build build] [--quick]
+usage: report.py MODEL.onnx ... -o report.html [--peers onnxruntime,openvino,ncnn,MNN]
+                 [--threads 1,2] [--rows FILE.json ...] [--build build] [--quick]
 
 Times beside peers come from bench/compare.py, which runs here, or from files that it wrote
 (--rows). Builds, start-up, memory and streams are measured with build/bin/whet and
@@ -13,6 +13,7 @@ leaves in .venv."""
 import argparse
 import datetime
 import html
+import importlib.metadata
 import json
 import math
 import pathlib
@@ -25,7 +26,8 @@ import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-COLOURS = {"whet": "#2a6fb0", "onnxruntime": "#b0b7bf", "openvino": "#d9a441"}
+COLOURS = {"whet": "#2a6fb0", "onnxruntime": "#9aa3ad", "openvino": "#d9a441", "ncnn": "#6aa84f",
+           "MNN": "#a678b4"}
 FOOTPRINT = re.compile(r"load ([\d.]+) ms, first run ([\d.]+) ms, later runs ([\d.]+) ms, "
                        r"peak ([\d.]+) MB .* arena ([\d.]+) MB")
 
@@ -101,87 +103,112 @@ def measure_model(options, model, folder):
 
 def cell_name(row):
     batch = f" batch {row['batch']}" if "batch" in row else ""
-    return f"{row['model']}{batch}, {row['threads']} thr"
+    return f"{row['model']}{batch}, {row['threads']} thread{'s' if row['threads'] > 1 else ''}"
+
+
+def figure(width, height, label, parts):
+    """A drawing that shrinks with a narrow window."""
+    return (f'<svg viewBox="0 0 {width} {height}" style="width:100%;max-width:{width}px" '
+            f'role="img" aria-label="{label}">{"".join(parts)}</svg>')
+
+
+def text(x, y, what, anchor="start"):
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{html.escape(what)}</text>'
+
+
+def left_of(rows):
+    return 16 + 6.6 * max(len(cell_name(r)) for r in rows)  # room for the names
 
 
 def bars(rows, runtimes):
     """Horizontal bars: each runtime's time relative to the slowest of its cell."""
-    line, left, width = 14, 210, 430
+    line, left, width = 14, left_of(rows), 400
     y, parts = 4, []
     for row in rows:
         slowest = max(row["ms"].values())
-        parts.append(f'<text x="{left - 8}" y="{y + line}" text-anchor="end">'
-                     f'{html.escape(cell_name(row))}</text>')
-        for name in (n for n in runtimes if n in row["ms"]):
+        names = [n for n in runtimes if n in row["ms"]]
+        parts.append(text(left - 8, y + (line * len(names)) / 2 + 3, cell_name(row), "end"))
+        for name in names:
             ms = row["ms"][name]
             w = width * ms / slowest
-            parts.append(f'<rect x="{left}" y="{y}" width="{w:.1f}" height="{line - 3}" '
+            parts.append(f'<rect x="{left:.1f}" y="{y}" width="{w:.1f}" height="{line - 3}" '
                          f'fill="{COLOURS.get(name, "#888")}"><title>{name} {ms:.2f} ms</title>'
-                         f'</rect><text x="{left + w + 5:.1f}" y="{y + line - 4}">{ms:.2f} ms'
-                         f'</text>')
+                         '</rect>' + text(left + w + 5, y + line - 4, f"{ms:.2f} ms"))
             y += line
         y += 8
-    return (f'<svg width="{left + width + 90}" height="{y + 4}" role="img" '
-            f'aria-label="times by model">{"".join(parts)}</svg>')
+    return figure(round(left + width + 80), y + 4, "times by model", parts)
 
 
 def ratio_plot(rows):
-    """Points on a logarithmic axis: whet's time over that of the fastest peer."""
-    width, height, left, bottom = 640, 240, 50, 30
+    """A point a cell on a logarithmic axis: whet's time over that of the fastest peer."""
+    line, top, left, width = 18, 26, left_of(rows), 400
+    bottom = top + line * len(rows)
     low = min(0.5, min(r["ratio"] for r in rows) / 1.1)
-    high = max(1.2, max(r["ratio"] for r in rows) * 1.1)
+    high = max(1.25, max(r["ratio"] for r in rows) * 1.1)
 
-    def y_of(v):
-        return 10 + (height - 10 - bottom) * math.log(high / v) / math.log(high / low)
+    def x_of(v):
+        return left + width * math.log(v / low) / math.log(high / low)
 
     parts = []
-    for tick in (0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.2, 1.5, 2.0):
+    for tick in (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.2, 1.5, 2.0, 3.0, 5.0):
         if low <= tick <= high:
-            parts.append(f'<line x1="{left}" x2="{width}" y1="{y_of(tick):.1f}" '
-                         f'y2="{y_of(tick):.1f}" stroke="{"#333" if tick == 1 else "#ddd"}"/>'
-                         f'<text x="{left - 8}" y="{y_of(tick) + 4:.1f}" text-anchor="end">'
-                         f'{tick:g}</text>')
-    step = (width - left) / len(rows)
+            x = x_of(tick)
+            parts.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{top - 6}" y2="{bottom}" '
+                         f'stroke="{"#333" if tick == 1 else "#ccc"}"/>' +
+                         text(x, top - 12, f"{tick:g}", "middle"))
     for i, row in enumerate(sorted(rows, key=lambda r: r["ratio"])):
-        x = left + step * (i + 0.5)
-        parts.append(f'<circle cx="{x:.1f}" cy="{y_of(row["ratio"]):.1f}" r="5" '
-                     f'fill="{"#c0392b" if row["ratio"] > 1.05 else "#2a6fb0"}"><title>'
-                     f'{html.escape(cell_name(row))}: {row["ratio"]:.3f}</title></circle>')
-    parts.append(f'<text x="{left}" y="{height - 8}">cells, sorted; below 1: whet is faster</text>')
-    return (f'<svg width="{width}" height="{height}" role="img" aria-label="ratios">'
-            f'{"".join(parts)}</svg>')
+        x, y = x_of(row["ratio"]), top + line * (i + 0.5)
+        parts.append(text(left - 8, y + 4, cell_name(row), "end"))
+        parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" '
+                     f'fill="{"#c0392b" if row["ratio"] > 1.05 else COLOURS["whet"]}"/>')
+        parts.append(text(x + 9, y + 4, f"{row['ratio']:.3f}"))
+    parts.append(text(left, bottom + 16, "left of 1: whet is faster; red: above 1.05"))
+    return figure(round(left + width + 60), bottom + 24, "ratios", parts)
 
 
 def table(head, rows):
-    cells = "".join(f"<th>{html.escape(h)}</th>" for h in head)
+    """Cells are (text, 0) or (number, decimals); a column of numbers has its head on the right."""
+    def style(v):
+        return "" if isinstance(v, str) and not v[:1].isdigit() else " class='n'"
+
+    kinds = ["" if i == 0 else style(next((r[i][0] for r in rows if r[i][0] != "–"), ""))
+             for i in range(len(head))]
+    cells = "".join(f"<th{k}>{html.escape(h)}</th>" for h, k in zip(head, kinds))
     body = "".join("<tr>" + "".join(
-        f"<td>{html.escape(v)}</td>" if isinstance(v, str) else f"<td class='n'>{v:.{d}f}</td>"
-        for v, d in row) + "</tr>" for row in rows)
-    return f"<table><tr>{cells}</tr>{body}</table>"
+        f"<td{k}>{html.escape(v) if isinstance(v, str) else f'{v:.{d}f}'}</td>"
+        for (v, d), k in zip(row, kinds)) + "</tr>" for row in rows)
+    return f"<div class='wide'><table><tr>{cells}</tr>{body}</table></div>"
 
 
 # ---- the page ----
 
-STYLE = """body { font: 15px/1.5 system-ui, sans-serif; max-width: 62em; margin: 2em auto }
-table { border-collapse: collapse; margin: 1em 0 } th, td { padding: .2em .8em; text-align: left;
-border-bottom: 1px solid #ddd } td.n { text-align: right; font-variant-numeric: tabular-nums }
-svg text { font: 12px system-ui, sans-serif } code { background: #f4f4f4; padding: .1em .3em }
-.key span { display: inline-block; width: 1em; height: 1em; vertical-align: -2px }"""
+STYLE = """html { color-scheme: light }
+body { font: 15px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff; max-width: 62em;
+margin: 0 auto; padding: 1em } ul { padding-left: 1.2em; overflow-wrap: anywhere }
+.wide { overflow-x: auto; margin: 1em 0 } table { border-collapse: collapse }
+th, td { padding: .2em .7em; text-align: left; border-bottom: 1px solid #ccc }
+th { vertical-align: bottom } td { white-space: nowrap }
+@media (max-width: 40em) { th, td { padding: .2em .35em; font-size: 13px } }
+.n { text-align: right; font-variant-numeric: tabular-nums }
+svg { display: block } svg text { font: 12px system-ui, sans-serif; fill: #1a1a1a; paint-order: stroke;
+stroke: #fff; stroke-width: 3px } code { background: #f0f0f0; padding: .1em .3em }
+.key span { white-space: nowrap; margin-right: 1em } .key i { display: inline-block; width: 1em;
+height: 1em; vertical-align: -2px; margin-right: .4em }"""
 
 
 def times_part(rows):
     if not rows:
         return "<p>No times beside peers were measured.</p>"
     names = [n for n in COLOURS if any(n in r["ms"] for r in rows)]
-    head = ["model", "threads"] + [f"{n} ms" for n in names] + ["ratio", "difference"]
+    head = ["model", "threads"] + [f"{n}, ms" for n in names] + ["ratio", "difference"]
     body = []
     for r in rows:
         batch = f" batch {r['batch']}" if "batch" in r else ""
         worst = max(r.get("difference", {}).values(), default=0)
         body.append([(r["model"] + batch, 0), (str(r["threads"]), 0)] +
-                    [(r["ms"][n], 2) if n in r["ms"] else ("", 0) for n in names] +
+                    [(r["ms"][n], 2) if n in r["ms"] else ("–", 0) for n in names] +
                     [(r["ratio"], 3), (f"{worst:.1e}", 0)])
-    key = " ".join(f'<span style="background:{COLOURS[n]}"></span> {n}' for n in names)
+    key = " ".join(f'<span><i style="background:{COLOURS[n]}"></i>{n}</span>' for n in names)
     part = f"<p class='key'>{key}</p>{bars(rows, names)}"
     if len(names) > 1:
         mean = math.exp(statistics.fmean(math.log(r["ratio"]) for r in rows))
@@ -225,10 +252,12 @@ def page(data):
     parts = [f"<h1>whet: performance</h1><ul>{facts}</ul>",
              "<h2>Times beside peers</h2><p>Medians of interleaved visits, one process each "
              "(<code>bench/compare.py</code>); difference: of the outputs, relative to the "
-             "largest.</p>", times_part(data["rows"])]
+             "largest. Bars are relative to the slowest of their cell; –: left out, because it "
+             "failed or was wrong.</p>", times_part(data["rows"])]
     if data["models"]:
         parts.append(models_part(data["models"]))
     return ('<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"/>'
+            '<meta name="viewport" content="width=device-width, initial-scale=1"/>'
             f"<title>whet: performance</title><style>{STYLE}</style></head>\n<body>"
             + "\n".join(parts) + "</body></html>\n")
 
@@ -244,8 +273,8 @@ def describe_machine(options):
         machine["whet"] = call(options.whet, "version").splitlines()[0]
     for peer in options.peers.split(","):
         try:
-            machine[peer] = __import__(peer).__version__
-        except (ImportError, ValueError):
+            machine[peer] = importlib.metadata.version(peer)
+        except importlib.metadata.PackageNotFoundError:
             machine[peer] = "not installed"
     return machine
 
