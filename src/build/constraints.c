@@ -331,9 +331,10 @@ static bool takes_half(const checker *c, const whet_pnode *n, const whet_pstep *
 }
 
 static const char *compute_problem(const checker *c, const whet_pnode *n, const whet_pstep *s) {
+    if (whet_demand_is_float(n->demand.compute) && is_integer(s))
+        return "the model states its arithmetic on integers";
     switch (n->demand.compute) {
     case WHET_DTYPE_F32:
-        if (is_integer(s)) return "the model states its arithmetic on integers";
         return all_stored(c, s->in, s->n_in, WHET_DTYPE_NONE)
                    ? NULL : "a value it takes is rounded";
     case WHET_DTYPE_BF16:
@@ -344,7 +345,7 @@ static const char *compute_problem(const checker *c, const whet_pnode *n, const 
         return s->op == &whet_op_block_matmul || s->op == &whet_op_ms_matmul_nbits
                    ? NULL : "it is no matrix product whose weights could be of 4 bits";
     case WHET_DTYPE_I8: return takes_8_bits(c, s) ? NULL : no_integers(c, n);
-    default: return NULL;
+    default: return "no kernel of this machine computes so";
     }
 }
 
@@ -355,8 +356,9 @@ static const char *store_problem(const checker *c, const whet_pnode *n, const wh
     if (n->demand.store == WHET_DTYPE_I8)
         return is_8_bit(type) ? NULL : "what reads the result takes it in float";
     if (is_8_bit(type)) return "the result is rounded to 8 bits in the same step";
-    whet_dtype want = n->demand.store == WHET_DTYPE_BF16 ? WHET_DTYPE_BF16 : WHET_DTYPE_NONE;
-    return type != WHET_DTYPE_F32 || c->p->tensors[t].stored == want
+    bool f32 = n->demand.store == WHET_DTYPE_F32;
+    if (type != WHET_DTYPE_F32) return NULL;
+    return c->p->tensors[t].stored == (f32 ? WHET_DTYPE_NONE : n->demand.store)
                ? NULL : "no kernel of this machine stores it so";
 }
 

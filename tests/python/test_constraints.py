@@ -162,6 +162,21 @@ def test_stated_quantization_obeys(samples, tmp_path):
     assert conv.op_type == "Conv" and conv.input[0] == "image"
 
 
+@bf16
+def test_attention_keeps_the_type_of_its_softmax():
+    model = ROOT / "tests/data/glyphs/glyph_vit.onnx"
+    got = steps(build(model, "bf16", "/Softmax*:fp32"))
+    assert got["/Softmax"]["op"] == got["/Softmax_3"]["op"] == "attention"
+    for name in ("/Softmax", "/Softmax_3"):
+        assert set(kinds(got[name], "inputs") + kinds(got[name], "outputs")) == {"f32"}
+    # all that kernels take as bf16; the others are told
+    everywhere = build(model, "bf16", "*:bf16", constraints="prefer").inspect()["layers"]
+    assert all(kinds(s, "inputs")[0] == "bf16" for s in everywhere
+               if s["op"] in ("matmul", "attention", "conv", "layer_norm"))
+    with pytest.raises(whet.Error, match="no kernel of this machine stores it so"):
+        build(model, {"bf16", "int4"}, stored="/Softmax:int4")
+
+
 def test_what_cannot_be_is_told(net, capfd):
     def fails(match, *args, **kwargs):
         with pytest.raises(whet.Error, match=match):
