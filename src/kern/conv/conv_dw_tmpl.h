@@ -17,6 +17,8 @@
 #endif
 #define CEIL(a, b) (((a) + (b) - 1) / (b))
 #define WIDE V_PICK(12, 8, 4)      // output pixels at once
+#define PADDED_WIDE V_PICK(14, 7, 7) // the same in padded planes: what 7, 14 and 28 pixels want
+#define PADDED_MAX (64 << 10)        // bytes of a plane that is copied and padded
 #define GROUP_WIDE V_PICK(12, 4, 2) // the same with groups: inputs take registers too
 #define UNROLL _Pragma("GCC unroll 16")
 #define UNROLL64 _Pragma("GCC unroll 64")
@@ -25,8 +27,25 @@ typedef struct conv_plan {
     whet_conv_geom g;
     int64_t rows, blocks;  // output rows a task, row blocks an image
     int64_t first, last;   // output columns whose windows lie inside the input
+    // Small planes are copied with zeros at the left and right, as most of their windows would be
+    // cut: pixels of a row of the copy, of which `before` are zeros first; 0: not copied. The rest
+    // of the plan is for the copy then.
+    int64_t padded, before, in_pitch; // in_pitch: pixels of a row of the input
     whet_epi_plan epi;
 } conv_plan;
+
+static void plan_padding(conv_plan *c) {
+    whet_conv_geom *g = &c->g;
+    int64_t width = (g->out[2] - 1) * g->stride[2] + (g->ker[2] - 1) * g->dil[2] + 1;
+    bool cut = g->stride[2] == 1 && (c->first > 0 || c->last < g->out[2]);
+    c->in_pitch = g->in[2];
+    c->padded = c->before = 0;
+    if (!cut || (double)g->in[1] * (double)width * V_W * sizeof(vx) > PADDED_MAX) return;
+    c->padded = width;
+    c->before = g->pad[2] < width ? g->pad[2] : width;
+    g->in[2] = width, g->pad[2] = 0;
+    c->first = 0, c->last = g->out[2];
+}
 
 static bool plan_init(conv_plan *c, const whet_problem *p) {
     if (!whet_conv_geom_init_as(&c->g, p, X_DTYPE, X_DTYPE)) return false;
@@ -44,6 +63,7 @@ static bool plan_init(conv_plan *c, const whet_problem *p) {
     if (c->last > g->out[2]) c->last = g->out[2];
     if (c->first > c->last) c->first = c->last;
     c->epi = whet_epilogue_plan(&p->epi);
+    plan_padding(c);
     return true;
 }
 
@@ -89,7 +109,7 @@ V_FN void slide_row(int n, const vx *s, const float *w, int kw, int sw, vf *acc)
 // constants where the caller has them
 V_FN void pixels(const row_task *t, bool slides, int n, int64_t cg, const vx *s, int64_t kw,
                  int64_t sw, int64_t dw, vx *y, const vx *other) {
-    vf acc[WIDE];
+    vf acc[PADDED_WIDE > WIDE ? PADDED_WIDE : WIDE];
     const vi lanes = group_lanes(cg);
     UNROLL for (int i = 0; i < n; i++) acc[i] = t->bias;
     const float *w = t->w;
@@ -182,7 +202,12 @@ static void run_row(const conv_plan *c, row_task *t, const vx *plane, const floa
     int64_t kw = g->ker[2], sw = g->stride[2], dw = g->dil[2];
 #define INNER(wide, cg, kw, sw, dw)                                                                \
     inner(g, t, false, c->first, c->last, wide, cg, kw, sw, dw, y, other)
-#define SLIDE(kw, sw) inner(g, t, X_BF16, c->first, c->last, WIDE, 1, kw, sw, 1, y, other)
+#define SLIDE_BY(wide, kw, sw) inner(g, t, X_BF16, c->first, c->last, wide, 1, kw, sw, 1, y, other)
+#define SLIDE(kw, sw)                                                                              \
+    do {                                                                                           \
+        if (c->padded) SLIDE_BY(PADDED_WIDE, kw, sw);                                              \
+        else SLIDE_BY(WIDE, kw, sw);                                                               \
+    } while (0)
     if (g->cg == 2) INNER(GROUP_WIDE, 2, kw, sw, dw);
     else if (g->cg == 4) INNER(GROUP_WIDE, 4, kw, sw, dw);
     else if (g->cg == 8) INNER(GROUP_WIDE, 8, kw, sw, dw);
@@ -194,8 +219,33 @@ static void run_row(const conv_plan *c, row_task *t, const vx *plane, const floa
     else INNER(WIDE, 1, kw, sw, dw);
 #undef INNER
 #undef SLIDE
+#undef SLIDE_BY
     for (int64_t x = c->last; x < g->out[2]; x++) edge(g, t, x, y, other);
     if (t->plan.mode == WHET_EPI_STORED) apply_stored(t, other, g->out[2] * V_W);
+}
+
+// n pixels; NULL: zeros. No call for so few bytes.
+V_FN vx *copy_pixels(vx *to, const vx *from, int64_t n) {
+    for (; n > 0; n--, to += V_W) {
+        if (from) memcpy(to, from, V_W * sizeof *to), from += V_W;
+        else memset(to, 0, V_W * sizeof *to);
+    }
+    return to;
+}
+
+static void copy_padded(const conv_plan *c, const vx *from, vx *to) {
+    int64_t copied = c->padded - c->before < c->in_pitch ? c->padded - c->before : c->in_pitch;
+    int64_t after = c->padded - c->before - copied;
+    for (int64_t y = 0; y < c->g.in[1]; y++, from += c->in_pitch * V_W) {
+        to = copy_pixels(to, NULL, c->before);
+        to = copy_pixels(to, from, copied);
+        to = copy_pixels(to, NULL, after);
+    }
+}
+
+static size_t row_bytes(const conv_plan *c) { // a row and its operand, as floats
+    if (!X_BF16 || c->epi.mode != WHET_EPI_STORED) return 0;
+    return 2 * sizeof(float) * V_W * (size_t)c->g.out[2];
 }
 
 static whet_status conv_run(const whet_call *call, int32_t phase, int64_t begin, int64_t end) {
@@ -211,6 +261,11 @@ static whet_status conv_run(const whet_call *call, int32_t phase, int64_t begin,
         t.bias = bias ? v_load_n(bias + block * V_W, g->c - block * V_W) : v_zero();
         t.row = call->scratch;
         const vx *src = (const vx *)call->in[0] + plane * g->in_size * V_W;
+        if (c->padded) {
+            vx *copy = (vx *)(void *)((char *)call->scratch + row_bytes(c));
+            copy_padded(c, src, copy);
+            src = copy;
+        }
         const float *w = (const float *)call->packed[1] + block * g->taps * g->cg * V_W;
         for (; oy < last; oy++) {
             int64_t at = (plane * g->out[1] + oy) * g->out[2] * V_W;
@@ -241,12 +296,11 @@ static int64_t conv_tasks(const whet_problem *p, const int32_t *params, int32_t 
     return plan_init(&c, p) ? c.g.n * CEIL(c.g.c, V_W) * c.blocks : 0;
 }
 
-// A row and its operand, as floats.
 static size_t conv_scratch(const whet_problem *p, const int32_t *params) {
     conv_plan c;
     (void)params;
-    if (!X_BF16 || !plan_init(&c, p) || c.epi.mode != WHET_EPI_STORED) return 0;
-    return 2 * sizeof(float) * V_W * (size_t)c.g.out[2];
+    if (!plan_init(&c, p)) return 0;
+    return row_bytes(&c) + sizeof(vx) * V_W * (size_t)(c.g.in[1] * c.padded);
 }
 
 // Taps times input channels of a group.
