@@ -30,6 +30,7 @@ struct whet_value {
     int32_t n_uses;          // node inputs and graph outputs, recipe nodes included
     bool literal;            // a constant that a pass made up, no weight that a refit may change
     bool decided;            // a constant whose contents the graph was made for: none may change
+    whet_value *decide_next; // of those that whet_value_decide is about to look at
     uint64_t type_set;       // allowed storage types (WHET_DTYPE_BIT); one bit when strongly typed
     const char *dim_names[WHET_MAX_RANK]; // graph inputs: names of dynamic dims, NULL where fixed
 };

@@ -50,12 +50,24 @@ bool whet_value_scalar(const whet_value *v, double *out) {
     return true;
 }
 
-// Recipes, and shapes that are computed from contents known while building, are looked through.
-void whet_value_decide(const whet_value *v) {
+// Adds v to a list of those to be looked at.
+static void push_decided(whet_value **list, whet_value *v) {
     if (!v || v->decided || !(v->data || v->type.value)) return;
-    ((whet_value *)(uintptr_t)v)->decided = true;
-    for (int32_t i = 0; v->producer && i < v->producer->n_in; i++)
-        whet_value_decide(v->producer->in[i]);
+    v->decided = true;
+    v->decide_next = *list;
+    *list = v;
+}
+
+// Recipes, and shapes that are computed from contents known while building, are looked through.
+// Chains of them may be long.
+void whet_value_decide(const whet_value *v) {
+    whet_value *list = NULL;
+    push_decided(&list, (whet_value *)(uintptr_t)v);
+    while (list) {
+        const whet_node *n = list->producer;
+        list = list->decide_next;
+        for (int32_t i = 0; n && i < n->n_in; i++) push_decided(&list, n->in[i]);
+    }
 }
 
 int64_t whet_value_count(const whet_value *v) {
