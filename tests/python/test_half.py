@@ -139,3 +139,46 @@ def test_layers_that_ask_for_fp16():
     with pytest.raises(whet.Error, match="weights are up to"):
         whet.build(linear_model(1e6), level=0, precision="fp16",
                    options={"layer-precisions": "m:fp16"})
+
+
+# ---- FP8 as storage ----
+
+@pytest.mark.parametrize("kind", [TensorProto.FLOAT8E4M3FN, TensorProto.FLOAT8E5M2])
+@pytest.mark.parametrize("scale_type", [F, H])
+def test_weights_in_fp8(kind, scale_type):
+    """They are dequantized when the engine is built; it keeps their bytes as its source."""
+    random = np.random.default_rng(0)
+    codes = random.integers(0, 0x70, (64, 48), np.uint8) | random.integers(0, 2, (64, 48)) * 0x80
+    codes = codes.astype(np.uint8)
+    weights = helper.make_tensor("w", kind, (64, 48), codes.tobytes(), raw=True)
+    scale = numpy_helper.from_array(random.uniform(0.01, 0.02, 48).astype(scale_type), "s")
+    data = chain_model(helper.np_dtype_to_tensor_dtype(np.dtype(scale_type)), [
+        helper.make_node("DequantizeLinear", ["w", "s"], ["d"], axis=1),
+        helper.make_node("MatMul", ["x", "d"], ["y"])], [weights, scale])
+    model = onnx.load_from_string(data)
+    model.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 64
+    x = random.standard_normal((2, 64)).astype(scale_type)
+    values = numpy_helper.to_array(weights).astype(F)
+    want = x.astype(F) @ (values * numpy_helper.to_array(scale).astype(F))
+    sizes = []
+    for portable in ("full", "none"):
+        engine = whet.build(model.SerializeToString(), level=0, portable=portable)
+        assert all(not k.startswith("reference") for k in kernels(engine))
+        got = engine.context().run({"x": x})["y"]
+        np.testing.assert_allclose(got.astype(F), want, rtol=1e-3, atol=1e-3 * abs(want).max())
+        sizes.append(sum(s["bytes"] for s in engine.inspect()["sections"]
+                         if s["kind"] == "sources"))
+    assert 64 * 48 <= sizes[0] < 2 * 64 * 48 and not sizes[1]
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int4"])
+def test_full_verification(precision):
+    """It bounds what rounded weights may change, and the engine says what was found."""
+    engine = whet.build(GLYPHS / "glyph_vit.onnx", level=0, precision=precision, verify="full",
+                        options={"memory": "min"})
+    assert engine.context().run({"image": np.zeros((1, 1, 48, 48), F)})["logits"].shape == (1, 62)
+
+
+def test_fp8_is_no_arithmetic():
+    with pytest.raises(whet.Error, match='"fp8": this version computes in'):
+        whet.build(linear_model(1), precision="fp8")
