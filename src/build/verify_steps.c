@@ -320,8 +320,8 @@ whet_status whet_checker_report(whet_checker *c, whet_error *err) {
     int32_t all = 0, seen = 0;
     for (int32_t i = 0; i < c->found->n_plans; i++) count_steps(&c->found->plans[i], &all, &seen);
     if (c->fast)
-        whet_env_log(c->env, WHET_LOG_VERBOSE, "verification: %d of %d steps compared by themselves",
-                     seen, all);
+        whet_env_log(c->env, WHET_LOG_VERBOSE,
+                     "verification: %d of %d steps compared by themselves", seen, all);
     if (!c->fast) {
         int32_t unchecked = 0;
         for (int32_t i = 0; i < c->engine->n_plans; i++)
