@@ -127,6 +127,7 @@ static int run_case(bench_case *b, const options *o, whet_workers *workers, doub
         const whet_kernel *k = table->kernels[i];
         if (strcmp(k->op, b->op) || (k->cpu & ~whet_cpu_features())) continue;
         if (o->kernel && !strstr(k->name, o->kernel)) continue;
+        if (k->stores && !(k->stores & WHET_STORE_BIT(WHET_STORE_OWN))) continue;
         for (int32_t l = 0; l < WHET_LAYOUT_COUNT; l++) {
             if (!((k->layouts ? k->layouts : 1) >> l & 1)) continue;
             for (int32_t v = 0; v < (o->params || o->check ? 64 : 1); v++) {

@@ -23,7 +23,7 @@ void *whet_case_memory(size_t bytes) {
 }
 static whet_port port(int32_t rank, const int64_t *dims, bool constant) {
     whet_port p = {.dtype = WHET_DTYPE_F32, .rank = rank, .constant = constant};
-    memcpy(p.dims, dims, sizeof *dims * (size_t)rank);
+    if (rank) memcpy(p.dims, dims, sizeof *dims * (size_t)rank);
     return p;
 }
 static float *fill(const bench_case *b, const whet_port *p) {
@@ -31,6 +31,14 @@ static float *fill(const bench_case *b, const whet_port *p) {
     float *v = memory(sizeof *v * (size_t)n);
     if (p->dtype == WHET_DTYPE_BOOL) {
         for (int64_t i = 0; i < n; i++) ((char *)v)[i] = below(5) != 0;
+        return v;
+    }
+    if (p->dtype == WHET_DTYPE_U8 || p->dtype == WHET_DTYPE_I8) {
+        for (int64_t i = 0; i < n; i++) ((char *)v)[i] = (char)below(256);
+        return v;
+    }
+    if (b->quantized && p->dtype == WHET_DTYPE_F32) {
+        for (int64_t i = 0; i < n; i++) v[i] = 0.01f;
         return v;
     }
     for (int64_t i = 0; i < n; i++) v[i] = b->integers ? (float)(below(9) - 4) : uniform();
@@ -116,6 +124,29 @@ void whet_case_gemm(bench_case *b, matmul_shape s, int bias) {
     b->n_in = bias ? 3 : 2;
 }
 
+void whet_case_quantize(bench_case *b) {
+    bool conv = !strcmp(b->op, "conv");
+    whet_quant_stages any = {-INFINITY, INFINITY, -INFINITY, INFINITY};
+    whet_port bias = b->n_in > 2 ? b->in[2] : (whet_port){0}, one = port(0, NULL, true);
+    if (conv) {
+        any.low = 0;
+        whet_conv_attrs a = b->attrs.conv;
+        b->attrs.quant_conv = (whet_quant_conv_attrs){a.window, a.group, any};
+    } else {
+        b->attrs.quant_matmul = (whet_quant_matmul_attrs){b->attrs.matmul.trans_b, any};
+    }
+    b->op = conv ? "quant_conv" : "quant_matmul";
+    b->quantized = true;
+    b->epi = (whet_epilogue){0};
+    b->in[WHET_QF_X].dtype = b->out.dtype = WHET_DTYPE_U8;
+    b->in[WHET_QF_W].dtype = WHET_DTYPE_I8;
+    b->in[WHET_QF_BIAS] = bias;
+    b->in[WHET_QF_X_SCALE] = b->in[WHET_QF_Y_SCALE] = one;
+    int64_t channels = b->out.dims[conv ? 1 : b->out.rank - 1];
+    b->in[WHET_QF_W_SCALE] = port(1, &channels, true);
+    b->n_in = WHET_QF_COUNT;
+}
+
 void whet_case_attention(bench_case *b, attention_shape s) {
     snprintf(b->title, sizeof b->title, "b%d h%d/%d %dx%d d%d/%d%s%s mask%d", s.batch, s.heads,
              s.kv_heads, s.rows, s.keys, s.depth, s.width, s.causal ? " causal" : "",
@@ -192,7 +223,10 @@ bool whet_job_ports(job *j, const bench_case *b, int32_t threads, whet_layout l,
             if (!b->in[i].constant && b->in[i].rank == b->out.rank) in[i] = l;
         out[0] = l;
     }
-    for (int32_t i = 0; i < b->n_in; i++) j->in[i].layout = in[i];
+    for (int32_t i = 0; i < b->n_in; i++) {
+        j->in[i].layout = in[i];
+        if (b->in[i].constant) j->in[i].data = b->data[i];
+    }
     j->out.layout = j->p.epi.other.layout = out[0];
     whet_problem_store(&j->p, store);
     return j->k->accepts(&j->p);
@@ -207,9 +241,9 @@ void whet_job_open(job *j, const bench_case *b) {
         size_t bytes = b->in[i].constant && k->pack_bytes ? k->pack_bytes(&j->p, j->params, i) : 0;
         if (!bytes) continue;
         j->packed[i] = memory(bytes);
-        whet_tensor t = {.dtype = WHET_DTYPE_F32, .rank = b->in[i].rank, .data = b->data[i]};
+        whet_tensor t = {.dtype = b->in[i].dtype, .rank = b->in[i].rank, .data = b->data[i]};
         memcpy(t.dims, b->in[i].dims, sizeof t.dims);
-        t.bytes = sizeof(float) * (size_t)count(&b->in[i]);
+        t.bytes = whet_tensor_bytes(t.dtype, count(&b->in[i]));
         k->pack(&j->p, j->params, i, &t, j->packed[i]);
         j->packed_ptr[i] = j->packed[i];
         j->in_ptr[i] = NULL;

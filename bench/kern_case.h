@@ -6,8 +6,9 @@
 #include "base/bench.h"
 #include "base/workers.h"
 #include "kern/kernel.h"
+#include "ops/quant_fused.h"
 
-#define MAX_IN 8
+#define MAX_IN 16 // as many as quant_conv has
 
 // One problem with its data in plain layout.
 typedef struct bench_case {
@@ -19,13 +20,15 @@ typedef struct bench_case {
         whet_matmul_attrs matmul;
         whet_gemm_attrs gemm;
         whet_attention_attrs attention;
+        whet_quant_conv_attrs quant_conv;
+        whet_quant_matmul_attrs quant_matmul;
     } attrs;
     int64_t strides[3], dilations[3], pads[6], opads[3];
     int32_t n_in;
     whet_port in[MAX_IN], out;
     whet_epilogue epi;
     float *data[MAX_IN], *other;
-    bool integers;
+    bool integers, quantized;
 } bench_case;
 
 typedef struct conv_shape {
@@ -65,6 +68,8 @@ void whet_case_transpose(bench_case *b, conv_shape s, int32_t spatial, bool bias
 void whet_case_matmul(bench_case *b, matmul_shape s, int bias);
 void whet_case_gemm(bench_case *b, matmul_shape s, int bias);
 void whet_case_attention(bench_case *b, attention_shape s);
+// Makes a conv (with its ReLU) or a matmul one of u8 by i8 to u8, a scale for each output channel.
+void whet_case_quantize(bench_case *b);
 void whet_case_fill(bench_case *b);
 void whet_case_free(bench_case *b);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The fastest kernel beside oneDNN's primitive, each in the layouts it likes best, constants
-// packed: convolutions with ReLU and products of kern_bench's shapes, FP32 and BF16.
-//   onednn [--threads=N] [--op=conv|matmul] [--type=f32|bf16] [--seconds=S]
+// packed: convolutions with ReLU and products of kern_bench's shapes, FP32, BF16 and u8 by s8.
+//   onednn [--threads=N] [--op=conv|matmul] [--type=f32|bf16|int8] [--seconds=S]
 #include <math.h>
 #include <omp.h>
 #include <stdio.h>
@@ -21,6 +21,10 @@ typedef struct options {
 } options;
 
 // ---- oneDNN's side ----
+
+typedef struct types {
+    dnnl_data_type_t x, w, y;
+} types;
 
 typedef struct peer {
     dnnl_engine_t engine;
@@ -42,7 +46,15 @@ static bool describe(dnnl_memory_desc_t *d, const whet_port *p, int32_t skip, dn
     return !dnnl_memory_desc_init_by_tag(d, n, dims, type, plain ? tags[n] : dnnl_format_tag_any);
 }
 
-static bool conv_open(peer *o, const bench_case *b, dnnl_data_type_t type) {
+// A factor for each output channel where results are 8-bit numbers.
+static void set_scales(dnnl_primitive_attr_t attr, types t, int64_t channels, int axis) {
+    static float scales[4096];
+    if (t.y != dnnl_u8 || channels > 4096) return;
+    for (int i = 0; i < 4096; i++) scales[i] = 0.01f;
+    dnnl_primitive_attr_set_output_scales(attr, channels, 1 << axis, scales);
+}
+
+static bool conv_open(peer *o, const bench_case *b, types t) {
     const whet_conv_attrs *a = &b->attrs.conv;
     whet_port weights = b->in[1];
     if (a->group > 1) { // oneDNN has the groups as a dimension of the weights
@@ -53,8 +65,8 @@ static bool conv_open(peer *o, const bench_case *b, dnnl_data_type_t type) {
     dnnl_memory_desc_t x, w, bias, y;
     dnnl_dims_t dims;
     memcpy(dims, weights.dims, sizeof *dims * (size_t)weights.rank);
-    if (dnnl_memory_desc_init_by_tag(&w, weights.rank, dims, type, dnnl_format_tag_any) ||
-        !describe(&x, &b->in[0], 0, type, false) || !describe(&y, &b->out, 0, type, false) ||
+    if (dnnl_memory_desc_init_by_tag(&w, weights.rank, dims, t.w, dnnl_format_tag_any) ||
+        !describe(&x, &b->in[0], 0, t.x, false) || !describe(&y, &b->out, 0, t.y, false) ||
         !describe(&bias, &b->in[2], 0, dnnl_f32, true))
         return false;
     dnnl_dims_t strides, dilations, pads;
@@ -67,6 +79,7 @@ static bool conv_open(peer *o, const bench_case *b, dnnl_data_type_t type) {
     dnnl_post_ops_create(&ops);
     dnnl_post_ops_append_eltwise(ops, 1, dnnl_eltwise_relu, 0, 0);
     dnnl_primitive_attr_set_post_ops(attr, ops);
+    set_scales(attr, t, b->out.dims[1], 1);
     // "auto" lets it take Winograd where it thinks that faster
     bool ok = false;
     static const dnnl_alg_kind_t kinds[] = {dnnl_convolution_auto, dnnl_convolution_direct};
@@ -80,24 +93,25 @@ static bool conv_open(peer *o, const bench_case *b, dnnl_data_type_t type) {
     return ok;
 }
 
-static bool matmul_open(peer *o, const bench_case *b, dnnl_data_type_t type) {
+static bool matmul_open(peer *o, const bench_case *b, types t) {
     dnnl_memory_desc_t x, w, y;
     int32_t skip = b->in[1].rank == 2; // the batch of 1
-    if (b->attrs.matmul.trans_a) return false;
     dnnl_matmul_desc_t d;
     whet_port right = b->in[1];
-    bool turned = b->attrs.matmul.trans_b && !right.constant;
-    if (b->attrs.matmul.trans_b) {
-        int64_t *t = right.dims + right.rank - 2, k = t[0];
-        t[0] = t[1], t[1] = k;
+    bool quantized = !strcmp(b->op, "quant_matmul");
+    bool turn = quantized ? b->attrs.quant_matmul.trans_b : b->attrs.matmul.trans_b;
+    bool turned = turn && !right.constant;
+    if (turn) {
+        int64_t *e = right.dims + right.rank - 2, k = e[0];
+        e[0] = e[1], e[1] = k;
     }
-    bool ok = describe(&x, &b->in[0], skip, type, true) &&
-              describe(&y, &b->out, skip, type, true) &&
-              describe(&w, &right, 0, type, !right.constant);
+    bool ok = describe(&x, &b->in[0], skip, t.x, true) &&
+              describe(&y, &b->out, skip, t.y, true) &&
+              describe(&w, &right, 0, t.w, !right.constant);
     if (ok && turned) {
         dnnl_dims_t dims;
         memcpy(dims, right.dims, sizeof *dims * (size_t)right.rank);
-        ok = !dnnl_memory_desc_init_by_tag(&w, right.rank, dims, type,
+        ok = !dnnl_memory_desc_init_by_tag(&w, right.rank, dims, t.w,
                                            right.rank == 2 ? dnnl_ba : dnnl_acb);
     }
     dnnl_memory_desc_t bias;
@@ -105,8 +119,14 @@ static bool matmul_open(peer *o, const bench_case *b, dnnl_data_type_t type) {
     int n = b->out.rank - skip;
     one[n - 1] = b->out.dims[b->out.rank - 1];
     dnnl_memory_desc_init_by_tag(&bias, n, one, dnnl_f32, n == 2 ? dnnl_ab : dnnl_abc);
-    return ok && !dnnl_matmul_desc_init(&d, &x, &w, b->n_in > 2 ? &bias : NULL, &y) &&
-           !dnnl_primitive_desc_create(&o->desc, &d, NULL, o->engine, NULL);
+    dnnl_primitive_attr_t attr;
+    dnnl_primitive_attr_create(&attr);
+    set_scales(attr, t, one[n - 1], n - 1);
+    bool biased = b->n_in > 2 && b->in[2].dtype;
+    ok = ok && !dnnl_matmul_desc_init(&d, &x, &w, biased ? &bias : NULL, &y) &&
+         !dnnl_primitive_desc_create(&o->desc, &d, attr, o->engine, NULL);
+    dnnl_primitive_attr_destroy(attr);
+    return ok;
 }
 
 // Memory in the layout that the primitive asks for; the numbers do not matter to the time.
@@ -125,9 +145,12 @@ static bool add_argument(peer *o, int arg, dnnl_query_t query, int index) {
     return true;
 }
 
-static bool peer_open(peer *o, const bench_case *b, dnnl_data_type_t type) {
-    bool conv = !strcmp(b->op, "conv");
-    if (!(conv ? conv_open(o, b, type) : matmul_open(o, b, type))) return false;
+static bool peer_open(peer *o, const bench_case *b, const char *type) {
+    types t = {dnnl_f32, dnnl_f32, dnnl_f32};
+    if (!strcmp(type, "bf16")) t = (types){dnnl_bf16, dnnl_bf16, dnnl_bf16};
+    if (!strcmp(type, "int8")) t = (types){dnnl_u8, dnnl_s8, dnnl_u8};
+    bool conv = strstr(b->op, "conv");
+    if (!(conv ? conv_open(o, b, t) : matmul_open(o, b, t))) return false;
     return add_argument(o, DNNL_ARG_SRC, dnnl_query_src_md, 0) &&
            add_argument(o, DNNL_ARG_WEIGHTS, dnnl_query_weights_md, 0) &&
            add_argument(o, DNNL_ARG_BIAS, dnnl_query_weights_md, 1) &&
@@ -206,8 +229,9 @@ static void compare(bench_case *b, const options *o, peer *p, whet_workers *work
     static job j;
     double ours[ROUNDS], theirs[ROUNDS];
     memset(&j, 0, sizeof j);
+    if (!strcmp(o->type, "int8")) whet_case_quantize(b);
     whet_case_fill(b);
-    if (!peer_open(p, b, !strcmp(o->type, "bf16") ? dnnl_bf16 : dnnl_f32)) {
+    if (!peer_open(p, b, o->type)) {
         printf("%-40s oneDNN does not take it\n", b->title);
     } else if (!job_choose(&j, b, o, workers)) {
         printf("%-40s no kernel\n", b->title);
@@ -241,7 +265,7 @@ static bool parse(options *o, int argc, char **argv) {
         else return false;
     }
     return o->threads >= 1 && o->threads <= 64 && o->seconds > 0 &&
-           (!strcmp(o->type, "f32") || !strcmp(o->type, "bf16"));
+           (!strcmp(o->type, "f32") || !strcmp(o->type, "bf16") || !strcmp(o->type, "int8"));
 }
 
 int main(int argc, char **argv) {
@@ -268,6 +292,7 @@ int main(int argc, char **argv) {
     for (int i = 0; i < whet_case_n_matmuls && (!o.op || !strcmp(o.op, "matmul")); i++) {
         memset(&b, 0, sizeof b);
         whet_case_matmul(&b, whet_case_matmuls[i], whet_case_matmuls[i].constant);
+        if (!strcmp(o.type, "int8") && !whet_case_matmuls[i].constant) continue;
         compare(&b, &o, &p, workers);
     }
     dnnl_stream_destroy(p.stream);

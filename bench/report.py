@@ -191,7 +191,8 @@ th { vertical-align: bottom } td { white-space: nowrap }
 @media (max-width: 40em) { th, td { padding: .2em .35em; font-size: 13px } }
 .n { text-align: right; font-variant-numeric: tabular-nums }
 svg { display: block } svg text { font: 12px system-ui, sans-serif; fill: #1a1a1a;
-paint-order: stroke; stroke: #fff; stroke-width: 3px } code { background: #f0f0f0; padding: .1em .3em }
+paint-order: stroke; stroke: #fff; stroke-width: 3px }
+code { background: #f0f0f0; padding: .1em .3em }
 .key span { white-space: nowrap; margin-right: 1em } .key i { display: inline-block; width: 1em;
 height: 1em; vertical-align: -2px; margin-right: .4em }"""
 
