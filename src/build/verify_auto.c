@@ -29,7 +29,7 @@ static bool has_steps(const whet_pgraph *g) {
     for (int32_t i = 0; i < g->n_nodes; i++) {
         const whet_op *op = g->nodes[i].op;
         bool steps = op == &whet_op_quantize_linear || op == &whet_op_quant_conv ||
-                     op == &whet_op_quant_matmul;
+                     op == &whet_op_quant_matmul || op == &whet_op_dynamic_quantize_linear;
         if (steps && !g->nodes[i].recipe) return true;
     }
     for (int32_t i = 0; i < g->n_blocks; i++)

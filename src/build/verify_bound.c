@@ -317,7 +317,8 @@ static bound_fn family_of(const char *op) {
         {"lstm", recurrent}, {"gru", recurrent}, {"quant_conv", quantized},
         {"quant_matmul", quantized}, {"block_matmul", blocks},
         {"lrn", itself}, {"quantize_linear", itself},
-        {"dequantize_linear", itself}, {"reduce_max", itself}, {"reduce_min", itself},
+        {"dequantize_linear", itself}, {"dynamic_quantize_linear", itself},
+        {"reduce_max", itself}, {"reduce_min", itself},
         {"max_pool", itself}, {"global_max_pool", itself},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)

@@ -256,6 +256,35 @@ static whet_status clip_rule(whet_node *n, int32_t *changed, whet_error *err) {
     return clamp(n, a->min, a->max, changed, err);
 }
 
+// Nothing but scaled sums so far, in float.
+static bool is_bare(const whet_node *n) {
+    const whet_quant_stages *s = stages_of(n);
+    for (int32_t i = WHET_QF_MID_SCALE; i < WHET_QF_COUNT; i++)
+        if (has(n, i)) return false;
+    return !has(n, WHET_QF_BIAS) && s->low == -FLT_MAX && s->high == FLT_MAX &&
+           s->sum_low == -FLT_MAX && s->sum_high == FLT_MAX;
+}
+
+// A constant for each channel is the bias.
+static whet_status bias_rule(whet_node *n, int32_t *changed, whet_error *err) {
+    for (int32_t i = 0; i < 2; i++) {
+        whet_value *x = n->in[i], *c = n->in[1 - i], *bias;
+        whet_node *fused = x->producer;
+        if (!whet_used_once(x) || !is_fused(fused) || !is_bare(fused) || stored_float(fused) ||
+            stays_float(n) || !whet_value_is_const(c) || !whet_same_type(x, n->out[0]))
+            continue;
+        int32_t rank = x->type.rank, axis = fused->op == &whet_op_quant_conv ? 1 : rank - 1;
+        if (axis < 0 || !whet_dim_is_const(x->type.dims[axis])) continue;
+        WHET_TRY(whet_channel_vector(c, rank, axis, x->type.dims[axis], &bias, err));
+        if (!bias) continue;
+        edit e;
+        edit_begin(&e, fused);
+        e.in[WHET_QF_BIAS] = bias;
+        return edit_end(&e, n, changed, err);
+    }
+    return WHET_OK;
+}
+
 static bool earlier(const whet_value *a, const whet_node *n) {
     for (const whet_node *at = n->prev; at; at = at->prev)
         if (at == a->producer) return true;
@@ -371,7 +400,8 @@ static whet_status run(whet_graph *g, int32_t *changed, whet_error *err) {
     static const whet_rewrite rows[] = {
         {&whet_op_conv, conv_rule},         {&whet_op_matmul, matmul_rule},
         {&whet_op_gemm, gemm_rule},         {&whet_op_relu, relu_rule},
-        {&whet_op_clip, clip_rule},         {&whet_op_add, add_rule},
+        {&whet_op_clip, clip_rule},         {&whet_op_mul, whet_quant_dynamic_rule},
+        {&whet_op_add, bias_rule},          {&whet_op_add, add_rule},
         {&whet_op_quantize_linear, quantize_rule},
         {&whet_op_qlinear_conv, qlinear_conv_rule},
         {&whet_op_qlinear_matmul, qlinear_matmul_rule},

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // QLinearConv and QLinearMatMul that pass quant has no integer operator for (weights with another
 // zero point, two computed operands, three spatial dimensions) become the float operator between
-// dequantizing and quantizing, which is what they mean, and which has kernels or another rule.
+// dequantizing and quantizing, which is what they mean, and which has kernels or another rule. So
+// do MatMulInteger and ConvInteger whose sums are cast to float, where those have no kernel.
 #include "ops/attrs.h"
 #include "pass/pass.h"
 #include "pass/quant_match.h"
@@ -75,9 +76,56 @@ static whet_status matmul_rule(whet_node *n, int32_t *changed, whet_error *err) 
     return expand(n, &whet_op_matmul, NULL, in, 2, 6, changed, err);
 }
 
+// ---- integers of which only the float is wanted ----
+
+// What the integer operator n reads as input `at`, less its zero point, in float.
+static whet_value *numbers(whet_node *n, int32_t at, int64_t axis, whet_error *err) {
+    whet_dequantize_attrs attrs = {.axis = axis};
+    whet_value like = {.graph = n->graph, .type.dtype = WHET_DTYPE_F32};
+    whet_value *in[] = {n->in[at], whet_make_number(&like, "one", 1, err), whet_input(n, at + 2)};
+    if (!in[1]) return NULL;
+    whet_node *dq =
+        whet_make_node(&whet_op_dequantize_linear, &attrs, in, in[2] ? 3 : 2, n, err);
+    return dq ? dq->out[0] : NULL;
+}
+
+// One number, or a vector along the last axis of a product's weights (first: a convolution's).
+static bool is_zero_point(const whet_value *zero) {
+    return !zero || (zero->type.rank >= 0 && zero->type.rank < 2);
+}
+
+// A cast of sums with constant weights that have another zero point.
+static whet_status cast_rule(whet_node *n, int32_t *changed, whet_error *err) {
+    whet_node *sums = whet_match_only(n->in[0], &whet_op_matmul_integer);
+    bool is_conv = !sums;
+    if (is_conv) sums = whet_match_only(n->in[0], &whet_op_conv_integer);
+    if (!sums || n->out[0]->type.dtype != WHET_DTYPE_F32) return WHET_OK;
+    whet_value *w = sums->in[1], *x_zero = whet_input(sums, 2), *w_zero = whet_input(sums, 3);
+    if (!whet_value_is_const(w) || w->type.rank < 2 || sums->in[0]->type.rank < 2 ||
+        (x_zero && (x_zero->type.rank > 1 || whet_value_count(x_zero) != 1)) ||
+        !is_zero_point(w_zero) || (w_zero && !whet_value_is_const(w_zero)))
+        return WHET_OK;
+    whet_value *in[2];
+    in[0] = numbers(sums, 0, 1, err);
+    in[1] = in[0] ? numbers(sums, 1, is_conv ? 0 : w->type.rank - 1, err) : NULL;
+    if (!in[1]) return whet_failed(err);
+    whet_node *real = whet_make_node(is_conv ? &whet_op_conv : &whet_op_matmul,
+                                     is_conv ? sums->attrs : NULL, in, 2, n, err);
+    if (!real) return whet_failed(err);
+    const char *name = sums->name;
+    real->demand = sums->demand;
+    ++*changed;
+    WHET_TRY(whet_take_over(real, n, err));
+    real->name = name;
+    return WHET_OK;
+}
+
 static whet_status run(whet_graph *g, int32_t *changed, whet_error *err) {
     static const whet_rewrite rows[] = {
-        {&whet_op_qlinear_conv, conv_rule}, {&whet_op_qlinear_matmul, matmul_rule}};
+        {&whet_op_qlinear_conv, conv_rule},
+        {&whet_op_qlinear_matmul, matmul_rule},
+        {&whet_op_cast, whet_quant_sums_rule},
+        {&whet_op_cast, cast_rule}};
     return whet_rewrite_run(g, rows, WHET_COUNT(rows), changed, err);
 }
 

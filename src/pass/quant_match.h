@@ -32,5 +32,9 @@ whet_status whet_quant_raised(whet_value *zero, whet_value **u8, whet_error *err
 // A bias of i32, which counts in x_scale w_scale, in float.
 whet_status whet_quant_bias(whet_value *bias, whet_value *x_scale, whet_value *w_scale,
                             whet_value **f32, whet_error *err);
+// On mul: sums of matmul_integer or conv_integer times computed scales (quant_dynamic.c).
+whet_status whet_quant_dynamic_rule(whet_node *n, int32_t *changed, whet_error *err);
+// On cast: such sums as they are.
+whet_status whet_quant_sums_rule(whet_node *n, int32_t *changed, whet_error *err);
 
 #endif

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #ifdef __aarch64__
 #include "kern/quant/quantize_tmpl.h"
+#include "kern/quant/dynamic_quantize_tmpl.h"
 #endif

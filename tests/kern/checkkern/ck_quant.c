@@ -200,7 +200,23 @@ static bool build_dequantize(ck_case *c) {
     return true;
 }
 
+// Scale and zero point too, or only the first of them.
+static bool build_dynamic(ck_case *c, int32_t i) {
+    int64_t dims[4];
+    int32_t rank;
+    random_dims(c, &rank, dims);
+    if (i % 4 == 0) rank = 2, dims[0] = ck_int(c->rng, 0, 3), dims[1] = 20000;
+    ck_in(c, ck_port(WHET_DTYPE_F32, false, rank, dims));
+    c->n_out = 3;
+    c->out[0] = ck_port(WHET_DTYPE_U8, false, rank, dims);
+    c->out[1] = ck_port(WHET_DTYPE_F32, false, 0, dims);
+    c->out[2] = ck_port(WHET_DTYPE_U8, false, 0, dims);
+    c->nonfinite = c->plain_epilogue = true;
+    return true;
+}
+
 static bool build(ck_case *c, int32_t i) {
+    if (!strcmp(c->op_name, "dynamic_quantize_linear")) return build_dynamic(c, i);
     if (!strcmp(c->op_name, "quantize_linear")) return build_quantize(c);
     if (!strcmp(c->op_name, "dequantize_linear")) return build_dequantize(c);
     return strcmp(c->op_name, "quant_conv") ? build_matmul(c, i) : build_conv(c, i);
@@ -253,6 +269,10 @@ static bool bench_matmul(ck_case *c, int32_t i) {
 
 static bool bench_linear(ck_case *c, bool quantize) {
     int64_t dims[4] = {1, 64, 112, 112};
+    if (!strcmp(c->op_name, "dynamic_quantize_linear")) {
+        ck_in(c, ck_port(WHET_DTYPE_F32, false, 4, dims));
+        return true;
+    }
     if (quantize) ck_in(c, ck_port(WHET_DTYPE_F32, false, 4, dims));
     else tensor(c, WHET_DTYPE_U8, false, 4, dims);
     numbers(c, false, -4, 0, 1);
@@ -275,5 +295,6 @@ static void magnitude(const ck_case *c, ck_values *v) {
 
 const ck_family ck_family_quant = {
     .ops = (const char *const[]){"quant_conv", "quant_matmul", "quantize_linear",
-                                 "dequantize_linear", NULL}, .build = build,
+                                 "dequantize_linear", "dynamic_quantize_linear", NULL},
+    .build = build,
     .bench = bench, .magnitude = magnitude};
