@@ -17,7 +17,7 @@
 #endif
 #define CEIL(a, b) (((a) + (b) - 1) / (b))
 #define WIDE V_PICK(12, 8, 4)      // output pixels at once
-#define PADDED_WIDE V_PICK(14, 7, 7) // the same in padded planes: what 7, 14 and 28 pixels want
+#define PADDED_WIDE V_PICK(14, 7, 4) // the same in padded planes: what 7, 14 and 28 pixels want
 #define PADDED_MAX (64 << 10)        // bytes of a plane that is copied and padded
 #define GROUP_WIDE V_PICK(12, 4, 2) // the same with groups: inputs take registers too
 #define UNROLL _Pragma("GCC unroll 16")
@@ -203,19 +203,21 @@ static void run_row(const conv_plan *c, row_task *t, const vx *plane, const floa
 #define INNER(wide, cg, kw, sw, dw)                                                                \
     inner(g, t, false, c->first, c->last, wide, cg, kw, sw, dw, y, other)
 #define SLIDE_BY(wide, kw, sw) inner(g, t, X_BF16, c->first, c->last, wide, 1, kw, sw, 1, y, other)
-#define SLIDE(kw, sw)                                                                              \
+#define SLIDE(kw) /* stride 1: the one that is padded */                                          \
     do {                                                                                           \
-        if (c->padded) SLIDE_BY(PADDED_WIDE, kw, sw);                                              \
-        else SLIDE_BY(WIDE, kw, sw);                                                               \
+        if (c->padded) SLIDE_BY(PADDED_WIDE, kw, 1);                                               \
+        else SLIDE_BY(WIDE, kw, 1);                                                                \
     } while (0)
     if (g->cg == 2) INNER(GROUP_WIDE, 2, kw, sw, dw);
     else if (g->cg == 4) INNER(GROUP_WIDE, 4, kw, sw, dw);
     else if (g->cg == 8) INNER(GROUP_WIDE, 8, kw, sw, dw);
-    else if (kw == 3 && sw == 1 && dw == 1) SLIDE(3, 1);
-    else if (kw == 3 && sw == 2 && dw == 1) SLIDE(3, 2);
-    else if (kw == 5 && sw == 1 && dw == 1) SLIDE(5, 1);
-    else if (kw == 5 && sw == 2 && dw == 1) SLIDE(5, 2);
+#if V_PICK(1, 1, 0) // without vectors the code would only be longer
+    else if (kw == 3 && sw == 1 && dw == 1) SLIDE(3);
+    else if (kw == 3 && sw == 2 && dw == 1) SLIDE_BY(WIDE, 3, 2);
+    else if (kw == 5 && sw == 1 && dw == 1) SLIDE(5);
+    else if (kw == 5 && sw == 2 && dw == 1) SLIDE_BY(WIDE, 5, 2);
     else if (kw == 7 && sw == 1 && dw == 1) INNER(WIDE, 1, 7, 1, 1);
+#endif
     else INNER(WIDE, 1, kw, sw, dw);
 #undef INNER
 #undef SLIDE
