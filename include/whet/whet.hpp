@@ -16,6 +16,8 @@
  * Rules: every failure throws whet::Error. Handles can be moved, not copied. What is made from
  * something must go before it: contexts before their engine, everything before its Env. An exception
  * thrown by a callback ends the call that it was made in and is thrown from there again.
+ *
+ * One long file, since it is one include; networks, plugins and refits have headers of their own.
  */
 #ifndef WHET_WHET_HPP
 #define WHET_WHET_HPP

@@ -222,7 +222,7 @@ bool whet_cli_slicer_makes(const whet_cli_slicer *s, const char *value) {
 typedef struct {
     whet_cli_slicer *s;
     const whet_cli_slice *what;
-    int32_t *todo, n_todo, cap_todo; // rows, whose makers are to be kept
+    int32_t *waiting, n_waiting, cap_waiting; // rows, whose makers are to be kept
     int32_t *edges, n_edges, cap_edges;
 } walk;
 
@@ -259,7 +259,7 @@ static void need(walk *w, span name) {
     int32_t at = (int32_t)(r - s->rows);
     r->edge = held(w, name) != NULL;
     bool good = r->edge ? push(&w->edges, &w->n_edges, &w->cap_edges, at)
-                        : push(&w->todo, &w->n_todo, &w->cap_todo, at);
+                        : push(&w->waiting, &w->n_waiting, &w->cap_waiting, at);
     s->failed |= !good;
 }
 
@@ -289,17 +289,17 @@ static void walk_back(walk *w) {
     for (size_t i = 0; i < s->cap_rows; i++) s->rows[i].edge = false;
     span name = {(const uint8_t *)w->what->output, strlen(w->what->output)};
     row *r = find(s, name);
-    s->failed |= !r || !push(&w->todo, &w->n_todo, &w->cap_todo, (int32_t)(r - s->rows));
+    s->failed |= !r || !push(&w->waiting, &w->n_waiting, &w->cap_waiting, (int32_t)(r - s->rows));
     for (int32_t round = 0; !s->failed; round++) {
-        while (w->n_todo && !s->failed) {
-            item *it = &s->items[s->rows[w->todo[--w->n_todo]].item];
+        while (w->n_waiting && !s->failed) {
+            item *it = &s->items[s->rows[w->waiting[--w->n_waiting]].item];
             if (it->kept) continue;
             it->kept = true;
             need_inputs(w, it->whole, 0);
         }
         if (round == w->what->depth || !w->n_edges) break;
         for (int32_t i = 0; i < w->n_edges && !s->failed; i++)
-            s->failed |= !push(&w->todo, &w->n_todo, &w->cap_todo, w->edges[i]);
+            s->failed |= !push(&w->waiting, &w->n_waiting, &w->cap_waiting, w->edges[i]);
         w->n_edges = 0;
     }
 }
@@ -485,7 +485,7 @@ bool whet_cli_slicer_write(whet_cli_slicer *s, const whet_cli_slice *slice, cons
     for (int32_t i = 0; i < w.n_edges; i++)
         if (!s->items[s->rows[w.edges[i]].item].kept) *whole = false;
     bool good = !s->failed && write_model(&w, model) && write_inputs(&w, inputs);
-    free(w.todo);
+    free(w.waiting);
     free(w.edges);
     return good;
 }
