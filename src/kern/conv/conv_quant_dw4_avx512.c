@@ -343,18 +343,10 @@ static whet_status dw4_pack(const whet_problem *p, const int32_t *params, int32_
 
 // ---- the rest of the descriptor ----
 
-static void dw4_ports(const whet_problem *p, whet_layout l, whet_layout *in, whet_layout *out) {
-    for (int32_t i = 0; i < p->n_in; i++)
-        in[i] = i == WHET_QF_X || i == WHET_QF_OTHER ? l : WHET_LAYOUT_PLAIN;
-    out[0] = l;
-}
 static bool dw4_accepts(const whet_problem *p) {
     dw4_plan c;
-    if (p->n_in != WHET_QF_COUNT || p->n_out != 1) return false;
-    const whet_port *w = &p->in[WHET_QF_W];
-    if (w->dtype != WHET_DTYPE_I8 || !w->constant || p->in[WHET_QF_W_ZERO].dtype ||
-        w->layout != WHET_LAYOUT_PLAIN || w->rank < 3 || w->rank > 4 ||
-        p->in[WHET_QF_X].layout != WHET_LAYOUT_NHWC || p->out[0].layout != WHET_LAYOUT_NHWC)
+    if (!quant_conv_weights(p) || p->in[WHET_QF_X].layout != WHET_LAYOUT_NHWC ||
+        p->out[0].layout != WHET_LAYOUT_NHWC)
         return false;
     return plan_init(&c, p) && c.g.taps <= 65536 && whet_qstages_accepts(p, c.g.k);
 }
@@ -389,7 +381,7 @@ const whet_kernel whet_kernel_quant_conv_i8_avx512_vnni_dw4 = {
     .revision = 1,
     .cpu = V_CPU | WHET_CPU_AVX512_VNNI,
     .layouts = WHET_LAYOUT_BIT(WHET_LAYOUT_NHWC),
-    .ports = dw4_ports,
+    .ports = quant_conv_ports,
     .accepts = dw4_accepts,
     .cost = dw4_cost,
     .pack_bytes = dw4_pack_bytes,

@@ -235,18 +235,10 @@ static whet_status dw_pack(const whet_problem *p, const int32_t *params, int32_t
 
 // ---- the rest of the descriptor ----
 
-static void dw_ports(const whet_problem *p, whet_layout l, whet_layout *in, whet_layout *out) {
-    for (int32_t i = 0; i < p->n_in; i++)
-        in[i] = i == WHET_QF_X || i == WHET_QF_OTHER ? l : WHET_LAYOUT_PLAIN;
-    out[0] = l;
-}
 static bool dw_accepts(const whet_problem *p) {
     dw_plan c;
-    if (p->n_in != WHET_QF_COUNT || p->n_out != 1) return false;
-    const whet_port *w = &p->in[WHET_QF_W];
-    if (w->dtype != WHET_DTYPE_I8 || !w->constant || p->in[WHET_QF_W_ZERO].dtype ||
-        w->layout != WHET_LAYOUT_PLAIN || w->rank < 3 || w->rank > 4 ||
-        p->in[WHET_QF_X].layout != WHET_LAYOUT_NHWC || p->out[0].layout != WHET_LAYOUT_NHWC)
+    if (!quant_conv_weights(p) || p->in[WHET_QF_X].layout != WHET_LAYOUT_NHWC ||
+        p->out[0].layout != WHET_LAYOUT_NHWC)
         return false;
     return plan_init(&c, p) && c.g.taps <= 65536 && whet_qstages_accepts(p, c.g.k);
 }
@@ -281,7 +273,7 @@ const whet_kernel V_CAT(V_CAT(whet_kernel_quant_conv_i8_, Q_ISA), _dw) = {
     .revision = 1,
     .cpu = Q_CPU,
     .layouts = WHET_LAYOUT_BIT(WHET_LAYOUT_NHWC),
-    .ports = dw_ports,
+    .ports = quant_conv_ports,
     .accepts = dw_accepts,
     .cost = dw_cost,
     .pack_bytes = dw_pack_bytes,

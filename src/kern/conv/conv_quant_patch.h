@@ -14,6 +14,22 @@
 #define PATCH_MAX 1e9 // elements of scratch
 #define SLACK 64      // elements behind the patch that a group of k may reach into
 
+// The input and what is added have layout l, as the result.
+static void quant_conv_ports(const whet_problem *p, whet_layout l, whet_layout *in,
+                             whet_layout *out) {
+    for (int32_t i = 0; i < p->n_in; i++)
+        in[i] = i == WHET_QF_X || i == WHET_QF_OTHER ? l : WHET_LAYOUT_PLAIN;
+    out[0] = l;
+}
+
+// Constant weights of i8 around zero, of one or two spatial dimensions.
+static bool quant_conv_weights(const whet_problem *p) {
+    if (p->n_in != WHET_QF_COUNT || p->n_out != 1) return false;
+    const whet_port *w = &p->in[WHET_QF_W];
+    return w->dtype == WHET_DTYPE_I8 && w->constant && !p->in[WHET_QF_W_ZERO].dtype &&
+           w->layout == WHET_LAYOUT_PLAIN && w->rank >= 3 && w->rank <= 4;
+}
+
 typedef struct quant_patch {
     int64_t h, w; // rows and pixels of a row; 0: none, the input is read in place
     bool flat;    // the image is one column

@@ -283,20 +283,11 @@ static int64_t conv_tasks(const whet_problem *p, const int32_t *params, int32_t 
 }
 
 static bool common_accepts(const whet_problem *p, conv_plan *c) {
-    if (p->n_in != WHET_QF_COUNT || p->n_out != 1) return false;
-    const whet_port *w = &p->in[WHET_QF_W];
-    if (w->dtype != WHET_DTYPE_I8 || !w->constant || p->in[WHET_QF_W_ZERO].dtype ||
-        w->layout != WHET_LAYOUT_PLAIN || w->rank < 3 || w->rank > 4 || !plan_init(c, p, 0))
-        return false;
+    if (!quant_conv_weights(p) || !plan_init(c, p, 0)) return false;
     // sums of u8 less zero point times i8 stay below 2^31
     return c->depth * GROUP <= 65536 && whet_qstages_accepts(p, c->g.k);
 }
 
-static void same_ports(const whet_problem *p, whet_layout l, whet_layout *in, whet_layout *out) {
-    for (int32_t i = 0; i < p->n_in; i++)
-        in[i] = i == WHET_QF_X || i == WHET_QF_OTHER ? l : WHET_LAYOUT_PLAIN;
-    out[0] = l;
-}
 static bool same_accepts(const whet_problem *p) {
     conv_plan c;
     if (!common_accepts(p, &c) || p->in[WHET_QF_X].layout != p->out[0].layout) return false;
@@ -307,7 +298,7 @@ static bool same_accepts(const whet_problem *p) {
 // by itself slow.
 #define STEM_MAX 16
 static void stem_ports(const whet_problem *p, whet_layout l, whet_layout *in, whet_layout *out) {
-    same_ports(p, l, in, out);
+    quant_conv_ports(p, l, in, out);
     in[WHET_QF_X] = WHET_LAYOUT_PLAIN;
 }
 static bool stem_accepts(const whet_problem *p) {
@@ -316,9 +307,9 @@ static bool stem_accepts(const whet_problem *p) {
            p->out[0].layout == WHET_LAYOUT_NHWC && c.g.c <= STEM_MAX;
 }
 
-#define SUITE(id)                                                                                  \
+#define SUITE(id, port)                                                                            \
     .op = "quant_conv", .revision = 1,                                                             \
-    .cpu = Q_CPU, .ports = id##_ports,                                                             \
+    .cpu = Q_CPU, .ports = port,                                                                   \
     .accepts = id##_accepts, .param = conv_param, .valid = conv_valid, .cost = conv_cost,          \
     .pack_bytes = conv_pack_bytes, .pack = conv_pack, .scratch = conv_scratch,                     \
     .state_bytes = sizeof(conv_plan), .prepare = conv_prepare, .tasks = conv_tasks,                \
@@ -327,10 +318,10 @@ static bool stem_accepts(const whet_problem *p) {
 const whet_kernel V_CAT(whet_kernel_quant_conv_i8_, Q_ISA) = {
     .name = "quant_conv_i8_" Q_NAME,
     .layouts = WHET_LAYOUT_BIT(WHET_LAYOUT_NHWC) | WHET_LAYOUT_BIT(WHET_LAYOUT_PLAIN),
-    SUITE(same),
+    SUITE(same, quant_conv_ports),
 };
 const whet_kernel V_CAT(V_CAT(whet_kernel_quant_conv_i8_, Q_ISA), _stem) = {
     .name = "quant_conv_i8_" Q_NAME "_stem",
     .layouts = WHET_LAYOUT_BIT(WHET_LAYOUT_NHWC),
-    SUITE(stem),
+    SUITE(stem, stem_ports),
 };
